@@ -1,1 +1,3 @@
-//! Gantry
+//! Gantry promotes releases of containers through environments, natively in Kubernetes.
+
+pub mod api;

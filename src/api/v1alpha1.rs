@@ -1,0 +1,16 @@
+//! Version `v1alpha1` of the kinds. Changes are additive.
+
+pub mod audit_record;
+pub mod environment;
+pub mod history;
+pub mod project;
+pub mod promotion;
+pub mod promotion_status;
+pub mod release;
+
+pub use audit_record::{AuditRecord, AuditRecordSpec};
+pub use environment::{Environment, EnvironmentSpec, EnvironmentStatus};
+pub use project::{Project, ProjectSpec, ProjectStatus};
+pub use promotion::{Promotion, PromotionSpec};
+pub use promotion_status::PromotionStatus;
+pub use release::{Release, ReleaseSpec, ReleaseStatus};

@@ -1,0 +1,104 @@
+//! `AuditRecord`: what happened, for good. Written by Gantry alone, immutable, at most 8 KiB.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::history::{Person, PinnedPackage};
+
+/// The memory of one finished promotion, and that its name was used. Outlives the promotion.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gantry.dev",
+    version = "v1alpha1",
+    kind = "AuditRecord",
+    namespaced,
+    derive = "PartialEq",
+    category = "gantry",
+    doc = "What happened, for good: one record of each finished promotion. Example: `kubectl get auditrecords -n shop`",
+    selectable = ".spec.project",
+    selectable = ".spec.environment",
+    printcolumn(name = "Project", type_ = "string", json_path = ".spec.project"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
+    printcolumn(name = "Environment", type_ = "string", json_path = ".spec.environment"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".spec.phase"),
+    printcolumn(name = "By", type_ = "string", json_path = ".spec.requestedBy.username"),
+    printcolumn(name = "Finished", type_ = "date", json_path = ".spec.finishedAt")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf").message("spec is immutable; audit records are never edited"))]
+pub struct AuditRecordSpec {
+    /// The promotion's name, which this record uses up.
+    #[schemars(length(min = 1, max = 200))]
+    pub promotion: String,
+    /// The promotion's UID.
+    #[schemars(length(min = 1, max = 64))]
+    pub promotion_uid: String,
+    /// The project.
+    #[schemars(length(min = 1, max = 63))]
+    pub project: String,
+    /// The version.
+    #[schemars(length(min = 1, max = 63))]
+    pub version: String,
+    /// The environment.
+    #[schemars(length(min = 1, max = 63))]
+    pub environment: String,
+    /// Why, as the requester said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub reason_given: Option<String>,
+    /// Who asked, as the API server authenticated it. Absent when it was never stamped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<Person>,
+    /// How it ended.
+    #[schemars(length(min = 1, max = 32))]
+    pub phase: String,
+    /// Why it ended so: one word.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// Why it ended so, in one sentence.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// Whether anything in the environment was changed.
+    pub applied: bool,
+    /// When it was asked for.
+    pub created_at: MicroTime,
+    /// When it took its turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<MicroTime>,
+    /// When it ended.
+    pub finished_at: MicroTime,
+    /// The ControllerRevision whose process ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub snapshot: Option<String>,
+    /// The images by digest, at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub packages: Vec<PinnedPackage>,
+    /// The steps with their times, at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub steps: Vec<AuditStep>,
+}
+
+/// One step in one target, as it ended.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditStep {
+    /// The step.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// The target's namespace.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// How it ended.
+    #[schemars(length(max = 16))]
+    pub phase: String,
+    /// When it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<MicroTime>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<MicroTime>,
+}

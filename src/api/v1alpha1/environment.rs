@@ -1,0 +1,200 @@
+//! `Environment`: "production is this namespace, with this limited account".
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::history::{DeploymentRow, HistoryEntry};
+
+/// A place where releases run: one or more namespaces, each with a limited account that Gantry provisions.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gantry.dev",
+    version = "v1alpha1",
+    kind = "Environment",
+    namespaced,
+    status = "EnvironmentStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    category = "gantry",
+    doc = "A place where releases run: one or more namespaces, each with a limited account. Example: `kubectl get environments -n shop`",
+    validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63")
+        .message("metadata.name must be a DNS label of at most 63 characters; rename the environment, e.g. production"),
+    printcolumn(name = "Order", type_ = "integer", json_path = ".spec.order"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Namespaces", type_ = "string", json_path = ".status.targets[*].namespace"),
+    printcolumn(name = "Deployed", type_ = "string", json_path = ".status.deployments[*].release"),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentSpec {
+    /// Position in the default lifecycle: lower comes first, equal numbers form one phase. Example: `order: 30`
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub order: i64,
+
+    /// Where workloads run. Omitted: one target named `default` in namespace `<space>-<environment>`.
+    /// Example: `targets: [{name: eu, namespace: shop-production-web}]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(
+        merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]),
+        validation = Rule::new("self.all(a, self.exists_one(b, b.__namespace__ == a.__namespace__))")
+            .message("spec.targets[].namespace must differ between targets; give each target a namespace of its own"),
+    )]
+    pub targets: Vec<Target>,
+
+    /// Secrets of the space that are copied into every target and kept in step, for pulling images. Example: `pullSecrets: [ghcr]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 253)))]
+    pub pull_secrets: Vec<String>,
+
+    /// Pod Security level that the target namespaces enforce. Example: `podSecurity: restricted`
+    #[serde(default)]
+    pub pod_security: PodSecurity,
+
+    /// What a newer waiting promotion of a project does to older waiting ones. Example: `queue: Queue`
+    #[serde(default)]
+    pub queue: QueuePolicy,
+
+    /// When a failing rollout is certain to fail. Example: `failAfter: {imagePull: 2m, crashLoop: 3, unschedulable: 5m}`
+    #[serde(default)]
+    pub fail_after: FailAfter,
+
+    /// While true, no promotion starts here; running ones finish. Example: `paused: true`
+    #[serde(default)]
+    pub paused: bool,
+
+    /// What happens to the namespaces when the environment is deleted. Example: `deletionPolicy: Delete`
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// One namespace of an environment.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    /// Name of the target, unique in the environment. Example: `name: eu`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Namespace that workloads run in; Gantry creates it, or it must carry the label `gantry.dev/space: <space>`.
+    /// Example: `namespace: shop-production-web`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[x_kube(validation = Rule::new("!self.startsWith('kube-') && self != 'default'")
+        .message("spec.targets[].namespace must not be default or start with kube-; choose a namespace of the team, e.g. shop-production"))]
+    pub namespace: String,
+}
+
+/// Pod Security Standards level of a namespace (kubernetes.io/docs/concepts/security/pod-security-standards).
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PodSecurity {
+    /// No restriction.
+    Privileged,
+    /// Known privilege escalations are refused.
+    Baseline,
+    /// Hardened: non-root, no privilege escalation, seccomp, no capabilities.
+    #[default]
+    Restricted,
+}
+
+impl PodSecurity {
+    /// The value of the label `pod-security.kubernetes.io/enforce`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Privileged => "privileged",
+            Self::Baseline => "baseline",
+            Self::Restricted => "restricted",
+        }
+    }
+}
+
+/// What a newer waiting promotion does to older waiting ones of the same project.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueuePolicy {
+    /// The newest waiting promotion replaces older waiting ones.
+    #[default]
+    Supersede,
+    /// Every promotion gets its turn, oldest first.
+    Queue,
+}
+
+/// What happens to provisioned namespaces with their environment.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeletionPolicy {
+    /// Namespaces and workloads stay.
+    #[default]
+    Retain,
+    /// Namespaces that Gantry created are deleted with everything in them.
+    Delete,
+}
+
+/// When a failing rollout is certain to fail; until then it counts as progressing.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FailAfter {
+    /// How long an image may fail to be pulled for a reason that can heal. Example: `imagePull: 2m`
+    #[schemars(length(min = 2, max = 16), regex(pattern = "^([0-9]+(s|m|h))+$"))]
+    pub image_pull: String,
+    /// How many restarts of one container make a crash loop. Example: `crashLoop: 3`
+    #[schemars(range(min = 1, max = 100))]
+    pub crash_loop: i32,
+    /// How long a pod may stay unschedulable. Example: `unschedulable: 5m`
+    #[schemars(length(min = 2, max = 16), regex(pattern = "^([0-9]+(s|m|h))+$"))]
+    pub unschedulable: String,
+}
+
+impl Default for FailAfter {
+    fn default() -> Self {
+        Self { image_pull: "2m".into(), crash_loop: 3, unschedulable: "5m".into() }
+    }
+}
+
+/// What Gantry found and did.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Reconciling` and `Stalled`, as kstatus defines them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The namespaces as provisioned; `uid` notices one that was deleted and made again by somebody else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub targets: Vec<TargetStatus>,
+    /// What runs here, one row a project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["project".into()]))]
+    pub deployments: Vec<DeploymentRow>,
+    /// The newest ends of promotions here, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub history: Vec<HistoryEntry>,
+}
+
+/// One provisioned namespace.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetStatus {
+    /// Name of the target.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// Its namespace.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// UID of the namespace when it was claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub uid: Option<String>,
+    /// Whether Gantry created the namespace, and so may delete it.
+    #[serde(default)]
+    pub created: bool,
+}

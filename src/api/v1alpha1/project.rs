@@ -1,0 +1,259 @@
+//! `Project`: "this is how *checkout* is deployed, and which containers it is made of". No versions here.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::history::PinnedPackage;
+
+/// Something that is released and promoted as one: its containers and how they are deployed.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gantry.dev",
+    version = "v1alpha1",
+    kind = "Project",
+    namespaced,
+    status = "ProjectStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    category = "gantry",
+    doc = "Something that is released and promoted as one: its containers and how they are deployed. Example: `kubectl get projects -n shop`",
+    validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63")
+        .message("metadata.name must be a DNS label of at most 63 characters; rename the project, e.g. checkout"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Environments", type_ = "string", json_path = ".status.environments[*].name"),
+    printcolumn(name = "Running", type_ = "string", json_path = ".status.environments[*].current.version"),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectSpec {
+    /// What this is, for people. Example: `description: The checkout service`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub description: Option<String>,
+
+    /// The containers that a release chooses versions of. Example: `packages: [{name: api, image: ghcr.io/acme/checkout}]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub packages: Vec<Package>,
+
+    /// What a promotion does, in order. Example: `process: [{name: deploy, apply: {manifestsFrom: {configMap: checkout}}}]`
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub process: Vec<Step>,
+}
+
+/// One container of a project.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Package {
+    /// Name that releases use, unique in the project. Example: `name: api`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// The image as manifests write it, without tag or digest. Example: `image: ghcr.io/acme/checkout`
+    #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = Rule::new("!self.contains('@') && !self.split('/')[self.split('/').size() - 1].contains(':')")
+        .message("spec.packages[].image must have no tag and no digest; versions belong to releases, e.g. ghcr.io/acme/checkout"))]
+    pub image: String,
+    /// Secret of the space (kubernetes.io/dockerconfigjson) to ask the registry with. Example: `pullSecret: ghcr`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub pull_secret: Option<String>,
+}
+
+/// One step of the process: a name and exactly one thing to do.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.apply)").message("spec.process[] needs exactly one thing to do; add apply: {manifests: […]}"))]
+pub struct Step {
+    /// Name of the step, unique in the process. Example: `name: deploy`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Applies Kubernetes manifests and waits until they are healthy. Example: `apply: {manifestsFrom: {configMap: checkout}}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apply: Option<Apply>,
+    /// How long the step may take before it fails. Example: `timeout: 10m`
+    #[serde(default = "default_timeout")]
+    #[schemars(length(min = 2, max = 16), regex(pattern = "^([0-9]+(s|m|h))+$"))]
+    pub timeout: String,
+}
+
+fn default_timeout() -> String {
+    "10m".into()
+}
+
+/// Server-side applies manifests as the environment's account, waits until healthy, prunes what the last release had.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.manifests) != has(self.manifestsFrom)")
+    .message("spec.process[].apply needs exactly one of manifests and manifestsFrom; remove one or add one"))]
+pub struct Apply {
+    /// Objects to apply, without versions in images. Example: `manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: greeting}}]`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub manifests: Option<Vec<Manifest>>,
+    /// A ConfigMap of the space whose values are YAML documents. Example: `manifestsFrom: {configMap: checkout}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests_from: Option<ManifestsFrom>,
+    /// Takes over fields that another manager holds; never objects of another project. Example: `forceConflicts: true`
+    #[serde(default)]
+    pub force_conflicts: bool,
+}
+
+/// Any Kubernetes object, kept as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Manifest(pub serde_json::Value);
+
+impl JsonSchema for Manifest {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Manifest".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "description": "A Kubernetes object.",
+            "x-kubernetes-preserve-unknown-fields": true,
+            "x-kubernetes-embedded-resource": false,
+        })
+    }
+}
+
+/// Where manifests come from when they are not inline.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestsFrom {
+    /// Name of a ConfigMap of the space; every value is a file of YAML documents. Example: `configMap: checkout`
+    #[schemars(length(min = 1, max = 253))]
+    pub config_map: String,
+}
+
+/// The overview of a project: one row an environment.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Reconciling` and `Stalled`, as kstatus defines them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// One row an environment, in the order of the lifecycle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub environments: Vec<EnvironmentRow>,
+}
+
+/// What a project is doing in one environment.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentRow {
+    /// The environment.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// What runs there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<Current>,
+    /// The version that ran there before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Previous>,
+    /// The promotion that runs now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Underway>,
+    /// The promotion that waits and is next, and why it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Underway>,
+    /// How the newest finished promotion ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Last>,
+    /// `Healthy`, `Progressing`, `Degraded` or `Missing`: what was applied, as it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub health: Option<String>,
+}
+
+/// A version that runs.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Current {
+    /// The version.
+    #[schemars(length(max = 63))]
+    pub version: String,
+    /// The promotion that put it there.
+    #[schemars(length(max = 253))]
+    pub promotion: String,
+    /// UID of that promotion.
+    #[schemars(length(max = 64))]
+    pub promotion_uid: String,
+    /// Who asked for it.
+    #[schemars(length(max = 253))]
+    pub by: String,
+    /// Since when.
+    pub since: MicroTime,
+    /// Its images.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub packages: Vec<PinnedPackage>,
+}
+
+/// A version that ran before the current one.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Previous {
+    /// The version.
+    #[schemars(length(max = 63))]
+    pub version: String,
+    /// The promotion that had put it there.
+    #[schemars(length(max = 253))]
+    pub promotion: String,
+    /// Since when it ran.
+    pub since: MicroTime,
+}
+
+/// A promotion that has not ended.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Underway {
+    /// The promotion.
+    #[schemars(length(max = 253))]
+    pub promotion: String,
+    /// The version it brings.
+    #[schemars(length(max = 63))]
+    pub version: String,
+    /// Why it waits, or what it does, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+}
+
+/// The end of a promotion.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Last {
+    /// The version.
+    #[schemars(length(max = 63))]
+    pub version: String,
+    /// The promotion.
+    #[schemars(length(max = 253))]
+    pub promotion: String,
+    /// UID of the promotion.
+    #[schemars(length(max = 64))]
+    pub promotion_uid: String,
+    /// How it ended.
+    #[schemars(length(max = 32))]
+    pub phase: String,
+    /// When.
+    pub at: MicroTime,
+    /// Whether it had changed anything in the environment.
+    #[serde(default)]
+    pub applied: bool,
+    /// Why, in one sentence.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+}

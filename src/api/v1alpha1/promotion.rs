@@ -1,0 +1,91 @@
+//! `Promotion`: "put checkout 1.4.2 into production", once. Immutable but for `cancel`.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::history::Person;
+use super::promotion_status::PromotionStatus;
+
+/// One request to put a release into an environment. Its name is used once and for ever.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gantry.dev",
+    version = "v1alpha1",
+    kind = "Promotion",
+    namespaced,
+    status = "PromotionStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    category = "gantry",
+    doc = "One request to put a release into an environment. Example: `kubectl wait promotions.gantry.dev/checkout-1.4.2-production --for=condition=Finished`",
+    selectable = ".spec.project",
+    selectable = ".spec.environment",
+    selectable = ".status.finished",
+    validation = Rule::new("size(self.metadata.name) <= 200")
+        .message("metadata.name must have at most 200 characters; shorten it, e.g. checkout-1.4.2-production"),
+    printcolumn(name = "Project", type_ = "string", json_path = ".spec.project"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
+    printcolumn(name = "Environment", type_ = "string", json_path = ".spec.environment"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "By", type_ = "string", json_path = ".spec.requestedBy.username"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.project == oldSelf.project && self.version == oldSelf.version && self.environment == oldSelf.environment")
+        .message("spec.project, spec.version and spec.environment are immutable; make a new promotion with another name"),
+    validation = Rule::new("has(self.reason) == has(oldSelf.reason) && (!has(self.reason) || self.reason == oldSelf.reason)")
+        .message("spec.reason is immutable; make a new promotion with another name"),
+    validation = Rule::new("self.whenNotReady == oldSelf.whenNotReady")
+        .message("spec.whenNotReady is immutable; make a new promotion with another name"),
+    validation = Rule::new("!has(oldSelf.requestedBy) || (has(self.requestedBy) && self.requestedBy == oldSelf.requestedBy)")
+        .message("spec.requestedBy is written by the API server; leave it out"),
+    validation = Rule::new("!has(oldSelf.cancel) || (has(self.cancel) && self.cancel == oldSelf.cancel)")
+        .message("spec.cancel cannot be taken back; make a new promotion with another name"),
+)]
+pub struct PromotionSpec {
+    /// The project. Example: `project: checkout`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub project: String,
+    /// The version of its release. Example: `version: 1.4.2`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub version: String,
+    /// The environment to put it into. Example: `environment: production`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub environment: String,
+    /// Why, for the record. Example: `reason: CHG-1234`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub reason: Option<String>,
+    /// What to do while the lifecycle does not allow it yet. Example: `whenNotReady: Wait`
+    #[serde(default)]
+    pub when_not_ready: WhenNotReady,
+    /// Ends the promotion: a waiting one at once, a running one between two effects. Example: `cancel: {reason: wrong version}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<Cancel>,
+    /// Who asked. Written by the API server; any other value is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<Person>,
+}
+
+/// What to do while the lifecycle does not allow a promotion yet.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WhenNotReady {
+    /// End as `Refused`, naming what is missing.
+    #[default]
+    Refuse,
+    /// Wait until earlier phases are complete.
+    Wait,
+}
+
+/// A wish to end a promotion.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cancel {
+    /// Why. Example: `reason: wrong version`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub reason: Option<String>,
+}

@@ -1,0 +1,150 @@
+//! The status of a `Promotion`: its phase, the task log of its deployment, and what it decided on. At most 64 KiB.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::history::PinnedPackage;
+
+/// Where a promotion is, and everything that it did.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(oldSelf.finished) || !oldSelf.finished || (has(self.finished) && self.finished && self.phase == oldSelf.phase)")
+    .message("a finished promotion keeps its phase"))]
+pub struct PromotionStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Finished` and `Succeeded` for programs that wait; `Ready`, `Reconciling`, `Stalled` as kstatus defines them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// `Pending`, `Running`, `Succeeded`, `Failed`, `Refused`, `Canceled` or `Superseded`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub phase: Option<String>,
+    /// True once the phase will never change again.
+    #[serde(default)]
+    pub finished: bool,
+    /// Why it is in this phase: one word from a closed set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reason: Option<String>,
+    /// Why it is in this phase and what to do next, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+    /// When it took its turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<MicroTime>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<MicroTime>,
+    /// UID and generation of every object that a gate decided on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub decided_on: Vec<DecidedOn>,
+    /// The images of the release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub packages: Vec<PinnedPackage>,
+    /// The ControllerRevision whose process runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub snapshot: Option<String>,
+    /// The steps, one a target, in the order in which they run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub steps: Vec<StepRecord>,
+    /// Whether anything in the environment was changed.
+    #[serde(default)]
+    pub applied: bool,
+    /// What failed, when it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureRecord>,
+}
+
+/// An object that a gate decided on.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecidedOn {
+    /// Its kind.
+    #[schemars(length(max = 63))]
+    pub kind: String,
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its UID.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// Its generation.
+    pub generation: i64,
+}
+
+/// One step in one target.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepRecord {
+    /// The step.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// The target.
+    #[schemars(length(max = 63))]
+    pub target: String,
+    /// Namespace of the target.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// `Pending`, `Started`, `Succeeded`, `Failed` or `Skipped`.
+    #[schemars(length(max = 16))]
+    pub phase: String,
+    /// When its first effect was about to happen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<MicroTime>,
+    /// When everything was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_at: Option<MicroTime>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<MicroTime>,
+    /// What was applied: `Deployment/checkout`, at most 200.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200), inner(length(max = 320)))]
+    pub objects: Vec<String>,
+    /// What was deleted because this release has it no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200), inner(length(max = 320)))]
+    pub pruned: Vec<String>,
+    /// What it does or how it ended, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+}
+
+/// What failed.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureRecord {
+    /// The object: `Deployment/checkout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320))]
+    pub object: Option<String>,
+    /// One word from a closed set: `ImagePullBackOff`, `CrashLoopBackOff`, …
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// What happened, in one sentence.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// Everything that was refused, when several things were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 1024)))]
+    pub details: Vec<String>,
+    /// The pod and container whose log this is: `checkout-6d5f/api`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320))]
+    pub container: Option<String>,
+    /// The last lines that the container logged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 512)))]
+    pub log: Vec<String>,
+}

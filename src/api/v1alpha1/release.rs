@@ -1,0 +1,149 @@
+//! `Release`: "checkout 1.4.2 is these image versions, with the process as it is now". Immutable.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::history::PinnedPackage;
+
+/// A version of a project: image versions and the process, sealed when it was made.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gantry.dev",
+    version = "v1alpha1",
+    kind = "Release",
+    namespaced,
+    status = "ReleaseStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    category = "gantry",
+    doc = "A version of a project: image versions and the process, sealed when it was made. Example: `kubectl get releases -n shop`",
+    selectable = ".spec.project",
+    validation = Rule::new("self.metadata.name == self.spec.project + '-' + self.spec.version")
+        .message("metadata.name must be <spec.project>-<spec.version>, e.g. checkout-1.4.2; rename the release"),
+    printcolumn(name = "Project", type_ = "string", json_path = ".spec.project"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Deployed", type_ = "string", json_path = ".status.environments[?(@.current==true)].name"),
+    printcolumn(name = "Next", type_ = "string", json_path = ".status.next[*]"),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf").message("spec is immutable; make a new release with another version"))]
+pub struct ReleaseSpec {
+    /// The project that this is a version of. Example: `project: checkout`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub project: String,
+    /// The version: lowercase letters, digits, `-` and `.`. Example: `version: 1.4.2`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub version: String,
+    /// Which version of each package of the project. Example: `packages: [{name: api, version: 1.4.2}]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub packages: Vec<PackageVersion>,
+    /// What is new, for people. Example: `notes: Pays with two cards`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub notes: Option<String>,
+}
+
+/// The chosen version of one package.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.version) || has(self.digest)")
+    .message("spec.packages[] needs a version (the tag in the registry) or a digest; add version: 1.4.2"))]
+pub struct PackageVersion {
+    /// Name of the package in the project. Example: `name: api`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// The tag in the registry. Example: `version: 1.4.2`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9._-]*$"))]
+    pub version: Option<String>,
+    /// The digest, when it is known: then the registry is not asked. Example: `digest: sha256:9f86d0…`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71), regex(pattern = "^sha256:[a-f0-9]{64}$"))]
+    pub digest: Option<String>,
+}
+
+/// What was sealed, and where it has been.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Reconciling`, `Stalled` as kstatus defines them, and `Sealed`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// When it was sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_at: Option<MicroTime>,
+    /// The ControllerRevision that holds the process as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub snapshot: Option<String>,
+    /// The packages by digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub packages: Vec<PinnedPackage>,
+    /// Where it has been and is, one row an environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub environments: Vec<ReleaseEnvironment>,
+    /// The phases of its lifecycle and how far it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub phases: Vec<ReleasePhase>,
+    /// Environments that a promotion would be let through to now, and that do not have it yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(max = 63)))]
+    pub next: Vec<String>,
+}
+
+/// What became of a release in one environment.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseEnvironment {
+    /// The environment.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// Whether any promotion of it there ever succeeded: what the lifecycle counts.
+    pub succeeded: bool,
+    /// Whether it is what runs there now.
+    #[serde(default)]
+    pub current: bool,
+    /// The newest promotion of it there.
+    #[schemars(length(max = 253))]
+    pub promotion: String,
+    /// UID of that promotion.
+    #[schemars(length(max = 64))]
+    pub promotion_uid: String,
+    /// How that promotion ended.
+    #[schemars(length(max = 32))]
+    pub phase: String,
+    /// When.
+    pub at: MicroTime,
+}
+
+/// How far a release is in one phase of its lifecycle.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleasePhase {
+    /// The phase.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// `Pending`, `Current` or `Complete`.
+    #[schemars(length(max = 16))]
+    pub progress: String,
+    /// Its environments.
+    #[schemars(length(max = 256), inner(length(max = 63)))]
+    pub environments: Vec<String>,
+}
