@@ -1,0 +1,1 @@
+//! Images for tests and the demo, put into the registry without Docker.

@@ -1,0 +1,1 @@
+//! A real node: containerd, runc and kubelet.

@@ -1,0 +1,1 @@
+//! Simulated nodes: pods become ready, fail or finish as their annotations say.
