@@ -1,3 +1,4 @@
 //! Gantry promotes releases of containers through environments, natively in Kubernetes.
 
 pub mod api;
+pub mod domain;

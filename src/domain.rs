@@ -1,0 +1,29 @@
+//! The rules of Gantry, as plain functions over plain values.
+//!
+//! Nothing in here has heard of Kubernetes, of a network, of a clock or of a log: what a rule needs
+//! to know, time included, is an argument, and what it decides is its result. So every rule can be
+//! read, and tested, on its own.
+//!
+//! One word per thing, here and in code, messages, docs and metrics alike:
+//!
+//! - **space**: the namespace that holds a team's Gantry objects.
+//! - **project**: what is deployed together; it has packages and a process, and no versions.
+//! - **package**: one image of a project; a release gives it a version, the registry its digest.
+//! - **release**: a version of a project, **sealed** when its packages and process can no longer change.
+//! - **environment**: where releases run; its **targets** are the namespaces that hold the workloads.
+//! - **lifecycle**: the order in which a release goes through environments, as **phases**.
+//! - **promotion**: one request to put one release into one environment. Its **outcome** is its end.
+//! - **gate**: one named condition a promotion must meet before it starts; the gates' **verdict** says
+//!   open, waiting or closed.
+//! - **slot**: the right to run in one environment of one project; one promotion holds it at a time.
+//! - **standing**: a promotion's place among the unfinished ones that want the same slot.
+//!
+//! Read [`promotion::machine`] first, then [`promotion::gate`], [`queue`] and [`lifecycle`].
+#![deny(clippy::wildcard_enum_match_arm)]
+
+pub mod image;
+pub mod invalid;
+pub mod lifecycle;
+pub mod name;
+pub mod promotion;
+pub mod queue;

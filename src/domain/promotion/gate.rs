@@ -1,0 +1,315 @@
+//! What stands between a promotion and its start: a chain of small named checks.
+//!
+//! [`judge`] asks them in order and reports the first that is not open. A decision that cannot be
+//! taken back (to refuse, to replace, to start) is only taken on facts that were read live; on
+//! cached ones the verdict is [`Verdict::Recheck`]. A new gate is a variant of [`Gate`], its place in
+//! [`Gate::CHAIN`], and one function.
+
+use super::reason::Reason;
+use crate::domain::lifecycle::Reach;
+use crate::domain::name::{EnvironmentName, ProjectName, ReleaseVersion, release_name};
+use crate::domain::queue::Standing;
+
+/// Everything the gates look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateFacts {
+    /// What the promotion asks for.
+    pub subject: Subject,
+    /// Who asked, as the API server authenticated them; nobody, if it was never recorded.
+    pub stamped: Option<Requester>,
+    /// The project.
+    pub project: Presence,
+    /// The release.
+    pub release: ReleaseFact,
+    /// The environment.
+    pub environment: EnvironmentFact,
+    /// Whether the release may go to the environment.
+    pub lifecycle: Reach,
+    /// What the promotion wants if it may not.
+    pub when_not_ready: WhenNotReady,
+    /// Its place among the promotions that want the same slot.
+    pub standing: Standing,
+    /// Whether all of this was read live, not from a cache.
+    pub fresh: bool,
+}
+
+/// What a promotion asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The project.
+    pub project: ProjectName,
+    /// The version of its release.
+    pub version: ReleaseVersion,
+    /// Where it should go.
+    pub environment: EnvironmentName,
+}
+
+impl Subject {
+    /// The name of the release: `checkout-1.4.2`.
+    #[must_use]
+    pub fn release(&self) -> String {
+        release_name(&self.project, &self.version)
+    }
+}
+
+/// Who asked for a promotion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requester {
+    /// The user's name, as authenticated.
+    pub name: String,
+    /// The user's uid, where the authenticator gives one.
+    pub uid: Option<String>,
+}
+
+/// Whether an object exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It does.
+    Found,
+    /// It does not.
+    Absent,
+}
+
+/// What is known of the release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReleaseFact {
+    /// It does not exist.
+    Absent,
+    /// Its packages and process are not fixed yet.
+    NotSealed {
+        /// What its own condition says.
+        message: String,
+        /// Whether it needs a person to go on.
+        stalled: bool,
+    },
+    /// It is what it will always be.
+    Sealed,
+}
+
+/// What is known of the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvironmentFact {
+    /// It does not exist.
+    Absent,
+    /// Its targets cannot be used.
+    NotReady {
+        /// What its own condition says.
+        message: String,
+    },
+    /// It is ready and lets nothing start.
+    Paused,
+    /// It can be used.
+    Ready,
+}
+
+/// What a promotion wants when a gate that does not open by waiting is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum WhenNotReady {
+    /// To be refused.
+    #[default]
+    Refuse,
+    /// To wait all the same.
+    Wait,
+}
+
+/// The gates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Gate {
+    /// The API server recorded who asked.
+    Stamped,
+    /// The project exists.
+    ProjectFound,
+    /// The release exists and is sealed.
+    ReleaseSealed,
+    /// The environment exists, is ready and not paused.
+    EnvironmentReady,
+    /// The lifecycle lets the release go there.
+    LifecycleReached,
+    /// No other promotion comes first.
+    Turn,
+}
+
+/// What the gates say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every gate is open, on facts read live.
+    Open,
+    /// A gate is not open and may open.
+    Waiting {
+        /// The gate.
+        gate: Gate,
+        /// Why, in one word.
+        reason: Reason,
+        /// Why, and what to do, in one sentence.
+        message: String,
+    },
+    /// A gate is closed for good, on facts that cannot be out of date.
+    Closed {
+        /// The gate.
+        gate: Gate,
+        /// Why, in one word.
+        reason: Reason,
+        /// Why, and what to do, in one sentence.
+        message: String,
+    },
+    /// The next decision cannot be taken back, and the facts may be out of date: read them live.
+    Recheck,
+}
+
+/// Asks every gate in turn; the first that is not open decides.
+#[must_use]
+pub fn judge(facts: &GateFacts) -> Verdict {
+    let first = Gate::CHAIN.into_iter().map(|gate| gate.check(facts)).find(|verdict| *verdict != Verdict::Open);
+    match first {
+        None if facts.fresh => Verdict::Open,
+        None => Verdict::Recheck,
+        Some(Verdict::Waiting { .. }) if is_superseded(&facts.standing) && !facts.fresh => Verdict::Recheck,
+        Some(verdict) => verdict,
+    }
+}
+
+impl Gate {
+    /// The gates in the order in which they are asked: what can never change first, the turn last.
+    pub const CHAIN: [Self; 6] = [
+        Self::Stamped,
+        Self::ProjectFound,
+        Self::ReleaseSealed,
+        Self::EnvironmentReady,
+        Self::LifecycleReached,
+        Self::Turn,
+    ];
+
+    /// What this gate alone says of these facts.
+    #[must_use]
+    pub fn check(self, facts: &GateFacts) -> Verdict {
+        match self {
+            Self::Stamped => self.stamped(facts),
+            Self::ProjectFound => self.project_found(facts),
+            Self::ReleaseSealed => self.release_sealed(facts),
+            Self::EnvironmentReady => self.environment_ready(facts),
+            Self::LifecycleReached => self.lifecycle_reached(facts),
+            Self::Turn => self.turn(facts),
+        }
+    }
+
+    /// The gate's name, as people read it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stamped => "Stamped",
+            Self::ProjectFound => "ProjectFound",
+            Self::ReleaseSealed => "ReleaseSealed",
+            Self::EnvironmentReady => "EnvironmentReady",
+            Self::LifecycleReached => "LifecycleReached",
+            Self::Turn => "Turn",
+        }
+    }
+
+    fn waiting(self, reason: Reason, message: String) -> Verdict {
+        Verdict::Waiting { gate: self, reason, message }
+    }
+
+    /// The requester is written once, at creation: here a cached promotion is as good as a live one.
+    fn stamped(self, facts: &GateFacts) -> Verdict {
+        match facts.stamped {
+            Some(_) => Verdict::Open,
+            None => Verdict::Closed {
+                gate: self,
+                reason: Reason::NotStamped,
+                message: "the API server did not record who asked: install Gantry's admission policies, \
+                          then create the promotion again under another name"
+                    .to_owned(),
+            },
+        }
+    }
+
+    fn project_found(self, facts: &GateFacts) -> Verdict {
+        let project = &facts.subject.project;
+        match facts.project {
+            Presence::Found => Verdict::Open,
+            Presence::Absent => self.waiting(
+                Reason::ProjectNotFound,
+                format!("project {project} does not exist in this space: create it, or cancel this promotion"),
+            ),
+        }
+    }
+
+    fn release_sealed(self, facts: &GateFacts) -> Verdict {
+        let release = facts.subject.release();
+        match &facts.release {
+            ReleaseFact::Sealed => Verdict::Open,
+            ReleaseFact::Absent => self.waiting(
+                Reason::ReleaseNotFound,
+                format!("release {release} does not exist in this space: create it, or cancel this promotion"),
+            ),
+            ReleaseFact::NotSealed { message, stalled: true } => {
+                self.waiting(Reason::ReleaseNotSealed, format!("release {release} cannot be sealed: {message}"))
+            }
+            ReleaseFact::NotSealed { message, stalled: false } => {
+                self.waiting(Reason::ReleaseNotSealed, format!("release {release} is not sealed yet: {message}"))
+            }
+        }
+    }
+
+    fn environment_ready(self, facts: &GateFacts) -> Verdict {
+        let environment = &facts.subject.environment;
+        match &facts.environment {
+            EnvironmentFact::Ready => Verdict::Open,
+            EnvironmentFact::Absent => self.waiting(
+                Reason::EnvironmentNotFound,
+                format!("environment {environment} does not exist in this space: create it, or cancel this promotion"),
+            ),
+            EnvironmentFact::NotReady { message } => {
+                self.waiting(Reason::EnvironmentNotReady, format!("environment {environment} is not ready: {message}"))
+            }
+            EnvironmentFact::Paused => self.waiting(
+                Reason::EnvironmentPaused,
+                format!("environment {environment} is paused: set its spec.paused to false to let promotions start"),
+            ),
+        }
+    }
+
+    fn lifecycle_reached(self, facts: &GateFacts) -> Verdict {
+        let reason = match facts.lifecycle {
+            Reach::Reachable => return Verdict::Open,
+            Reach::Unreached { .. } => Reason::LifecycleNotReached,
+            Reach::NotInLifecycle => Reason::NotInLifecycle,
+        };
+        let message = facts.lifecycle.message(&facts.subject.environment, &facts.subject.release()).unwrap_or_default();
+        match (facts.when_not_ready, facts.fresh) {
+            (WhenNotReady::Wait, _) => self.waiting(reason, message),
+            (WhenNotReady::Refuse, true) => Verdict::Closed { gate: self, reason, message },
+            (WhenNotReady::Refuse, false) => Verdict::Recheck,
+        }
+    }
+
+    fn turn(self, facts: &GateFacts) -> Verdict {
+        let Subject { project, environment, .. } = &facts.subject;
+        match &facts.standing {
+            Standing::Next => Verdict::Open,
+            Standing::Behind { promotion } => {
+                self.waiting(Reason::QueuedBehind, format!("promotion {promotion} of {project} to {environment} comes first"))
+            }
+            Standing::SupersededBy { promotion } => {
+                self.waiting(Reason::QueuedBehind, format!("promotion {promotion} of {project} to {environment} is newer and replaces this one"))
+            }
+            Standing::Ambiguous { others } => self.waiting(
+                Reason::AmbiguousOrder,
+                format!(
+                    "{} more promotions of {project} wait for {environment} and this space has no history that says which comes first: cancel all but one",
+                    others.len()
+                ),
+            ),
+        }
+    }
+}
+
+fn is_superseded(standing: &Standing) -> bool {
+    match standing {
+        Standing::SupersededBy { .. } => true,
+        Standing::Next | Standing::Behind { .. } | Standing::Ambiguous { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! What a promotion does next. Everything that can happen to one is a row of [`step`].
+//!
+//! `Pending` → `Running` → `Succeeded | Failed`; from `Pending` also to `Refused`, `Superseded`, and
+//! from both to `Canceled`. An end is never left. There is one way to `Running`: every gate open on
+//! facts read live, its turn, and the slot held.
+
+use super::gate::Verdict;
+use super::phase::Phase;
+use super::reason::Reason;
+use crate::domain::queue::Standing;
+
+/// Everything the next step depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether a promotion of this name had ended before.
+    pub used_name: NameUse,
+    /// Whether somebody wants it to stop.
+    pub cancel: Option<CancelCause>,
+    /// What the gates say; they hold only what has not started.
+    pub verdict: Verdict,
+    /// Its place among the promotions that want the same slot.
+    pub standing: Standing,
+    /// Who holds the slot.
+    pub slot: Slot,
+    /// How far its steps are.
+    pub work: Work,
+}
+
+/// What is recorded under a promotion's name. Names are used once, for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameUse {
+    /// Nobody looked yet.
+    Unknown,
+    /// Nothing: the name is new.
+    Fresh,
+    /// The end of a promotion with the same content.
+    RecordedSame {
+        /// The end.
+        phase: Phase,
+    },
+    /// The end of a promotion with other content.
+    RecordedOther,
+}
+
+/// Why a promotion should stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelCause {
+    /// Its spec says so.
+    Requested,
+    /// It is being deleted.
+    Deleted,
+}
+
+/// Who holds the slot of the promotion's project and environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Slot {
+    /// This promotion.
+    Mine,
+    /// Nobody, or one that is finished.
+    Free,
+    /// Another unfinished promotion.
+    Held {
+        /// Its name, or its uid if the name is not known.
+        by: String,
+    },
+    /// Nobody looked yet; to take it is to look.
+    Unknown,
+}
+
+/// How far the steps of a promotion are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// No effect was begun.
+    NotStarted,
+    /// Some effect may have been.
+    InProgress {
+        /// What it waits for or does, in one sentence.
+        message: String,
+        /// Whether anything in the environment was changed.
+        applied: bool,
+    },
+    /// Every step is done, everything is healthy.
+    Done,
+    /// A step failed for good.
+    Failed(Failure),
+}
+
+/// Why the steps of a promotion failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The cause in one word: `ImagePullBackOff`.
+    pub reason: String,
+    /// The object, the cause and what to do, in one sentence.
+    pub message: String,
+    /// Whether anything in the environment was changed.
+    pub applied: bool,
+}
+
+/// What to do next. At most one of these per run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transition {
+    /// Nothing, for ever.
+    Rest,
+    /// Look up whether the name is recorded, then ask again.
+    LookUpName,
+    /// Read everything live, then ask again.
+    Recheck,
+    /// Nothing until something changes.
+    Wait {
+        /// Why, in one word.
+        reason: Reason,
+        /// Why, and what to do, in one sentence.
+        message: String,
+    },
+    /// Take the slot, then ask again.
+    TakeSlot,
+    /// Write `Running`, then ask again. No effect comes before that write.
+    Start,
+    /// Go on with the steps.
+    Work,
+    /// Write this end.
+    Finish(End),
+}
+
+/// How a promotion ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// The phase that it never leaves.
+    pub phase: Phase,
+    /// Why, in one word.
+    pub reason: Reason,
+    /// Why, and what to do, in one sentence.
+    pub message: String,
+    /// Whether this promotion changed anything in the environment.
+    pub applied: bool,
+}
+
+/// What a promotion in `phase` does next, given these facts. Total.
+#[must_use]
+pub fn step(phase: Phase, facts: &Facts) -> Transition {
+    match phase {
+        Phase::Pending => pending(facts),
+        Phase::Running => running(facts),
+        Phase::Succeeded | Phase::Failed | Phase::Refused | Phase::Canceled | Phase::Superseded => Transition::Rest,
+    }
+}
+
+fn pending(facts: &Facts) -> Transition {
+    match (&facts.used_name, facts.cancel, &facts.verdict) {
+        (NameUse::Unknown, _, _) => Transition::LookUpName,
+        (NameUse::RecordedSame { phase }, _, _) => recorded(*phase),
+        (NameUse::RecordedOther, _, _) => name_used(),
+        (NameUse::Fresh, Some(cause), _) => canceled(cause, false),
+        (NameUse::Fresh, None, Verdict::Closed { gate: _, reason, message }) => {
+            finish(Phase::Refused, reason.clone(), message.clone())
+        }
+        (NameUse::Fresh, None, Verdict::Recheck) => Transition::Recheck,
+        (NameUse::Fresh, None, Verdict::Waiting { gate: _, reason, message }) => match &facts.standing {
+            Standing::SupersededBy { promotion } => superseded(promotion),
+            Standing::Next | Standing::Behind { .. } | Standing::Ambiguous { .. } => {
+                Transition::Wait { reason: reason.clone(), message: message.clone() }
+            }
+        },
+        (NameUse::Fresh, None, Verdict::Open) => enter(facts),
+    }
+}
+
+/// Every gate is open. The turn is looked at once more, so that no mistake in the gates can skip it.
+fn enter(facts: &Facts) -> Transition {
+    match (&facts.standing, &facts.slot) {
+        (Standing::SupersededBy { promotion }, _) => superseded(promotion),
+        (Standing::Behind { promotion }, _) => {
+            Transition::Wait { reason: Reason::QueuedBehind, message: format!("promotion {promotion} comes first") }
+        }
+        (Standing::Ambiguous { others }, _) => Transition::Wait {
+            reason: Reason::AmbiguousOrder,
+            message: format!("{} more promotions wait for the same environment: cancel all but one", others.len()),
+        },
+        (Standing::Next, Slot::Held { by }) => slot_held(by),
+        (Standing::Next, Slot::Free | Slot::Unknown) => Transition::TakeSlot,
+        (Standing::Next, Slot::Mine) => Transition::Start,
+    }
+}
+
+/// The gates hold only what has not started, so neither verdict nor turn is looked at. An end that the
+/// steps reached is the truth about the environment; a wish to cancel comes too late for it.
+fn running(facts: &Facts) -> Transition {
+    match (&facts.used_name, &facts.work, facts.cancel, &facts.slot) {
+        (NameUse::RecordedSame { phase }, _, _, _) => recorded(*phase),
+        (NameUse::RecordedOther, _, _, _) => name_used(),
+        (NameUse::Unknown | NameUse::Fresh, Work::Done, _, _) => Transition::Finish(End {
+            phase: Phase::Succeeded,
+            reason: Reason::Deployed,
+            message: "every step is done and everything is healthy".to_owned(),
+            applied: true,
+        }),
+        (NameUse::Unknown | NameUse::Fresh, Work::Failed(failure), _, _) => Transition::Finish(End {
+            phase: Phase::Failed,
+            reason: Reason::Step(failure.reason.clone()),
+            message: failure.message.clone(),
+            applied: failure.applied,
+        }),
+        (NameUse::Unknown | NameUse::Fresh, Work::NotStarted, Some(cause), _) => canceled(cause, false),
+        (NameUse::Unknown | NameUse::Fresh, Work::InProgress { message: _, applied }, Some(cause), _) => {
+            canceled(cause, *applied)
+        }
+        (NameUse::Unknown | NameUse::Fresh, Work::NotStarted | Work::InProgress { .. }, None, slot) => match slot {
+            Slot::Mine => Transition::Work,
+            Slot::Free | Slot::Unknown => Transition::TakeSlot,
+            Slot::Held { by } => slot_held(by),
+        },
+    }
+}
+
+/// The name had its promotion; an end is all that a record can hold, so one that holds no end is not
+/// trusted to be the same.
+fn recorded(phase: Phase) -> Transition {
+    if !phase.is_finished() {
+        return name_used();
+    }
+    finish(
+        phase,
+        Reason::AlreadyRecorded,
+        format!(
+            "a promotion of this name already ended as {phase}, nothing was done: use another name to promote again"
+        ),
+    )
+}
+
+fn name_used() -> Transition {
+    finish(
+        Phase::Refused,
+        Reason::NameUsed,
+        "a promotion of this name with another spec already ended: use another name".to_owned(),
+    )
+}
+
+fn superseded(by: &str) -> Transition {
+    finish(
+        Phase::Superseded,
+        Reason::Superseded,
+        format!("promotion {by} is newer and replaced this one while it waited"),
+    )
+}
+
+fn canceled(cause: CancelCause, applied: bool) -> Transition {
+    let (reason, how) = match cause {
+        CancelCause::Requested => (Reason::CancelRequested, "canceled on request"),
+        CancelCause::Deleted => (Reason::Deleted, "canceled because it was deleted"),
+    };
+    let effect = if applied {
+        "some of the release was already applied: promote a release to bring the environment to a known state"
+    } else {
+        "nothing was applied"
+    };
+    Transition::Finish(End { phase: Phase::Canceled, reason, message: format!("{how}; {effect}"), applied })
+}
+
+fn slot_held(by: &str) -> Transition {
+    Transition::Wait {
+        reason: Reason::SlotHeld,
+        message: format!("promotion {by} holds the slot of this project and environment"),
+    }
+}
+
+fn finish(phase: Phase, reason: Reason, message: String) -> Transition {
+    Transition::Finish(End { phase, reason, message, applied: false })
+}
+
+#[cfg(test)]
+mod tests;

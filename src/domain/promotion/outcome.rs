@@ -1,0 +1,84 @@
+//! What remains of a promotion once it has ended.
+
+use jiff::Timestamp;
+
+use super::history::{Ended, Success};
+use super::phase::Phase;
+use super::reason::Reason;
+use crate::domain::image::Digest;
+use crate::domain::name::{EnvironmentName, PackageName, ProjectName, ReleaseVersion};
+
+/// The end of one promotion. Outcomes are ordered by when they ended, then by uid.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Outcome {
+    /// When it ended.
+    pub finished: Timestamp,
+    /// The promotion's uid.
+    pub uid: String,
+    /// The promotion's name.
+    pub promotion: String,
+    /// The namespace of the promotion.
+    pub space: String,
+    /// The project.
+    pub project: ProjectName,
+    /// The version of its release.
+    pub version: ReleaseVersion,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// Who asked, as the API server authenticated them; empty if it was never recorded.
+    pub requested_by: String,
+    /// The end.
+    pub phase: Phase,
+    /// Why, in one word.
+    pub reason: Reason,
+    /// Why, in one sentence.
+    pub message: String,
+    /// When it started to run, if it did.
+    pub started: Option<Timestamp>,
+    /// What the release put there.
+    pub packages: Vec<DeployedPackage>,
+    /// Whether it changed anything in the environment.
+    pub applied: bool,
+}
+
+/// A package as a release fixed it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeployedPackage {
+    /// The package's name in its project.
+    pub name: PackageName,
+    /// The version, for people.
+    pub version: String,
+    /// The digest, for truth.
+    pub digest: Digest,
+}
+
+impl Outcome {
+    /// Whether it is part of any history. The end that a reused name takes is not: it is a copy of one
+    /// that is there already, and nothing happened.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.reason != Reason::AlreadyRecorded
+    }
+
+    /// Whether the release runs in the environment since.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.counts() && self.phase == Phase::Succeeded
+    }
+}
+
+impl Ended for Outcome {
+    fn finished(&self) -> Timestamp {
+        self.finished
+    }
+
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+}
+
+impl Success for Outcome {
+    fn version(&self) -> &str {
+        self.version.as_str()
+    }
+}

@@ -1,0 +1,125 @@
+//! Why a promotion waits, and why it ended: one word for programs. The words are part of the API.
+
+use std::fmt;
+
+/// Why a promotion is where it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// Nobody is recorded as its requester, so nobody's rights were checked. Refuses.
+    NotStamped,
+    /// The project does not exist. Waits.
+    ProjectNotFound,
+    /// The release does not exist. Waits.
+    ReleaseNotFound,
+    /// The release exists and is not sealed. Waits.
+    ReleaseNotSealed,
+    /// The environment does not exist. Waits.
+    EnvironmentNotFound,
+    /// The environment is not provisioned, or its provisioning broke. Waits.
+    EnvironmentNotReady,
+    /// The environment lets nothing start. Waits.
+    EnvironmentPaused,
+    /// An earlier phase of the lifecycle is not complete. Refuses, or waits if the promotion says so.
+    LifecycleNotReached,
+    /// The lifecycle does not hold the environment. Refuses, or waits if the promotion says so.
+    NotInLifecycle,
+    /// Another promotion comes first. Waits.
+    QueuedBehind,
+    /// Several promotions wait and nothing says which was first. Waits.
+    AmbiguousOrder,
+    /// Another promotion holds the slot. Waits.
+    SlotHeld,
+    /// Its steps are being carried out.
+    InProgress,
+    /// Every step is done and everything is healthy. An end.
+    Deployed,
+    /// A promotion of this name and content had ended before; this is that end. Nothing was done.
+    AlreadyRecorded,
+    /// A promotion of this name with other content had ended before. An end.
+    NameUsed,
+    /// Its spec asked to cancel. An end.
+    CancelRequested,
+    /// It was deleted before its end. An end.
+    Deleted,
+    /// A newer promotion replaced it. An end.
+    Superseded,
+    /// A step failed; the word is the step's own: `ImagePullBackOff`, `Conflict`. An end.
+    Step(String),
+}
+
+impl Reason {
+    /// Every reason that is not a step's own, in the order of declaration.
+    pub const ALL: [Self; 19] = [
+        Self::NotStamped,
+        Self::ProjectNotFound,
+        Self::ReleaseNotFound,
+        Self::ReleaseNotSealed,
+        Self::EnvironmentNotFound,
+        Self::EnvironmentNotReady,
+        Self::EnvironmentPaused,
+        Self::LifecycleNotReached,
+        Self::NotInLifecycle,
+        Self::QueuedBehind,
+        Self::AmbiguousOrder,
+        Self::SlotHeld,
+        Self::InProgress,
+        Self::Deployed,
+        Self::AlreadyRecorded,
+        Self::NameUsed,
+        Self::CancelRequested,
+        Self::Deleted,
+        Self::Superseded,
+    ];
+
+    /// The reason as it is written in status.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::NotStamped => "NotStamped",
+            Self::ProjectNotFound => "ProjectNotFound",
+            Self::ReleaseNotFound => "ReleaseNotFound",
+            Self::ReleaseNotSealed => "ReleaseNotSealed",
+            Self::EnvironmentNotFound => "EnvironmentNotFound",
+            Self::EnvironmentNotReady => "EnvironmentNotReady",
+            Self::EnvironmentPaused => "EnvironmentPaused",
+            Self::LifecycleNotReached => "LifecycleNotReached",
+            Self::NotInLifecycle => "NotInLifecycle",
+            Self::QueuedBehind => "QueuedBehind",
+            Self::AmbiguousOrder => "AmbiguousOrder",
+            Self::SlotHeld => "SlotHeld",
+            Self::InProgress => "InProgress",
+            Self::Deployed => "Deployed",
+            Self::AlreadyRecorded => "AlreadyRecorded",
+            Self::NameUsed => "NameUsed",
+            Self::CancelRequested => "CancelRequested",
+            Self::Deleted => "Deleted",
+            Self::Superseded => "Superseded",
+            Self::Step(reason) => reason,
+        }
+    }
+
+    /// The reason that is written as `text`; a word that is none of ours is a step's.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text).unwrap_or_else(|| Self::Step(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_reads_back_as_itself() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), reason);
+        }
+        assert_eq!(Reason::parse("ImagePullBackOff"), Reason::Step("ImagePullBackOff".into()));
+    }
+}

@@ -1,0 +1,116 @@
+//! Whose turn it is, among the unfinished promotions of one project and environment.
+//!
+//! The order is total: higher priority, then earlier creation, then name. [`standing`] answers for
+//! one promotion, and every promotion that asks over the same entries gets an answer that fits the
+//! others': of those that wait, at most one is [`Standing::Next`].
+
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+
+/// An unfinished promotion that wants the slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The promotion's name.
+    pub name: String,
+    /// The promotion's uid: what makes it this one.
+    pub uid: String,
+    /// When the promotion was created.
+    pub created: Timestamp,
+    /// Whether it runs, or holds the slot. Such a one is never replaced, and all others are behind it.
+    pub running: bool,
+    /// Whether it was judged before and found fit to wait. One that was not may be about to be
+    /// refused, so it replaces nothing yet.
+    pub admitted: bool,
+    /// Higher goes first; 0 unless said otherwise.
+    pub priority: i32,
+}
+
+/// What a newer promotion means for older ones that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Policy {
+    /// Nothing: each gets its turn.
+    #[default]
+    Queue,
+    /// It replaces them, unless they have a higher priority.
+    Supersede,
+}
+
+/// A promotion's place among those that want the same slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is its turn.
+    Next,
+    /// It is not.
+    Behind {
+        /// The name of the promotion that it waits for.
+        promotion: String,
+    },
+    /// It will never be.
+    SupersededBy {
+        /// The name of the newest promotion that replaces it.
+        promotion: String,
+    },
+    /// Nothing says whose turn it is.
+    Ambiguous {
+        /// The names of the other promotions that wait, sorted.
+        others: Vec<String>,
+    },
+}
+
+/// The place of `me` among `entries` (which may hold `me` itself, in any order).
+///
+/// `history` says whether the space has any: in one that has none, such as a cluster restored from a
+/// repository, creation times say nothing, so several waiting promotions are ambiguous.
+#[must_use]
+pub fn standing(me: &Entry, entries: &[Entry], policy: Policy, history: bool) -> Standing {
+    if me.running {
+        return Standing::Next;
+    }
+    let others = || entries.iter().filter(|other| other.uid != me.uid);
+    if let Some(newest) =
+        others().filter(|other| history && supersedes(other, me, policy)).max_by_key(|other| age(other))
+    {
+        return Standing::SupersededBy { promotion: newest.name.clone() };
+    }
+    if let Some(running) = others().filter(|other| other.running).min_by_key(|other| rank(other)) {
+        return Standing::Behind { promotion: running.name.clone() };
+    }
+    if !history && others().next().is_some() {
+        let mut names: Vec<String> = others().map(|other| other.name.clone()).collect();
+        names.sort();
+        return Standing::Ambiguous { others: names };
+    }
+    let remains =
+        |entry: &Entry| !others().any(|newer| supersedes(newer, entry, policy)) && !supersedes(me, entry, policy);
+    match others().filter(|other| rank(other) < rank(me) && remains(other)).max_by_key(|other| rank(other)) {
+        Some(before) => Standing::Behind { promotion: before.name.clone() },
+        None => Standing::Next,
+    }
+}
+
+/// Whether `newer` takes the place of `older`, which only waits.
+fn supersedes(newer: &Entry, older: &Entry, policy: Policy) -> bool {
+    match policy {
+        Policy::Queue => false,
+        Policy::Supersede => {
+            !older.running
+                && (newer.admitted || newer.running)
+                && newer.priority >= older.priority
+                && age(newer) > age(older)
+        }
+    }
+}
+
+/// Creation order. The uid decides nothing between two objects that exist at once, whose names differ.
+fn age(entry: &Entry) -> (Timestamp, &str, &str) {
+    (entry.created, &entry.name, &entry.uid)
+}
+
+/// The order in which the slot is given.
+fn rank(entry: &Entry) -> (Reverse<i32>, Timestamp, &str, &str) {
+    (Reverse(entry.priority), entry.created, &entry.name, &entry.uid)
+}
+
+#[cfg(test)]
+mod tests;
