@@ -162,7 +162,7 @@ pub struct EnvironmentRow {
     pub current: Option<Current>,
     /// The version that ran there before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<Previous>,
+    pub previous: Option<Current>,
     /// The promotion that runs now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<Underway>,
@@ -200,20 +200,6 @@ pub struct Current {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub packages: Vec<PinnedPackage>,
-}
-
-/// A version that ran before the current one.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Previous {
-    /// The version.
-    #[schemars(length(max = 63))]
-    pub version: String,
-    /// The promotion that had put it there.
-    #[schemars(length(max = 253))]
-    pub promotion: String,
-    /// Since when it ran.
-    pub since: MicroTime,
 }
 
 /// A promotion that has not ended.

@@ -98,6 +98,10 @@ pub struct StepRecord {
     /// `Pending`, `Started`, `Succeeded`, `Failed` or `Skipped`.
     #[schemars(length(max = 16))]
     pub phase: String,
+    /// How long it may take.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 16))]
+    pub timeout: String,
     /// When its first effect was about to happen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<MicroTime>,

@@ -1,0 +1,11 @@
+//! The controllers: observe → decide → act.
+//!
+//! Each controller reads once (`observe`, with a live GET where staleness would matter), judges in a pure and total function
+//! (`decide`, to plain data that tests compare), and writes (`act`: effects, then status, then events). [`pipeline`] drives
+//! that shape for every kind; [`promotion`] is where the promises are kept. Start with [`promotion`]'s `decide`.
+
+pub mod context;
+pub mod decision;
+pub mod outcomes;
+pub mod pipeline;
+pub mod stores;

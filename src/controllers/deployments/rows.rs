@@ -1,0 +1,82 @@
+//! The rows of `Environment.status`: joins over ends of promotions. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
+use crate::api::condition;
+use crate::api::v1alpha1::EnvironmentStatus;
+use crate::api::v1alpha1::history::{DeploymentRow, HistoryEntry};
+use crate::domain::name::release_name;
+use crate::domain::promotion::history::{Ended, Latest, Newest};
+use crate::domain::promotion::outcome::Outcome;
+
+impl Ended for DeploymentRow {
+    fn finished(&self) -> Timestamp {
+        self.since.0
+    }
+    fn uid(&self) -> &str {
+        &self.promotion_uid
+    }
+}
+
+impl Ended for HistoryEntry {
+    fn finished(&self) -> Timestamp {
+        self.finished.0
+    }
+    fn uid(&self) -> &str {
+        &self.promotion_uid
+    }
+}
+
+/// Whether the status already says everything about an end that it will ever say.
+#[must_use]
+pub fn records(status: &EnvironmentStatus, outcome: &Outcome) -> bool {
+    let known = status.deployments.iter().find(|row| row.project == outcome.project.as_str()).cloned();
+    let deployed = !outcome.is_success() || Latest(known).records(outcome);
+    deployed && Newest::of(status.history.clone()).contains_or_older(&outcome.uid, outcome.finished)
+}
+
+/// The status with these ends joined in.
+#[must_use]
+pub fn join<'a>(status: EnvironmentStatus, outcomes: impl IntoIterator<Item = &'a Outcome>) -> EnvironmentStatus {
+    let mut rows: BTreeMap<String, DeploymentRow> =
+        status.deployments.iter().map(|row| (row.project.clone(), row.clone())).collect();
+    let mut history = Newest::of(status.history.clone());
+    for outcome in outcomes.into_iter().filter(|outcome| outcome.counts()) {
+        history = history.join(entry(outcome));
+        if outcome.is_success() {
+            let project = outcome.project.to_string();
+            let known = Latest(rows.remove(&project)).join(deployment(outcome));
+            rows.extend(known.0.map(|row| (project, row)));
+        }
+    }
+    EnvironmentStatus { deployments: rows.into_values().collect(), history: history.into_ends(), ..status }
+}
+
+fn deployment(outcome: &Outcome) -> DeploymentRow {
+    DeploymentRow {
+        project: outcome.project.to_string(),
+        release: release_name(&outcome.project, &outcome.version),
+        version: outcome.version.to_string(),
+        promotion: outcome.promotion.clone(),
+        promotion_uid: outcome.uid.clone(),
+        by: outcome.requested_by.clone(),
+        since: MicroTime(outcome.finished),
+    }
+}
+
+fn entry(outcome: &Outcome) -> HistoryEntry {
+    HistoryEntry {
+        project: outcome.project.to_string(),
+        version: outcome.version.to_string(),
+        promotion: outcome.promotion.clone(),
+        promotion_uid: outcome.uid.clone(),
+        by: outcome.requested_by.clone(),
+        phase: outcome.phase.as_str().to_owned(),
+        started: outcome.started.map(MicroTime),
+        finished: MicroTime(outcome.finished),
+        message: condition::cut(&outcome.message, 1024),
+    }
+}

@@ -1,0 +1,83 @@
+//! Ends of promotions that are not yet part of every history.
+//!
+//! A finished promotion leaves the cache of unfinished ones; until Project, Environment, Release and audit have recorded its
+//! end, the end is kept here, and the finalizer on the promotion brings it back here after a restart. The rows are joins
+//! ([`crate::domain::promotion::history`]), so it does no harm when an end arrives twice or late.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::broadcast;
+
+use crate::domain::promotion::outcome::Outcome;
+
+/// How many changes a slow listener may lag behind before it looks at everything (a burst of promotions fits).
+const BACKLOG: usize = 4096;
+
+/// The ends that are still to be recorded somewhere.
+#[derive(Clone, Debug)]
+pub struct Outcomes {
+    known: Arc<Mutex<BTreeMap<String, Arc<Outcome>>>>,
+    added: broadcast::Sender<Arc<Outcome>>,
+}
+
+impl Default for Outcomes {
+    fn default() -> Self {
+        Self { known: Arc::default(), added: broadcast::channel(BACKLOG).0 }
+    }
+}
+
+impl Outcomes {
+    /// Keeps an end until it is forgotten, and wakes those who record it. Says whether it was new.
+    pub fn add(&self, outcome: Outcome) -> bool {
+        let outcome = Arc::new(outcome);
+        let fresh = self.lock().insert(outcome.uid.clone(), Arc::clone(&outcome)).is_none();
+        if fresh {
+            // Nobody listens before the controllers run; they look at everything when they start.
+            let _ = self.added.send(outcome);
+        }
+        fresh
+    }
+
+    /// Drops an end that everybody has recorded.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    /// The ends of promotions of a project, oldest first.
+    #[must_use]
+    pub fn of_project(&self, space: &str, project: &str) -> Vec<Arc<Outcome>> {
+        self.matching(|outcome| outcome.space == space && outcome.project.as_str() == project)
+    }
+
+    /// The ends of promotions to an environment, oldest first.
+    #[must_use]
+    pub fn of_environment(&self, space: &str, environment: &str) -> Vec<Arc<Outcome>> {
+        self.matching(|outcome| outcome.space == space && outcome.environment.as_str() == environment)
+    }
+
+    /// The ends of promotions of a release, oldest first.
+    #[must_use]
+    pub fn of_release(&self, space: &str, project: &str, version: &str) -> Vec<Arc<Outcome>> {
+        self.matching(|outcome| {
+            outcome.space == space && outcome.project.as_str() == project && outcome.version.as_str() == version
+        })
+    }
+
+    /// Ends as they are added.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Outcome>> {
+        self.added.subscribe()
+    }
+
+    fn matching(&self, wanted: impl Fn(&Outcome) -> bool) -> Vec<Arc<Outcome>> {
+        let mut found: Vec<_> = self.lock().values().filter(|outcome| wanted(outcome)).cloned().collect();
+        found.sort();
+        found
+    }
+
+    /// A panic while the lock was held left a map that is still whole: every change is one call.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Outcome>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,132 @@
+//! The rows of `Project.status.environments`: joins over ends of promotions, so neither order nor repetition matters. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
+use crate::api::condition;
+use crate::api::v1alpha1::Promotion;
+use crate::api::v1alpha1::history::PinnedPackage;
+use crate::api::v1alpha1::project::{Current, EnvironmentRow, Last, Underway};
+use crate::domain::promotion::history::{Deployed, Ended, Latest, Success};
+use crate::domain::promotion::outcome::Outcome;
+use crate::domain::promotion::phase::Phase;
+
+impl Ended for Current {
+    fn finished(&self) -> Timestamp {
+        self.since.0
+    }
+    fn uid(&self) -> &str {
+        &self.promotion_uid
+    }
+}
+
+impl Success for Current {
+    fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+impl Ended for Last {
+    fn finished(&self) -> Timestamp {
+        self.at.0
+    }
+    fn uid(&self) -> &str {
+        &self.promotion_uid
+    }
+}
+
+/// Whether a row already says everything about an end that it will ever say.
+#[must_use]
+pub fn records(rows: &[EnvironmentRow], outcome: &Outcome) -> bool {
+    let Some(row) = rows.iter().find(|row| row.name == outcome.environment.as_str()) else { return false };
+    let latest = Latest(row.last.clone()).records(outcome);
+    let deployed = Deployed { current: row.current.clone(), previous: row.previous.clone() };
+    latest && (!outcome.is_success() || deployed.records(outcome))
+}
+
+/// The rows with these ends joined in.
+#[must_use]
+pub fn join<'a>(rows: Vec<EnvironmentRow>, outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<EnvironmentRow> {
+    let mut rows: BTreeMap<String, EnvironmentRow> = rows.into_iter().map(|row| (row.name.clone(), row)).collect();
+    for outcome in outcomes.into_iter().filter(|outcome| outcome.counts()) {
+        let name = outcome.environment.as_str().to_owned();
+        let row = rows.entry(name.clone()).or_insert_with(|| EnvironmentRow { name, ..EnvironmentRow::default() });
+        row.last = Latest(row.last.take()).join(last(outcome)).0;
+        if outcome.is_success() {
+            let known = Deployed { current: row.current.take(), previous: row.previous.take() };
+            let Deployed { current, previous } = known.join(current(outcome));
+            row.current = current;
+            row.previous = previous;
+        }
+    }
+    rows.into_values().collect()
+}
+
+/// The rows with what runs and waits now, and no row for what neither was nor is.
+#[must_use]
+pub fn underway(mut rows: Vec<EnvironmentRow>, unfinished: &[&Promotion]) -> Vec<EnvironmentRow> {
+    for row in &mut rows {
+        (row.running, row.waiting) = (None, None);
+    }
+    let mut promotions = unfinished.to_vec();
+    promotions.sort_by_key(|promotion| (promotion.metadata.creation_timestamp.clone(), promotion.metadata.name.clone()));
+    for promotion in promotions {
+        let name = &promotion.spec.environment;
+        let place = rows.iter().position(|row| &row.name == name).unwrap_or_else(|| {
+            rows.push(EnvironmentRow { name: name.clone(), ..EnvironmentRow::default() });
+            rows.len() - 1
+        });
+        let Some(row) = rows.get_mut(place) else { continue };
+        let status = promotion.status.as_ref();
+        let entry = Underway {
+            promotion: promotion.metadata.name.clone().unwrap_or_default(),
+            version: promotion.spec.version.clone(),
+            message: status.and_then(|status| status.message.clone()),
+        };
+        let runs = status.and_then(|status| status.phase.as_deref()) == Some(Phase::Running.as_str());
+        let slot = if runs { &mut row.running } else { &mut row.waiting };
+        slot.get_or_insert(entry);
+    }
+    rows
+}
+
+/// The rows in the order of the lifecycle; environments that are gone come last, by name.
+#[must_use]
+pub fn sorted(mut rows: Vec<EnvironmentRow>, order: &BTreeMap<String, i64>) -> Vec<EnvironmentRow> {
+    rows.sort_by_key(|row| (order.get(&row.name).copied().unwrap_or(i64::MAX), row.name.clone()));
+    rows
+}
+
+fn current(outcome: &Outcome) -> Current {
+    Current {
+        version: outcome.version.to_string(),
+        promotion: outcome.promotion.clone(),
+        promotion_uid: outcome.uid.clone(),
+        by: outcome.requested_by.clone(),
+        since: MicroTime(outcome.finished),
+        packages: outcome
+            .packages
+            .iter()
+            .map(|package| PinnedPackage {
+                name: package.name.to_string(),
+                image: package.image.clone(),
+                version: package.version.clone(),
+                digest: package.digest.to_string(),
+            })
+            .collect(),
+    }
+}
+
+fn last(outcome: &Outcome) -> Last {
+    Last {
+        version: outcome.version.to_string(),
+        promotion: outcome.promotion.clone(),
+        promotion_uid: outcome.uid.clone(),
+        phase: outcome.phase.as_str().to_owned(),
+        at: MicroTime(outcome.finished),
+        applied: outcome.applied,
+        message: condition::cut(&outcome.message, 1024),
+    }
+}

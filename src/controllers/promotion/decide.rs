@@ -1,0 +1,149 @@
+//! What a promotion does next: the machine of [`crate::domain::promotion::machine`], with the status and the Events that
+//! belong to each transition. Pure and total.
+
+use super::facts::{self, facts, phase};
+use super::observe::Observed;
+use super::plan::PlanState;
+use super::progress::State;
+use super::{status, timeout};
+use crate::api::v1alpha1::PromotionStatus;
+use crate::controllers::decision::{self, Next, Note, Severity};
+use crate::domain::promotion::machine::{self, End, Transition};
+use crate::domain::promotion::phase::Phase;
+use crate::domain::promotion::reason::Reason;
+
+/// What one run of a promotion will do.
+pub type Decision = decision::Decision<PromotionStatus, Effect>;
+
+/// Something to do before the next decision. At most one a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Look up whether the name was used before.
+    LookUpName,
+    /// Read everything that gates look at live.
+    ReadLive,
+    /// Take the slot's Lease.
+    TakeSlot,
+    /// Load the release's snapshot.
+    LoadPlan,
+    /// Go on with this step of the status.
+    Work {
+        /// Its index.
+        step: usize,
+    },
+}
+
+/// Decides.
+#[must_use]
+pub fn decide(observed: &Observed) -> Decision {
+    let subject = match facts::subject(observed) {
+        Ok(subject) => subject,
+        Err(wrong) => return finish(observed, &unreadable(&wrong.to_string())),
+    };
+    match machine::step(phase(observed), &facts(observed, subject)) {
+        Transition::Rest => rest(observed),
+        Transition::LookUpName => effect(observed, Effect::LookUpName),
+        Transition::Recheck => effect(observed, Effect::ReadLive),
+        Transition::TakeSlot => effect(observed, Effect::TakeSlot),
+        Transition::Wait { reason, message } => wait(observed, &reason, &message),
+        Transition::Start => start(observed),
+        Transition::Work => work(observed),
+        Transition::Finish(end) => finish(observed, &end),
+    }
+}
+
+fn rest(observed: &Observed) -> Decision {
+    Decision {
+        status: observed.promotion.status.clone().unwrap_or_default(),
+        effects: Vec::new(),
+        events: Vec::new(),
+        next: Next::Await,
+    }
+}
+
+fn effect(observed: &Observed, effect: Effect) -> Decision {
+    Decision { effects: vec![effect], next: Next::Again, ..rest(observed) }
+}
+
+/// Waits, and says so once for every new reason.
+fn wait(observed: &Observed, reason: &Reason, message: &str) -> Decision {
+    let known = observed.promotion.status.as_ref().and_then(|status| status.reason.as_deref());
+    let event = Note {
+        severity: Severity::Normal,
+        reason: "Waiting",
+        action: "Promote",
+        message: format!("{}: {message}", reason.as_str()),
+    };
+    let events = if known == Some(reason.as_str()) { Vec::new() } else { vec![event] };
+    Decision { status: status::waiting(observed, reason, message), effects: Vec::new(), events, next: Next::Await }
+}
+
+/// Starts, once it is known what to do.
+fn start(observed: &Observed) -> Decision {
+    let plan = match &observed.plan {
+        PlanState::Unknown => return effect(observed, Effect::LoadPlan),
+        PlanState::Broken(message) => return wait(observed, &Reason::ReleaseNotSealed, message),
+        PlanState::Known(plan) => plan,
+    };
+    let spec = &observed.promotion.spec;
+    let event = Note {
+        severity: Severity::Normal,
+        reason: "Started",
+        action: "Promote",
+        message: format!("{} {} is being applied to {}", spec.project, spec.version, spec.environment),
+    };
+    Decision {
+        status: status::started(observed, plan),
+        effects: Vec::new(),
+        events: vec![event],
+        next: Next::Again,
+    }
+}
+
+/// Goes on with the step that runs, or starts the next one.
+fn work(observed: &Observed) -> Decision {
+    let Some((step, _)) = timeout::current(observed) else {
+        return finish(observed, &unreadable("its status has no step that runs"));
+    };
+    let Some(progress) = observed.progress.as_ref().filter(|progress| progress.step == step) else {
+        return effect(observed, Effect::Work { step });
+    };
+    let by = timeout::deadline(observed).map_or(Next::Await, Next::At);
+    match &progress.state {
+        State::Done => Decision { status: status::advanced(observed, progress), next: Next::Again, ..rest(observed) },
+        State::Waiting { recheck, .. } => {
+            Decision { next: by.sooner(recheck.map_or(Next::Await, Next::At)), ..rest(observed) }
+        }
+        // The machine ends a promotion whose step failed before it asks for more work.
+        State::Failed(_) => Decision { next: by, ..rest(observed) },
+    }
+}
+
+/// Ends, and says so.
+fn finish(observed: &Observed, end: &End) -> Decision {
+    let severity = match end.phase {
+        Phase::Pending | Phase::Running | Phase::Succeeded | Phase::Superseded | Phase::Canceled => Severity::Normal,
+        Phase::Failed | Phase::Refused => Severity::Warning,
+    };
+    let spec = &observed.promotion.spec;
+    let event = Note {
+        severity,
+        reason: end.phase.as_str(),
+        action: "Promote",
+        message: format!("{} {} to {}: {}", spec.project, spec.version, spec.environment, end.message),
+    };
+    Decision { status: status::finished(observed, end), effects: Vec::new(), events: vec![event], next: Next::Again }
+}
+
+/// The end of a promotion that nobody can make sense of.
+fn unreadable(what: &str) -> End {
+    End {
+        phase: Phase::Refused,
+        reason: Reason::Step("Unreadable".to_owned()),
+        message: format!("{what}; make a new promotion with another name"),
+        applied: false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! From what was observed to the facts that the promotion machine decides on. Pure.
+
+use crate::api::condition::{self, ConditionType};
+use crate::api::v1alpha1::environment::QueuePolicy;
+use crate::api::v1alpha1::promotion::WhenNotReady as WhenNotReadyField;
+use crate::domain::lifecycle::Lifecycle;
+use crate::domain::name::{EnvironmentName, InvalidName, ProjectName, ReleaseVersion};
+use crate::domain::promotion::gate::{
+    self, EnvironmentFact, GateFacts, Presence, ReleaseFact, Requester, Subject, WhenNotReady,
+};
+use crate::domain::promotion::machine::{CancelCause, Facts, Failure, Work};
+use crate::domain::promotion::phase::Phase;
+use crate::domain::queue::{self, Policy, Standing};
+
+use super::observe::Observed;
+use super::plan::PlanState;
+use super::progress::State;
+use super::timeout;
+
+/// The phase that the promotion's status says; a status that says none is `Pending`.
+#[must_use]
+pub fn phase(observed: &Observed) -> Phase {
+    let said = observed.promotion.status.as_ref().and_then(|status| status.phase.as_deref());
+    said.and_then(Phase::parse).unwrap_or(Phase::Pending)
+}
+
+/// What the promotion asks for, as checked names.
+///
+/// # Errors
+/// When a name in the spec is none; the definition of the kind refuses those, so only an edited definition lets one through.
+pub fn subject(observed: &Observed) -> Result<Subject, InvalidName> {
+    let spec = &observed.promotion.spec;
+    Ok(Subject {
+        project: ProjectName::try_from(spec.project.as_str())?,
+        version: ReleaseVersion::try_from(spec.version.as_str())?,
+        environment: EnvironmentName::try_from(spec.environment.as_str())?,
+    })
+}
+
+/// Everything that the machine wants to know.
+#[must_use]
+pub fn facts(observed: &Observed, subject: Subject) -> Facts {
+    let standing = standing(observed);
+    let environment = subject.environment.clone();
+    let gates = GateFacts {
+        subject,
+        stamped: observed.promotion.spec.requested_by.as_ref().map(|person| Requester {
+            name: person.username.clone(),
+            uid: person.uid.clone(),
+        }),
+        project: if observed.project.is_some() { Presence::Found } else { Presence::Absent },
+        release: release(observed),
+        environment: environment_fact(observed),
+        lifecycle: Lifecycle::by_order(&observed.environments).reachable(&environment, &observed.successes),
+        when_not_ready: match observed.promotion.spec.when_not_ready {
+            WhenNotReadyField::Refuse => WhenNotReady::Refuse,
+            WhenNotReadyField::Wait => WhenNotReady::Wait,
+        },
+        standing: standing.clone(),
+        fresh: observed.fresh,
+    };
+    Facts {
+        used_name: observed.name_use.clone(),
+        cancel: cancel(observed),
+        verdict: gate::judge(&gates),
+        standing,
+        slot: observed.slot.clone(),
+        work: work(observed),
+    }
+}
+
+fn cancel(observed: &Observed) -> Option<CancelCause> {
+    if observed.promotion.metadata.deletion_timestamp.is_some() {
+        return Some(CancelCause::Deleted);
+    }
+    observed.promotion.spec.cancel.as_ref().map(|_| CancelCause::Requested)
+}
+
+fn release(observed: &Observed) -> ReleaseFact {
+    let Some(release) = &observed.release else { return ReleaseFact::Absent };
+    let conditions = release.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    if condition::is_true(conditions, ConditionType::Sealed) {
+        return match &observed.plan {
+            PlanState::Broken(message) => ReleaseFact::NotSealed { message: message.clone(), stalled: true },
+            PlanState::Unknown | PlanState::Known(_) => ReleaseFact::Sealed,
+        };
+    }
+    let message = condition::find(conditions, ConditionType::Ready).map(|ready| ready.message.clone());
+    ReleaseFact::NotSealed {
+        message: message.unwrap_or_else(|| "it was not looked at yet".to_owned()),
+        stalled: condition::is_true(conditions, ConditionType::Stalled),
+    }
+}
+
+fn environment_fact(observed: &Observed) -> EnvironmentFact {
+    let Some(environment) = &observed.environment else { return EnvironmentFact::Absent };
+    if environment.metadata.deletion_timestamp.is_some() {
+        return EnvironmentFact::NotReady { message: "it is being deleted".to_owned() };
+    }
+    let status = environment.status.as_ref();
+    let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let current = status.and_then(|status| status.observed_generation) == environment.metadata.generation;
+    if !condition::is_true(conditions, ConditionType::Ready) || !current {
+        let message = condition::find(conditions, ConditionType::Ready)
+            .filter(|_| current)
+            .map_or_else(|| "it is being provisioned".to_owned(), |ready| ready.message.clone());
+        return EnvironmentFact::NotReady { message };
+    }
+    if environment.spec.paused { EnvironmentFact::Paused } else { EnvironmentFact::Ready }
+}
+
+fn standing(observed: &Observed) -> Standing {
+    let uid = observed.promotion.metadata.uid.as_deref().unwrap_or_default();
+    let policy = match observed.environment.as_ref().map(|environment| environment.spec.queue) {
+        Some(QueuePolicy::Supersede) | None => Policy::Supersede,
+        Some(QueuePolicy::Queue) => Policy::Queue,
+    };
+    match observed.rivals.iter().find(|entry| entry.uid == uid) {
+        Some(me) => queue::standing(me, &observed.rivals, policy, observed.history),
+        None => Standing::Next,
+    }
+}
+
+/// How far the steps are, from the status (what was written) and the progress (what this process did since).
+fn work(observed: &Observed) -> Work {
+    if phase(observed) == Phase::Pending {
+        return Work::NotStarted;
+    }
+    let steps = observed.promotion.status.as_ref().map(|status| status.steps.as_slice()).unwrap_or_default();
+    if let Some(failure) = timeout::expired(observed) {
+        return Work::Failed(Failure {
+            reason: failure.reason,
+            message: failure.message,
+            applied: applied(observed),
+        });
+    }
+    let last = steps.len().saturating_sub(1);
+    match observed.progress.as_ref().map(|progress| (&progress.state, progress.step)) {
+        Some((State::Failed(failure), _)) => Work::Failed(Failure {
+            reason: failure.reason.clone(),
+            message: failure.message.clone(),
+            applied: applied(observed),
+        }),
+        Some((State::Done, step)) if step >= last => Work::Done,
+        Some((State::Done, _)) | None => {
+            Work::InProgress { message: "applies its manifests".to_owned(), applied: applied(observed) }
+        }
+        Some((State::Waiting { message, .. }, _)) => {
+            Work::InProgress { message: message.clone(), applied: applied(observed) }
+        }
+    }
+}
+
+/// Whether anything in the environment was changed. After a restart nobody knows, and a step that was begun counts.
+#[must_use]
+pub fn applied(observed: &Observed) -> bool {
+    match &observed.progress {
+        Some(progress) => progress.applied,
+        None => observed.promotion.status.as_ref().is_some_and(|status| status.started_at.is_some()),
+    }
+}

@@ -1,0 +1,61 @@
+//! What a promotion will do: the steps of its release in every target of its environment. Pure.
+
+use std::sync::Arc;
+
+use crate::api::v1alpha1::history::PinnedPackage;
+use crate::api::v1alpha1::promotion_status::StepRecord;
+use crate::api::v1alpha1::{Environment, Release};
+use crate::controllers::release::snapshot::{Snapshot, SnapshotStep};
+
+use super::status::PENDING;
+
+/// The steps in the order in which they run, and the images that they bring.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// One entry a step and target.
+    pub steps: Vec<PlannedStep>,
+    /// The images of the release.
+    pub packages: Vec<PinnedPackage>,
+}
+
+/// One step in one target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedStep {
+    /// How it is written into status before it starts.
+    pub record: StepRecord,
+    /// What it does.
+    pub step: Arc<SnapshotStep>,
+}
+
+/// Whether the plan of a promotion is known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PlanState {
+    /// Nobody looked yet.
+    Unknown,
+    /// It is known.
+    Known(Arc<Plan>),
+    /// The release's snapshot cannot be used; the sentence says why and what to do.
+    Broken(String),
+}
+
+/// Every step in every target: a step is finished in all targets before the next one begins.
+#[must_use]
+pub fn plan(snapshot: &Snapshot, release: &Release, environment: &Environment) -> Plan {
+    let targets = environment.status.as_ref().map(|status| status.targets.as_slice()).unwrap_or_default();
+    let mut steps = Vec::new();
+    for step in &snapshot.process {
+        let shared = Arc::new(step.clone());
+        steps.extend(targets.iter().map(|target| PlannedStep {
+            record: StepRecord {
+                name: step.name.clone(),
+                target: target.name.clone(),
+                namespace: target.namespace.clone(),
+                phase: PENDING.to_owned(),
+                timeout: step.timeout.clone(),
+                ..StepRecord::default()
+            },
+            step: Arc::clone(&shared),
+        }));
+    }
+    Plan { steps, packages: release.status.as_ref().map(|status| status.packages.clone()).unwrap_or_default() }
+}

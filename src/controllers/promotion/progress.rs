@@ -1,0 +1,38 @@
+//! How far the step that runs now is. Kept in memory: after a restart the step is applied again, which changes nothing.
+
+use jiff::Timestamp;
+
+use crate::api::v1alpha1::promotion_status::FailureRecord;
+
+/// How far one step in one target is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// Index of the step in the promotion's status.
+    pub step: usize,
+    /// What was applied, as people read it: `Deployment/checkout`.
+    pub objects: Vec<String>,
+    /// What was deleted because this release has it no more.
+    pub pruned: Vec<String>,
+    /// When everything was applied.
+    pub applied_at: Option<Timestamp>,
+    /// Whether anything in the environment was changed, by this step or an earlier one.
+    pub applied: bool,
+    /// Where it stands.
+    pub state: State,
+}
+
+/// Where the step stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// It waits until everything is healthy.
+    Waiting {
+        /// What is not, in one sentence.
+        message: String,
+        /// When to look again although nothing changed.
+        recheck: Option<Timestamp>,
+    },
+    /// Everything is applied, healthy and pruned.
+    Done,
+    /// It failed for good.
+    Failed(FailureRecord),
+}

@@ -1,0 +1,173 @@
+//! The statuses that a promotion goes through, built from what was observed. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
+use super::facts;
+use super::observe::Observed;
+use super::plan::Plan;
+use super::progress::{Progress, State};
+use super::timeout;
+use crate::api::condition::{self, ConditionType, Fact, Stamp, Standing};
+use crate::api::v1alpha1::PromotionStatus;
+use crate::api::v1alpha1::promotion_status::{DecidedOn, FailureRecord, StepRecord};
+use crate::domain::promotion::machine::End;
+use crate::domain::promotion::phase::Phase;
+use crate::domain::promotion::reason::Reason;
+
+/// A step whose effects may have begun.
+pub const STARTED: &str = "Started";
+/// A step whose turn has not come.
+pub const PENDING: &str = "Pending";
+/// A step that did everything.
+pub const SUCCEEDED: &str = "Succeeded";
+/// A step that failed for good.
+pub const FAILED: &str = "Failed";
+/// A step that never ran.
+pub const SKIPPED: &str = "Skipped";
+
+/// It waits.
+#[must_use]
+pub fn waiting(observed: &Observed, reason: &Reason, message: &str) -> PromotionStatus {
+    let mut status = observed.promotion.status.clone().unwrap_or_default();
+    if facts::phase(observed) == Phase::Pending {
+        status.phase = Some(Phase::Pending.as_str().to_owned());
+    }
+    say(&mut status, observed, (reason, message));
+    status
+}
+
+/// It starts: the first step is recorded as started before its first effect.
+#[must_use]
+pub fn started(observed: &Observed, plan: &Plan) -> PromotionStatus {
+    let mut status = observed.promotion.status.clone().unwrap_or_default();
+    status.phase = Some(Phase::Running.as_str().to_owned());
+    status.started_at = Some(MicroTime(observed.now));
+    status.decided_on = decided_on(observed);
+    status.snapshot.clone_from(&observed.release.as_ref().and_then(|release| release.status.as_ref()?.snapshot.clone()));
+    status.packages.clone_from(&plan.packages);
+    status.steps = plan.steps.iter().map(|step| step.record.clone()).collect();
+    if let Some(first) = status.steps.first_mut() {
+        begin(first, observed);
+    }
+    let spec = &observed.promotion.spec;
+    let message = format!("{} {} is being applied to {}", spec.project, spec.version, spec.environment);
+    say(&mut status, observed, (&Reason::InProgress, &message));
+    status
+}
+
+/// A step is done and the next one starts.
+#[must_use]
+pub fn advanced(observed: &Observed, progress: &Progress) -> PromotionStatus {
+    let mut status = observed.promotion.status.clone().unwrap_or_default();
+    status.applied = progress.applied;
+    conclude(&mut status, observed, progress);
+    if let Some(next) = status.steps.get_mut(progress.step + 1) {
+        begin(next, observed);
+    }
+    status
+}
+
+/// It has ended.
+#[must_use]
+pub fn finished(observed: &Observed, end: &End) -> PromotionStatus {
+    let mut status = observed.promotion.status.clone().unwrap_or_default();
+    status.phase = Some(end.phase.as_str().to_owned());
+    status.finished = true;
+    status.finished_at = Some(MicroTime(observed.now));
+    status.applied = end.applied;
+    if end.phase == Phase::Failed {
+        status.failure = Some(failure(observed, end));
+    }
+    if let Some(progress) = &observed.progress {
+        conclude(&mut status, observed, progress);
+    }
+    for step in &mut status.steps {
+        end_step(step, observed, end);
+    }
+    say(&mut status, observed, (&end.reason, &end.message));
+    status
+}
+
+/// A step that had not ended takes the end of the promotion.
+fn end_step(step: &mut StepRecord, observed: &Observed, end: &End) {
+    if step.phase == PENDING {
+        SKIPPED.clone_into(&mut step.phase);
+    }
+    if step.phase == STARTED {
+        FAILED.clone_into(&mut step.phase);
+        step.finished_at = Some(MicroTime(observed.now));
+        step.message = Some(condition::cut(&end.message, 1024));
+    }
+}
+
+/// What failed: what the step said, or that it took too long.
+fn failure(observed: &Observed, end: &End) -> FailureRecord {
+    let said = observed.progress.as_ref().and_then(|progress| match &progress.state {
+        State::Failed(failure) => Some(failure.clone()),
+        State::Waiting { .. } | State::Done => None,
+    });
+    said.or_else(|| timeout::expired(observed)).unwrap_or_else(|| FailureRecord {
+        reason: end.reason.as_str().to_owned(),
+        message: end.message.clone(),
+        ..FailureRecord::default()
+    })
+}
+
+fn begin(step: &mut StepRecord, observed: &Observed) {
+    STARTED.clone_into(&mut step.phase);
+    step.started_at = Some(MicroTime(observed.now));
+    step.message = Some(format!("applies to namespace {} and waits until healthy", step.namespace));
+}
+
+/// Writes what a step did into its record.
+fn conclude(status: &mut PromotionStatus, observed: &Observed, progress: &Progress) {
+    let Some(step) = status.steps.get_mut(progress.step) else { return };
+    step.objects.clone_from(&progress.objects);
+    step.pruned.clone_from(&progress.pruned);
+    step.applied_at = progress.applied_at.map(MicroTime);
+    if progress.state == State::Done {
+        SUCCEEDED.clone_into(&mut step.phase);
+        step.finished_at = Some(MicroTime(observed.now));
+        step.message = Some("everything is applied and healthy".to_owned());
+    }
+}
+
+/// UID and generation of every object that the gates looked at.
+fn decided_on(observed: &Observed) -> Vec<DecidedOn> {
+    fn of(kind: &str, meta: &kube::core::ObjectMeta) -> DecidedOn {
+        DecidedOn {
+            kind: kind.to_owned(),
+            name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            generation: meta.generation.unwrap_or_default(),
+        }
+    }
+    let project = observed.project.as_ref().map(|object| of("Project", &object.metadata));
+    let release = observed.release.as_ref().map(|object| of("Release", &object.metadata));
+    let environment = observed.environment.as_ref().map(|object| of("Environment", &object.metadata));
+    project.into_iter().chain(release).chain(environment).collect()
+}
+
+/// Reason, message and conditions for the phase that the status has.
+fn say(status: &mut PromotionStatus, observed: &Observed, because: (&Reason, &str)) {
+    let (reason, message) = (because.0.as_str().to_owned(), condition::cut(because.1, 1024));
+    status.observed_generation = observed.promotion.metadata.generation;
+    status.reason = Some(condition::cut(&reason, 64));
+    status.message = Some(message.clone());
+    let stamp = Stamp { now: observed.now, generation: observed.promotion.metadata.generation };
+    let phase = status.phase.as_deref().and_then(Phase::parse).unwrap_or(Phase::Pending);
+    let standing = match phase {
+        Phase::Pending | Phase::Running => Standing::Reconciling,
+        Phase::Succeeded => Standing::Ready,
+        Phase::Failed | Phase::Refused | Phase::Canceled | Phase::Superseded => Standing::Stalled,
+    };
+    let succeeded = match phase {
+        Phase::Pending | Phase::Running => None,
+        Phase::Succeeded => Some(true),
+        Phase::Failed | Phase::Refused | Phase::Canceled | Phase::Superseded => Some(false),
+    };
+    let fact = |kind, holds| Fact { kind, holds, reason: reason.clone(), message: message.clone() };
+    condition::set(&mut status.conditions, fact(ConditionType::Finished, Some(phase.is_finished())), stamp);
+    condition::set(&mut status.conditions, fact(ConditionType::Succeeded, succeeded), stamp);
+    condition::set_standing(&mut status.conditions, &standing, (&reason, &message), stamp);
+}

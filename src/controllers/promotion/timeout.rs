@@ -1,0 +1,46 @@
+//! When a step has taken longer than it may. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::observe::Observed;
+use super::progress::State;
+use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
+
+/// How long a step may take when its snapshot says nothing readable: the API's default.
+const FALLBACK: SignedDuration = SignedDuration::from_mins(10);
+
+/// The step that runs, with its place in the list.
+#[must_use]
+pub fn current(observed: &Observed) -> Option<(usize, &StepRecord)> {
+    let steps = observed.promotion.status.as_ref().map(|status| status.steps.as_slice()).unwrap_or_default();
+    steps.iter().enumerate().find(|(_, step)| step.phase == super::status::STARTED)
+}
+
+/// When the step that runs has taken as long as it may.
+#[must_use]
+pub fn deadline(observed: &Observed) -> Option<Timestamp> {
+    let (_, step) = current(observed)?;
+    let started = step.started_at.as_ref()?.0;
+    let allowed = step.timeout.parse::<SignedDuration>().unwrap_or(FALLBACK);
+    started.checked_add(allowed).ok()
+}
+
+/// The failure of a step that has taken longer than it may and is not done.
+#[must_use]
+pub fn expired(observed: &Observed) -> Option<FailureRecord> {
+    let (index, step) = current(observed)?;
+    if deadline(observed)? > observed.now {
+        return None;
+    }
+    let waits_for = match observed.progress.as_ref().filter(|progress| progress.step == index).map(|p| &p.state) {
+        Some(State::Done | State::Failed(_)) => return None,
+        Some(State::Waiting { message, .. }) => message.clone(),
+        None => "it could not be applied".to_owned(),
+    };
+    Some(FailureRecord {
+        object: None,
+        reason: "Timeout".to_owned(),
+        message: format!("step {} did not finish within {}: {waits_for}", step.name, step.timeout),
+        ..FailureRecord::default()
+    })
+}
