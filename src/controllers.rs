@@ -4,8 +4,7 @@
 //! (`decide`, to plain data that tests compare), and writes (`act`: effects, then status, then events). [`pipeline`] drives
 //! that shape for every kind; [`promotion`] is where the promises are kept. Start with [`promotion`]'s `decide`.
 
-pub mod context;
 pub mod decision;
+pub mod deployments;
 pub mod outcomes;
-pub mod pipeline;
-pub mod stores;
+pub mod project;

@@ -1,4 +1,5 @@
 //! Gantry promotes releases of containers through environments, natively in Kubernetes.
 
 pub mod api;
+pub mod controllers;
 pub mod domain;

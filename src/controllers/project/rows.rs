@@ -71,7 +71,8 @@ pub fn underway(mut rows: Vec<EnvironmentRow>, unfinished: &[&Promotion]) -> Vec
         (row.running, row.waiting) = (None, None);
     }
     let mut promotions = unfinished.to_vec();
-    promotions.sort_by_key(|promotion| (promotion.metadata.creation_timestamp.clone(), promotion.metadata.name.clone()));
+    promotions
+        .sort_by_key(|promotion| (promotion.metadata.creation_timestamp.clone(), promotion.metadata.name.clone()));
     for promotion in promotions {
         let name = &promotion.spec.environment;
         let place = rows.iter().position(|row| &row.name == name).unwrap_or_else(|| {

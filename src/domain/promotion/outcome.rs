@@ -46,8 +46,10 @@ pub struct Outcome {
 pub struct DeployedPackage {
     /// The package's name in its project.
     pub name: PackageName,
-    /// The version, for people.
-    pub version: String,
+    /// The image, without version.
+    pub image: String,
+    /// The version, for people, where one was chosen.
+    pub version: Option<String>,
     /// The digest, for truth.
     pub digest: Digest,
 }
