@@ -235,7 +235,7 @@ impl Reach {
             Self::Unreached { phase, needed, succeeded, missing } => {
                 let done = if succeeded.is_empty() { String::new() } else { format!(" ({})", listed(succeeded)) };
                 let (environments, have) =
-                    (plural(*needed, "environment"), if succeeded.len() == 1 { "has" } else { "have" });
+                    (plural(*needed, "environment"), if succeeded.len() == 1 || *needed == 1 { "has" } else { "have" });
                 Some(format!(
                     "{environment} waits for phase {phase}: {} of {needed} {environments}{done} {have} {release}; promote it to {} first",
                     succeeded.len(),

@@ -1,1 +1,196 @@
+use proptest::prelude::*;
+
 use super::*;
+
+fn entry(name: &str, created: i64) -> Entry {
+    Entry {
+        name: name.to_owned(),
+        uid: format!("uid-{name}"),
+        created: Timestamp::from_second(created).unwrap(),
+        running: false,
+        admitted: true,
+        priority: 0,
+    }
+}
+
+fn behind(promotion: &str) -> Standing {
+    Standing::Behind { promotion: promotion.to_owned() }
+}
+
+fn superseded_by(promotion: &str) -> Standing {
+    Standing::SupersededBy { promotion: promotion.to_owned() }
+}
+
+fn standings(entries: &[Entry], policy: Policy, history: bool) -> Vec<Standing> {
+    entries.iter().map(|me| standing(me, entries, policy, history)).collect()
+}
+
+#[test]
+fn a_lone_promotion_is_next_under_every_policy_with_and_without_history() {
+    for policy in [Policy::Queue, Policy::Supersede] {
+        for history in [true, false] {
+            let me = entry("a", 1);
+            assert_eq!(standing(&me, std::slice::from_ref(&me), policy, history), Standing::Next);
+            assert_eq!(standing(&me, &[], policy, history), Standing::Next);
+        }
+    }
+}
+
+#[test]
+fn promotions_queue_by_creation_and_then_by_name() {
+    let entries = [entry("b", 2), entry("c", 2), entry("a", 3), entry("z", 1)];
+    assert_eq!(standings(&entries, Policy::Queue, true), [behind("z"), behind("b"), behind("c"), Standing::Next]);
+}
+
+#[test]
+fn a_higher_priority_goes_first() {
+    let urgent = Entry { priority: 1, ..entry("urgent", 9) };
+    let entries = [entry("a", 1), urgent];
+    assert_eq!(standings(&entries, Policy::Queue, true), [behind("urgent"), Standing::Next]);
+    assert_eq!(standings(&entries, Policy::Supersede, true), [superseded_by("urgent"), Standing::Next]);
+}
+
+#[test]
+fn a_newer_promotion_of_lower_priority_replaces_nothing() {
+    let idle = Entry { priority: -1, ..entry("idle", 9) };
+    let entries = [entry("a", 1), idle];
+    assert_eq!(standings(&entries, Policy::Supersede, true), [Standing::Next, behind("a")]);
+}
+
+#[test]
+fn everybody_waits_for_the_one_that_runs() {
+    let running = Entry { running: true, ..entry("b", 2) };
+    let entries = [entry("a", 1), running, entry("c", 3)];
+    assert_eq!(standings(&entries, Policy::Queue, true), [behind("b"), Standing::Next, behind("b")]);
+    assert_eq!(standings(&entries, Policy::Queue, false), [behind("b"), Standing::Next, behind("b")]);
+}
+
+#[test]
+fn the_newest_replaces_all_older_ones_that_wait_and_never_the_one_that_runs() {
+    let running = Entry { running: true, ..entry("a", 1) };
+    let entries = [running, entry("b", 2), entry("c", 3), entry("d", 4)];
+    assert_eq!(
+        standings(&entries, Policy::Supersede, true),
+        [Standing::Next, superseded_by("d"), superseded_by("d"), behind("a")]
+    );
+}
+
+#[test]
+fn a_newer_one_that_runs_already_replaces_an_older_one_that_waits() {
+    let running = Entry { running: true, ..entry("b", 2) };
+    let entries = [entry("a", 1), running];
+    assert_eq!(standings(&entries, Policy::Supersede, true), [superseded_by("b"), Standing::Next]);
+}
+
+#[test]
+fn one_that_may_be_about_to_be_refused_replaces_nothing_yet() {
+    let unjudged = Entry { admitted: false, ..entry("typo", 2) };
+    let entries = [entry("good", 1), unjudged];
+    assert_eq!(standings(&entries, Policy::Supersede, true), [Standing::Next, behind("good")]);
+}
+
+#[test]
+fn without_history_nothing_says_which_of_several_comes_first() {
+    let entries = [entry("c", 1), entry("a", 2), entry("b", 3)];
+    let ambiguous = |others: [&str; 2]| Standing::Ambiguous { others: others.map(str::to_owned).to_vec() };
+    for policy in [Policy::Queue, Policy::Supersede] {
+        assert_eq!(
+            standings(&entries, policy, false),
+            [ambiguous(["a", "b"]), ambiguous(["b", "c"]), ambiguous(["a", "c"])]
+        );
+    }
+}
+
+fn entries(running: impl Strategy<Value = Option<prop::sample::Index>>) -> impl Strategy<Value = Vec<Entry>> {
+    let one = (0..4_i64, -1..=1_i32, prop::bool::weighted(0.8));
+    (prop::collection::vec(one, 1..8), running).prop_map(|(seeds, running)| {
+        let mut entries: Vec<Entry> = seeds
+            .into_iter()
+            .enumerate()
+            .map(|(index, (created, priority, admitted))| Entry { admitted, priority,
+                ..entry(&format!("p{index}"), created)
+            })
+            .collect();
+        if let Some(index) = running {
+            let index = index.index(entries.len());
+            entries[index].running = true;
+        }
+        entries
+    })
+}
+
+fn policies() -> impl Strategy<Value = Policy> {
+    prop_oneof![Just(Policy::Queue), Just(Policy::Supersede)]
+}
+
+fn next(entries: &[Entry], policy: Policy, history: bool) -> Vec<&Entry> {
+    entries.iter().filter(|me| standing(me, entries, policy, history) == Standing::Next).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    #[test]
+    fn exactly_one_is_next_when_nothing_runs(entries in entries(Just(None)), policy in policies()) {
+        prop_assert_eq!(next(&entries, policy, true).len(), 1);
+    }
+
+    #[test]
+    fn only_the_one_that_runs_is_next_while_it_runs(
+        entries in entries(any::<prop::sample::Index>().prop_map(Some)), policy in policies(), history in any::<bool>(),
+    ) {
+        let next = next(&entries, policy, history);
+        prop_assert_eq!(next.len(), 1);
+        prop_assert!(next[0].running);
+    }
+
+    #[test]
+    fn without_history_nobody_is_next_among_several(entries in entries(Just(None)), policy in policies()) {
+        let expected = usize::from(entries.len() == 1);
+        prop_assert_eq!(next(&entries, policy, false).len(), expected);
+    }
+
+    #[test]
+    fn the_order_of_the_list_decides_nothing(
+        (entries, shuffled) in entries(any::<Option<prop::sample::Index>>()).prop_flat_map(|entries| (Just(entries.clone()), Just(entries).prop_shuffle())),
+        policy in policies(), history in any::<bool>(),
+    ) {
+        for me in &entries {
+            prop_assert_eq!(standing(me, &entries, policy, history), standing(me, &shuffled, policy, history));
+        }
+    }
+
+    #[test]
+    fn whoever_is_next_has_nobody_to_give_way_to(entries in entries(Just(None)), policy in policies()) {
+        let next = next(&entries, policy, true)[0].clone();
+        for other in entries.iter().filter(|other| other.uid != next.uid) {
+            let replaces = policy == Policy::Supersede
+                && other.admitted
+                && other.priority >= next.priority
+                && (other.created, &other.name) > (next.created, &next.name);
+            prop_assert!(!replaces, "{} should have replaced {}", other.name, next.name);
+        }
+    }
+
+    #[test]
+    fn whoever_runs_is_never_replaced(
+        entries in entries(any::<prop::sample::Index>().prop_map(Some)), policy in policies(), history in any::<bool>(),
+    ) {
+        for me in entries.iter().filter(|me| me.running) {
+            prop_assert_eq!(standing(me, &entries, policy, history), Standing::Next);
+        }
+    }
+
+    #[test]
+    fn a_queue_serves_everybody_in_order(entries in entries(Just(None))) {
+        let mut left = entries.clone();
+        let mut served = Vec::new();
+        while let Some(first) = next(&left, Policy::Queue, true).first().map(|entry| (*entry).clone()) {
+            left.retain(|entry| entry.uid != first.uid);
+            served.push(first);
+        }
+        let mut expected = entries;
+        expected.sort_by_key(|entry| (-entry.priority, entry.created, entry.name.clone()));
+        prop_assert_eq!(served, expected);
+    }
+}

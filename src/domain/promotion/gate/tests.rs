@@ -1,1 +1,262 @@
 use super::*;
+
+fn environment(name: &str) -> EnvironmentName {
+    EnvironmentName::try_from(name).unwrap()
+}
+
+/// Facts on which every gate is open.
+fn open() -> GateFacts {
+    GateFacts {
+        subject: Subject {
+            project: ProjectName::try_from("checkout").unwrap(),
+            version: ReleaseVersion::try_from("1.4.2").unwrap(),
+            environment: environment("production"),
+        },
+        stamped: Some(Requester { name: "ada".to_owned(), uid: None }),
+        project: Presence::Found,
+        release: ReleaseFact::Sealed,
+        environment: EnvironmentFact::Ready,
+        lifecycle: Reach::Reachable,
+        when_not_ready: WhenNotReady::Refuse,
+        standing: Standing::Next,
+        fresh: true,
+    }
+}
+
+fn unreached() -> Reach {
+    Reach::Unreached {
+        phase: "test".to_owned(),
+        needed: 2,
+        succeeded: vec![environment("test-eu")],
+        missing: vec![environment("test-us")],
+    }
+}
+
+fn not_sealed(stalled: bool) -> ReleaseFact {
+    ReleaseFact::NotSealed { message: "tag 1.4.2 is not in ghcr.io/acme/api: push it".to_owned(), stalled }
+}
+
+fn not_ready() -> EnvironmentFact {
+    EnvironmentFact::NotReady { message: "namespace shop-production is taken: label it".to_owned() }
+}
+
+fn stands(promotion: &str, how: fn(String) -> Standing) -> Standing {
+    how(promotion.to_owned())
+}
+
+fn behind() -> Standing {
+    stands("other", |promotion| Standing::Behind { promotion })
+}
+
+fn superseded() -> Standing {
+    stands("newer", |promotion| Standing::SupersededBy { promotion })
+}
+
+fn ambiguous() -> Standing {
+    Standing::Ambiguous { others: vec!["a".to_owned(), "b".to_owned()] }
+}
+
+fn described(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Open => "open".to_owned(),
+        Verdict::Recheck => "recheck".to_owned(),
+        Verdict::Waiting { gate, reason, message } => format!("waiting {} {reason}: {message}", gate.as_str()),
+        Verdict::Closed { gate, reason, message } => format!("closed {} {reason}: {message}", gate.as_str()),
+    }
+}
+
+#[test]
+fn what_is_missing_or_not_ready_says_why_and_what_to_do() {
+    for (facts, expected) in [
+        (open(), "open"),
+        (
+            GateFacts { stamped: None, ..open() },
+            "closed Stamped NotStamped: the API server did not record who asked: install Gantry's admission policies, then create the promotion again under another name",
+        ),
+        (
+            GateFacts { project: Presence::Absent, ..open() },
+            "waiting ProjectFound ProjectNotFound: project checkout does not exist in this space: create it, or cancel this promotion",
+        ),
+        (
+            GateFacts { release: ReleaseFact::Absent, ..open() },
+            "waiting ReleaseSealed ReleaseNotFound: release checkout-1.4.2 does not exist in this space: create it, or cancel this promotion",
+        ),
+        (
+            GateFacts { release: not_sealed(false), ..open() },
+            "waiting ReleaseSealed ReleaseNotSealed: release checkout-1.4.2 is not sealed yet: tag 1.4.2 is not in ghcr.io/acme/api: push it",
+        ),
+        (
+            GateFacts { release: not_sealed(true), ..open() },
+            "waiting ReleaseSealed ReleaseNotSealed: release checkout-1.4.2 cannot be sealed: tag 1.4.2 is not in ghcr.io/acme/api: push it",
+        ),
+        (
+            GateFacts { environment: EnvironmentFact::Absent, ..open() },
+            "waiting EnvironmentReady EnvironmentNotFound: environment production does not exist in this space: create it, or cancel this promotion",
+        ),
+        (
+            GateFacts { environment: not_ready(), ..open() },
+            "waiting EnvironmentReady EnvironmentNotReady: environment production is not ready: namespace shop-production is taken: label it",
+        ),
+        (
+            GateFacts { environment: EnvironmentFact::Paused, ..open() },
+            "waiting EnvironmentReady EnvironmentPaused: environment production is paused: set its spec.paused to false to let promotions start",
+        ),
+    ] {
+        assert_eq!(described(&judge(&facts)), expected);
+    }
+}
+
+#[test]
+fn the_lifecycle_and_the_turn_say_why_and_what_to_do() {
+    let wait = WhenNotReady::Wait;
+    for (facts, expected) in [
+        (
+            GateFacts { lifecycle: unreached(), ..open() },
+            "closed LifecycleReached LifecycleNotReached: production waits for phase test: 1 of 2 environments (test-eu) has checkout-1.4.2; promote it to test-us first",
+        ),
+        (
+            GateFacts { lifecycle: unreached(), when_not_ready: wait, ..open() },
+            "waiting LifecycleReached LifecycleNotReached: production waits for phase test: 1 of 2 environments (test-eu) has checkout-1.4.2; promote it to test-us first",
+        ),
+        (
+            GateFacts { lifecycle: Reach::NotInLifecycle, ..open() },
+            "closed LifecycleReached NotInLifecycle: environment production is not in the lifecycle of checkout-1.4.2: add it there, or promote to one that is",
+        ),
+        (
+            GateFacts { standing: behind(), ..open() },
+            "waiting Turn QueuedBehind: promotion other of checkout to production comes first",
+        ),
+        (
+            GateFacts { standing: superseded(), ..open() },
+            "waiting Turn QueuedBehind: promotion newer of checkout to production is newer and replaces this one",
+        ),
+        (
+            GateFacts { standing: ambiguous(), ..open() },
+            "waiting Turn AmbiguousOrder: 2 more promotions of checkout wait for production and this space has no history that says which comes first: cancel all but one",
+        ),
+    ] {
+        assert_eq!(described(&judge(&facts)), expected);
+    }
+}
+
+#[test]
+fn the_first_gate_that_is_not_open_decides() {
+    let mut facts = GateFacts {
+        stamped: None,
+        project: Presence::Absent,
+        release: ReleaseFact::Absent,
+        environment: EnvironmentFact::Paused,
+        lifecycle: unreached(),
+        standing: behind(),
+        ..open()
+    };
+    let gate = |facts: &GateFacts| match judge(facts) {
+        Verdict::Waiting { gate, .. } | Verdict::Closed { gate, .. } => Some(gate),
+        Verdict::Open | Verdict::Recheck => None,
+    };
+    let repairs: [fn(&mut GateFacts); 6] = [
+        |facts| facts.stamped = open().stamped,
+        |facts| facts.project = Presence::Found,
+        |facts| facts.release = ReleaseFact::Sealed,
+        |facts| facts.environment = EnvironmentFact::Ready,
+        |facts| facts.lifecycle = Reach::Reachable,
+        |facts| facts.standing = Standing::Next,
+    ];
+    for (expected, repair) in Gate::CHAIN.into_iter().zip(repairs) {
+        assert_eq!(gate(&facts), Some(expected));
+        repair(&mut facts);
+    }
+    assert_eq!(judge(&facts), Verdict::Open);
+}
+
+/// Every combination of facts.
+fn all() -> Vec<GateFacts> {
+    let mut all = vec![open()];
+    let mut vary = |options: &[fn(&mut GateFacts)]| {
+        all = all
+            .iter()
+            .flat_map(|facts| {
+                options.iter().map(|change| {
+                    let mut facts = facts.clone();
+                    change(&mut facts);
+                    facts
+                })
+            })
+            .collect();
+    };
+    vary(&[|_| {}, |facts| facts.stamped = None]);
+    vary(&[|_| {}, |facts| facts.project = Presence::Absent]);
+    vary(&[
+        |_| {},
+        |facts| facts.release = ReleaseFact::Absent,
+        |facts| facts.release = not_sealed(true),
+        |facts| facts.release = not_sealed(false),
+    ]);
+    vary(&[
+        |_| {},
+        |facts| facts.environment = EnvironmentFact::Absent,
+        |facts| facts.environment = not_ready(),
+        |facts| facts.environment = EnvironmentFact::Paused,
+    ]);
+    vary(&[|_| {}, |facts| facts.lifecycle = unreached(), |facts| facts.lifecycle = Reach::NotInLifecycle]);
+    vary(&[|_| {}, |facts| facts.when_not_ready = WhenNotReady::Wait]);
+    vary(&[
+        |_| {},
+        |facts| facts.standing = behind(),
+        |facts| facts.standing = superseded(),
+        |facts| facts.standing = ambiguous(),
+    ]);
+    vary(&[|_| {}, |facts| facts.fresh = false]);
+    all
+}
+
+#[test]
+fn the_way_is_open_only_if_every_fact_is_good_and_read_live() {
+    for facts in all() {
+        assert_eq!(
+            judge(&facts) == Verdict::Open,
+            facts == GateFacts { when_not_ready: facts.when_not_ready, ..open() }
+        );
+    }
+}
+
+#[test]
+fn on_cached_facts_nothing_is_decided_that_cannot_be_taken_back() {
+    for facts in all().into_iter().filter(|facts| !facts.fresh && facts.stamped.is_some()) {
+        match judge(&facts) {
+            Verdict::Open | Verdict::Closed { .. } => panic!("decided on cached facts: {facts:?}"),
+            Verdict::Waiting { .. } => assert!(!is_superseded(&facts.standing), "replaced on cached facts: {facts:?}"),
+            Verdict::Recheck => {}
+        }
+    }
+}
+
+#[test]
+fn on_live_facts_there_is_always_an_answer_with_a_message() {
+    for facts in all().into_iter().filter(|facts| facts.fresh) {
+        match judge(&facts) {
+            Verdict::Open => {}
+            Verdict::Recheck => panic!("asks again for live facts: {facts:?}"),
+            Verdict::Waiting { message, .. } | Verdict::Closed { message, .. } => assert!(!message.is_empty()),
+        }
+    }
+}
+
+#[test]
+fn only_a_missing_stamp_and_the_lifecycle_refuse_and_never_when_told_to_wait() {
+    for facts in all() {
+        if let Verdict::Closed { gate, .. } = judge(&facts) {
+            match gate {
+                Gate::Stamped => assert_eq!(facts.stamped, None),
+                Gate::LifecycleReached => {
+                    assert_ne!(facts.lifecycle, Reach::Reachable);
+                    assert_eq!(facts.when_not_ready, WhenNotReady::Refuse);
+                    assert_eq!(facts.release, ReleaseFact::Sealed, "a release that does not exist is waited for");
+                }
+                Gate::ProjectFound | Gate::ReleaseSealed | Gate::EnvironmentReady | Gate::Turn => {
+                    panic!("{gate:?} refused")
+                }
+            }
+        }
+    }
+}

@@ -1,1 +1,347 @@
 use super::*;
+use crate::domain::promotion::gate::Gate;
+
+const SAYS: &str = "what it says";
+
+fn name_uses() -> Vec<NameUse> {
+    let recorded = Phase::ALL.map(|phase| NameUse::RecordedSame { phase });
+    [NameUse::Unknown, NameUse::Fresh, NameUse::RecordedOther].into_iter().chain(recorded).collect()
+}
+
+const CANCELS: [Option<CancelCause>; 3] = [None, Some(CancelCause::Requested), Some(CancelCause::Deleted)];
+
+fn verdicts() -> Vec<Verdict> {
+    let (gate, message) = (Gate::ReleaseSealed, SAYS.to_owned());
+    vec![
+        Verdict::Open,
+        Verdict::Recheck,
+        Verdict::Waiting { gate, reason: Reason::ReleaseNotFound, message: message.clone() },
+        Verdict::Closed { gate, reason: Reason::LifecycleNotReached, message },
+    ]
+}
+
+fn standings() -> Vec<Standing> {
+    let promotion = || "other".to_owned();
+    vec![
+        Standing::Next,
+        Standing::Behind { promotion: promotion() },
+        Standing::SupersededBy { promotion: promotion() },
+        Standing::Ambiguous { others: vec![promotion()] },
+    ]
+}
+
+fn slots() -> Vec<Slot> {
+    vec![Slot::Mine, Slot::Free, Slot::Unknown, Slot::Held { by: "other".to_owned() }]
+}
+
+fn works() -> Vec<Work> {
+    let progress = |applied| Work::InProgress { message: SAYS.to_owned(), applied };
+    let failure =
+        |applied| Work::Failed(Failure { reason: "CrashLoopBackOff".to_owned(), message: SAYS.to_owned(), applied });
+    vec![Work::NotStarted, progress(false), progress(true), Work::Done, failure(false), failure(true)]
+}
+
+/// Calls `check` with every phase and every combination of facts.
+fn for_every_case(mut check: impl FnMut(Phase, &Facts)) {
+    let mut cases = 0;
+    for phase in Phase::ALL {
+        for used_name in name_uses() {
+            for cancel in CANCELS {
+                for verdict in verdicts() {
+                    for standing in standings() {
+                        for slot in slots() {
+                            for work in works() {
+                                let (used_name, verdict, standing) =
+                                    (used_name.clone(), verdict.clone(), standing.clone());
+                                let slot = slot.clone();
+                                check(phase, &Facts { used_name, cancel, verdict, standing, slot, work });
+                                cases += 1;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(cases, 7 * 10 * 3 * 4 * 4 * 4 * 6);
+}
+
+/// One sentence of the specification: when it applies, and what must follow.
+struct Rule {
+    name: &'static str,
+    when: fn(Phase, &Facts) -> bool,
+    then: fn(&Facts, &Transition) -> bool,
+}
+
+fn is_new(facts: &Facts) -> bool {
+    facts.used_name == NameUse::Fresh
+}
+
+/// A name that the record does not contradict; a running promotion looked it up before it started.
+fn is_unrecorded(facts: &Facts) -> bool {
+    matches!(facts.used_name, NameUse::Fresh | NameUse::Unknown)
+}
+
+fn is_waiting(facts: &Facts) -> bool {
+    matches!(facts.verdict, Verdict::Waiting { .. })
+}
+
+fn is_superseded(facts: &Facts) -> bool {
+    matches!(facts.standing, Standing::SupersededBy { .. })
+}
+
+fn is_unfinished_work(facts: &Facts) -> bool {
+    matches!(facts.work, Work::NotStarted | Work::InProgress { .. })
+}
+
+/// New, not canceled, and no gate holds it.
+fn may_enter(facts: &Facts) -> bool {
+    is_new(facts) && facts.cancel.is_none() && facts.verdict == Verdict::Open
+}
+
+/// Running, with steps left and nobody who wants it to stop.
+fn may_work(facts: &Facts) -> bool {
+    is_unrecorded(facts) && facts.cancel.is_none() && is_unfinished_work(facts)
+}
+
+fn ends(transition: &Transition, phase: Phase, reason: &Reason, applied: bool) -> bool {
+    matches!(transition, Transition::Finish(end)
+        if end.phase == phase && end.reason == *reason && end.applied == applied && !end.message.is_empty())
+}
+
+fn waits(transition: &Transition, expected: &Reason) -> bool {
+    matches!(transition, Transition::Wait { reason, message } if reason == expected && !message.is_empty())
+}
+
+fn cancels(facts: &Facts, transition: &Transition, applied: bool) -> bool {
+    let reason = match facts.cancel {
+        None => return false,
+        Some(CancelCause::Requested) => Reason::CancelRequested,
+        Some(CancelCause::Deleted) => Reason::Deleted,
+    };
+    let said = matches!(transition, Transition::Finish(end) if end.message.contains("nothing was applied") != applied);
+    said && ends(transition, Phase::Canceled, &reason, applied)
+}
+
+/// The table. Exactly one row applies to each case.
+const RULES: &[Rule] = &[
+    Rule {
+        name: "an end is never left",
+        when: |phase, _| phase.is_finished(),
+        then: |_, next| *next == Transition::Rest,
+    },
+    Rule {
+        name: "a name is looked up before anything else",
+        when: |phase, facts| phase == Phase::Pending && facts.used_name == NameUse::Unknown,
+        then: |_, next| *next == Transition::LookUpName,
+    },
+    Rule {
+        name: "a name that is recorded with the same content takes the recorded end",
+        when: |phase, facts| {
+            !phase.is_finished() && matches!(&facts.used_name, NameUse::RecordedSame { phase } if phase.is_finished())
+        },
+        then: |facts, next| match &facts.used_name {
+            NameUse::RecordedSame { phase } => ends(next, *phase, &Reason::AlreadyRecorded, false),
+            NameUse::Unknown | NameUse::Fresh | NameUse::RecordedOther => false,
+        },
+    },
+    Rule {
+        name: "a name that is recorded with other content, or with no end, is refused",
+        when: |phase, facts| {
+            !phase.is_finished()
+                && match &facts.used_name {
+                    NameUse::RecordedOther => true,
+                    NameUse::RecordedSame { phase } => !phase.is_finished(),
+                    NameUse::Unknown | NameUse::Fresh => false,
+                }
+        },
+        then: |_, next| ends(next, Phase::Refused, &Reason::NameUsed, false),
+    },
+    Rule {
+        name: "what has not started is canceled at once, with nothing applied",
+        when: |phase, facts| phase == Phase::Pending && is_new(facts) && facts.cancel.is_some(),
+        then: |facts, next| cancels(facts, next, false),
+    },
+    Rule {
+        name: "a gate that is closed for good refuses",
+        when: |phase, facts| {
+            phase == Phase::Pending
+                && is_new(facts)
+                && facts.cancel.is_none()
+                && matches!(facts.verdict, Verdict::Closed { .. })
+        },
+        then: |_, next| ends(next, Phase::Refused, &Reason::LifecycleNotReached, false),
+    },
+    Rule {
+        name: "a decision that cannot be taken back waits for live facts",
+        when: |phase, facts| {
+            phase == Phase::Pending && is_new(facts) && facts.cancel.is_none() && facts.verdict == Verdict::Recheck
+        },
+        then: |_, next| *next == Transition::Recheck,
+    },
+    Rule {
+        name: "a newer promotion replaces one that waits, for whatever it waits",
+        when: |phase, facts| {
+            phase == Phase::Pending
+                && is_superseded(facts)
+                && (may_enter(facts) || is_new(facts) && facts.cancel.is_none() && is_waiting(facts))
+        },
+        then: |_, next| ends(next, Phase::Superseded, &Reason::Superseded, false),
+    },
+    Rule {
+        name: "a gate that is not open is waited for, with its own words",
+        when: |phase, facts| {
+            phase == Phase::Pending
+                && is_new(facts)
+                && facts.cancel.is_none()
+                && is_waiting(facts)
+                && !is_superseded(facts)
+        },
+        then: |_, next| *next == Transition::Wait { reason: Reason::ReleaseNotFound, message: SAYS.to_owned() },
+    },
+    Rule {
+        name: "a turn that has not come is waited for, whatever the gates say",
+        when: |phase, facts| {
+            phase == Phase::Pending && may_enter(facts) && matches!(facts.standing, Standing::Behind { .. })
+        },
+        then: |_, next| waits(next, &Reason::QueuedBehind),
+    },
+    Rule {
+        name: "a turn that nothing can tell is waited for, whatever the gates say",
+        when: |phase, facts| {
+            phase == Phase::Pending && may_enter(facts) && matches!(facts.standing, Standing::Ambiguous { .. })
+        },
+        then: |_, next| waits(next, &Reason::AmbiguousOrder),
+    },
+    Rule {
+        name: "a slot that another holds is waited for, before the start",
+        when: |phase, facts| {
+            phase == Phase::Pending
+                && may_enter(facts)
+                && facts.standing == Standing::Next
+                && matches!(facts.slot, Slot::Held { .. })
+        },
+        then: |_, next| waits(next, &Reason::SlotHeld),
+    },
+    Rule {
+        name: "a slot that nobody is known to hold is taken, before the start",
+        when: |phase, facts| {
+            phase == Phase::Pending
+                && may_enter(facts)
+                && facts.standing == Standing::Next
+                && matches!(facts.slot, Slot::Free | Slot::Unknown)
+        },
+        then: |_, next| *next == Transition::TakeSlot,
+    },
+    Rule {
+        name: "with every gate open, its turn and the slot, it starts",
+        when: |phase, facts| {
+            phase == Phase::Pending && may_enter(facts) && facts.standing == Standing::Next && facts.slot == Slot::Mine
+        },
+        then: |_, next| *next == Transition::Start,
+    },
+    Rule {
+        name: "when every step is done it has succeeded, even if somebody wanted it to stop",
+        when: |phase, facts| phase == Phase::Running && is_unrecorded(facts) && facts.work == Work::Done,
+        then: |_, next| ends(next, Phase::Succeeded, &Reason::Deployed, true),
+    },
+    Rule {
+        name: "when a step has failed it has failed, with the step's own words",
+        when: |phase, facts| phase == Phase::Running && is_unrecorded(facts) && matches!(facts.work, Work::Failed(_)),
+        then: |facts, next| match &facts.work {
+            Work::Failed(failure) => {
+                ends(next, Phase::Failed, &Reason::Step("CrashLoopBackOff".to_owned()), failure.applied)
+                    && matches!(next, Transition::Finish(end) if end.message == SAYS)
+            }
+            Work::NotStarted | Work::InProgress { .. } | Work::Done => false,
+        },
+    },
+    Rule {
+        name: "what runs is canceled between effects, and says whether something was applied",
+        when: |phase, facts| {
+            phase == Phase::Running && is_unrecorded(facts) && facts.cancel.is_some() && is_unfinished_work(facts)
+        },
+        then: |facts, next| cancels(facts, next, matches!(facts.work, Work::InProgress { applied: true, .. })),
+    },
+    Rule {
+        name: "what runs goes on while it holds the slot, whatever the gates and the queue say",
+        when: |phase, facts| phase == Phase::Running && may_work(facts) && facts.slot == Slot::Mine,
+        then: |_, next| *next == Transition::Work,
+    },
+    Rule {
+        name: "what runs takes a slot back that nobody is known to hold, before the next effect",
+        when: |phase, facts| {
+            phase == Phase::Running && may_work(facts) && matches!(facts.slot, Slot::Free | Slot::Unknown)
+        },
+        then: |_, next| *next == Transition::TakeSlot,
+    },
+    Rule {
+        name: "what runs does nothing while another holds the slot",
+        when: |phase, facts| phase == Phase::Running && may_work(facts) && matches!(facts.slot, Slot::Held { .. }),
+        then: |_, next| waits(next, &Reason::SlotHeld),
+    },
+];
+
+#[test]
+fn every_case_follows_the_one_rule_that_applies_to_it() {
+    let mut followed = vec![0_u32; RULES.len()];
+    for_every_case(|phase, facts| {
+        let next = step(phase, facts);
+        let mut applying = RULES.iter().enumerate().filter(|(_, rule)| (rule.when)(phase, facts));
+        let Some((index, rule)) = applying.next() else { panic!("no rule for {phase} with {facts:?}") };
+        if let Some((_, second)) = applying.next() {
+            panic!("two rules, {:?} and {:?}, for {phase} with {facts:?}", rule.name, second.name);
+        }
+        assert!((rule.then)(facts, &next), "{:?} is broken: {phase} with {facts:?} gave {next:?}", rule.name);
+        followed[index] += 1;
+    });
+    for (rule, count) in RULES.iter().zip(followed) {
+        assert!(count > 0, "{:?} applies to nothing", rule.name);
+    }
+}
+
+#[test]
+fn an_end_is_never_left() {
+    for_every_case(|phase, facts| {
+        if phase.is_finished() {
+            assert_eq!(step(phase, facts), Transition::Rest);
+        }
+    });
+}
+
+#[test]
+fn no_way_leads_to_running_but_through_open_gates_with_the_slot_in_hand() {
+    for_every_case(|phase, facts| match step(phase, facts) {
+        Transition::Start => {
+            assert_eq!(phase, Phase::Pending);
+            assert_eq!((&facts.verdict, &facts.slot, &facts.standing), (&Verdict::Open, &Slot::Mine, &Standing::Next));
+            assert_eq!((&facts.used_name, facts.cancel), (&NameUse::Fresh, None));
+        }
+        Transition::Finish(end) => assert!(end.phase.is_finished()),
+        Transition::Rest
+        | Transition::LookUpName
+        | Transition::Recheck
+        | Transition::Wait { .. }
+        | Transition::TakeSlot
+        | Transition::Work => {}
+    });
+}
+
+#[test]
+fn no_effect_happens_without_the_slot_or_before_running_is_written() {
+    for_every_case(|phase, facts| {
+        if step(phase, facts) == Transition::Work {
+            assert_eq!((phase, &facts.slot, facts.cancel), (Phase::Running, &Slot::Mine, None));
+        }
+    });
+}
+
+#[test]
+fn success_is_only_what_the_steps_or_the_record_say() {
+    for_every_case(|phase, facts| {
+        if let Transition::Finish(End { phase: Phase::Succeeded, .. }) = step(phase, facts) {
+            let recorded = facts.used_name == NameUse::RecordedSame { phase: Phase::Succeeded };
+            assert!(recorded || (phase == Phase::Running && facts.work == Work::Done));
+        }
+    });
+}
