@@ -107,7 +107,9 @@ fn entries(running: impl Strategy<Value = Option<prop::sample::Index>>) -> impl 
         let mut entries: Vec<Entry> = seeds
             .into_iter()
             .enumerate()
-            .map(|(index, (created, priority, admitted))| Entry { admitted, priority,
+            .map(|(index, (created, priority, admitted))| Entry {
+                admitted,
+                priority,
                 ..entry(&format!("p{index}"), created)
             })
             .collect();
