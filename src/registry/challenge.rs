@@ -27,11 +27,7 @@ pub fn challenge(headers: &HeaderMap) -> Option<Challenge> {
         .get_all(WWW_AUTHENTICATE)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| {
-            ChallengeParser::new(value)
-                .map_while(Result::ok)
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|value| ChallengeParser::new(value).map_while(Result::ok).collect::<Vec<_>>())
         .filter_map(|found| {
             if found.scheme.eq_ignore_ascii_case("basic") {
                 return Some(Challenge::Basic);
@@ -47,10 +43,7 @@ pub fn challenge(headers: &HeaderMap) -> Option<Challenge> {
                     .map(|(_, value)| value.to_unescaped())
             };
             let realm = Url::parse(&parameter("realm")?).ok()?;
-            Some(Challenge::Bearer {
-                realm,
-                service: parameter("service"),
-            })
+            Some(Challenge::Bearer { realm, service: parameter("service") })
         })
         .collect();
     all.into_iter().min_by_key(|found| match found {
@@ -71,8 +64,7 @@ pub fn may_receive_password(registry: &Url, realm: &Url) -> bool {
     let (Some(registry), Some(realm)) = (registry.host_str(), realm.host_str()) else {
         return false;
     };
-    registry == realm
-        || (!is_address(registry) && !is_address(realm) && same_domain(registry, realm))
+    registry == realm || (!is_address(registry) && !is_address(realm) && same_domain(registry, realm))
 }
 
 fn is_address(host: &str) -> bool {
@@ -86,9 +78,7 @@ fn same_domain(one: &str, other: &str) -> bool {
 
 fn last_two_labels(host: &str) -> Option<&str> {
     let (rest, _) = host.rsplit_once('.')?;
-    Some(rest.rsplit_once('.').map_or(host, |(before, _)| {
-        host.get(before.len() + 1..).unwrap_or(host)
-    }))
+    Some(rest.rsplit_once('.').map_or(host, |(before, _)| host.get(before.len() + 1..).unwrap_or(host)))
 }
 
 #[cfg(test)]
@@ -114,13 +104,7 @@ mod tests {
             r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io""#,
         ]));
         let realm = Url::parse("https://auth.docker.io/token").unwrap();
-        assert_eq!(
-            found,
-            Some(Challenge::Bearer {
-                realm,
-                service: Some("registry.docker.io".to_owned())
-            })
-        );
+        assert_eq!(found, Some(Challenge::Bearer { realm, service: Some("registry.docker.io".to_owned()) }));
     }
 
     #[test]
@@ -129,35 +113,17 @@ mod tests {
         assert_eq!(challenge(&headers(&[r#"Bearer service="x""#])), None);
         assert_eq!(challenge(&headers(&[r#"Bearer realm="not a url""#])), None);
         assert_eq!(challenge(&headers(&[])), None);
-        assert_eq!(
-            challenge(&headers(&[r#"Basic realm="Registry""#])),
-            Some(Challenge::Basic)
-        );
+        assert_eq!(challenge(&headers(&[r#"Basic realm="Registry""#])), Some(Challenge::Basic));
     }
 
     #[test]
     fn a_password_stays_in_the_registrys_own_domain() {
         assert!(allowed("https://ghcr.io/v2/", "https://ghcr.io/token"));
-        assert!(allowed(
-            "https://registry-1.docker.io/v2/",
-            "https://auth.docker.io/token"
-        ));
-        assert!(allowed(
-            "https://registry.gitlab.com/v2/",
-            "https://gitlab.com/jwt/auth"
-        ));
-        assert!(allowed(
-            "http://localhost:5000/v2/",
-            "http://localhost:5001/token"
-        ));
-        assert!(!allowed(
-            "https://ghcr.io/v2/",
-            "https://evil.example/token"
-        ));
-        assert!(!allowed(
-            "https://ghcr.io/v2/",
-            "https://ghcr.io.evil.example/token"
-        ));
+        assert!(allowed("https://registry-1.docker.io/v2/", "https://auth.docker.io/token"));
+        assert!(allowed("https://registry.gitlab.com/v2/", "https://gitlab.com/jwt/auth"));
+        assert!(allowed("http://localhost:5000/v2/", "http://localhost:5001/token"));
+        assert!(!allowed("https://ghcr.io/v2/", "https://evil.example/token"));
+        assert!(!allowed("https://ghcr.io/v2/", "https://ghcr.io.evil.example/token"));
         assert!(!allowed("https://10.0.0.1/v2/", "https://10.0.0.2/token"));
         assert!(!allowed("https://registry/v2/", "https://other/token"));
     }

@@ -9,9 +9,7 @@ const LONGEST_CAUSE: usize = 200;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RegistryError {
     /// The repository is there, the tag is not. Heals when somebody pushes it.
-    #[error(
-        "image {repository}:{tag} does not exist in its registry; push it, or name a version that exists"
-    )]
+    #[error("image {repository}:{tag} does not exist in its registry; push it, or name a version that exists")]
     TagNotFound {
         /// Host and path of the repository.
         repository: String,
@@ -35,9 +33,7 @@ pub enum RegistryError {
         with: Identity,
     },
     /// No answer, or one that says "not now". Heals by itself.
-    #[error(
-        "registry {host} did not answer: {cause}; check its name and the network, it is asked again"
-    )]
+    #[error("registry {host} did not answer: {cause}; check its name and the network, it is asked again")]
     Unreachable {
         /// Host and port of the registry.
         host: String,
@@ -100,13 +96,7 @@ impl RegistryError {
 /// Foreign text made fit for a message: printable, one line, bounded.
 pub(super) fn printable(text: &str) -> String {
     text.chars()
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
+        .map(|character| if character.is_control() { ' ' } else { character })
         .take(LONGEST_CAUSE)
         .collect::<String>()
         .trim()

@@ -51,16 +51,9 @@ impl Resolver {
         let certificates = reqwest::Certificate::from_pem_bundle(&access.certificates)?;
         let plain = client().no_proxy().tls_certs_only([]).build()?;
         // A container without any trusted certificate can still use registries that are asked over plain HTTP.
-        let secure = client()
-            .https_only(true)
-            .tls_certs_merge(certificates)
-            .build()
-            .map_err(|error| deepest_cause(&error));
-        Ok(Self {
-            secure,
-            plain,
-            plain_http: access.plain_http.clone(),
-        })
+        let secure =
+            client().https_only(true).tls_certs_merge(certificates).build().map_err(|error| deepest_cause(&error));
+        Ok(Self { secure, plain, plain_http: access.plain_http.clone() })
     }
 
     /// The digest that `tag` has in `repository` now, asked anonymously or with `credentials`.
@@ -76,10 +69,7 @@ impl Resolver {
         let question = self.question(repository, credentials)?;
         tokio::time::timeout(DEADLINE, question.ask(tag))
             .await
-            .unwrap_or_else(|_| {
-                Err(question
-                    .unreachable(&format!("no answer within {} seconds", DEADLINE.as_secs())))
-            })
+            .unwrap_or_else(|_| Err(question.unreachable(&format!("no answer within {} seconds", DEADLINE.as_secs()))))
     }
 
     fn question<'a>(
@@ -87,39 +77,26 @@ impl Resolver {
         repository: &'a Repository,
         credentials: Option<&'a Credentials>,
     ) -> Result<Question<'a>, RegistryError> {
-        let host = repository.host();
+        let host = repository.registry();
         let plain = is_this_machine(host) || self.plain_http.contains(host);
-        let (scheme, client) = if plain {
-            ("http", Ok(&self.plain))
-        } else {
-            ("https", self.secure.as_ref())
-        };
+        let (scheme, client) = if plain { ("http", Ok(&self.plain)) } else { ("https", self.secure.as_ref()) };
         let client = client.map_err(|cause| RegistryError::Unreachable {
             host: host.to_owned(),
             cause: printable(&format!("no trusted certificates ({cause})")),
         })?;
-        let base = Url::parse(&format!(
-            "{scheme}://{}/v2/{}/",
-            api_host(host),
-            repository.path()
-        ))
-        .map_err(|error| RegistryError::BadAnswer {
-            host: host.to_owned(),
-            cause: printable(&format!("its name makes no address, {error}")),
-        })?;
-        Ok(Question {
-            client,
-            base,
-            repository,
-            credentials,
-        })
+        let base =
+            Url::parse(&format!("{scheme}://{}/v2/{}/", api_host(host), repository.path())).map_err(|error| {
+                RegistryError::BadAnswer {
+                    host: host.to_owned(),
+                    cause: printable(&format!("its name makes no address, {error}")),
+                }
+            })?;
+        Ok(Question { client, base, repository, credentials })
     }
 }
 
 fn client() -> ClientBuilder {
-    Client::builder()
-        .connect_timeout(CONNECT_DEADLINE)
-        .user_agent(concat!("gantry/", env!("CARGO_PKG_VERSION")))
+    Client::builder().connect_timeout(CONNECT_DEADLINE).user_agent(concat!("gantry/", env!("CARGO_PKG_VERSION")))
 }
 
 fn is_this_machine(host: &str) -> bool {
@@ -195,14 +172,14 @@ impl Question<'_> {
     }
 
     fn digest(&self, text: &str) -> Result<Digest, RegistryError> {
-        Digest::parse(text).map_err(|_| self.bad(&format!("{text:?} as a digest")))
+        text.parse().map_err(|_| self.bad(&format!("{text:?} as a digest")))
     }
 
     async fn authorize(&self, headers: &HeaderMap) -> Result<Authorization<'_>, RegistryError> {
         match (challenge(headers), self.credentials) {
-            (Some(Challenge::Bearer { realm, service }), _) => Ok(Authorization::Token(
-                self.token(realm, service.as_deref()).await?,
-            )),
+            (Some(Challenge::Bearer { realm, service }), _) => {
+                Ok(Authorization::Token(self.token(realm, service.as_deref()).await?))
+            }
             (Some(Challenge::Basic), Some(credentials)) => Ok(Authorization::Password(credentials)),
             (Some(Challenge::Basic), None) => Err(self.unauthorized()),
             (None, _) => Err(self.bad("401 without a challenge that is Basic or Bearer")),
@@ -221,10 +198,7 @@ impl Question<'_> {
             Some(credentials) => Authorization::Password(credentials),
             None => Authorization::Anonymous,
         };
-        realm.query_pairs_mut().append_pair(
-            "scope",
-            &format!("repository:{}:pull", self.repository.path()),
-        );
+        realm.query_pairs_mut().append_pair("scope", &format!("repository:{}:pull", self.repository.path()));
         if let Some(service) = service {
             realm.query_pairs_mut().append_pair("service", service);
         }
@@ -245,14 +219,9 @@ impl Question<'_> {
             Err(error) => Err(error),
         };
         if tags.is_ok_and(|answer| answer.status() == StatusCode::NOT_FOUND) {
-            return RegistryError::RepositoryNotFound {
-                repository: self.repository.to_string(),
-            };
+            return RegistryError::RepositoryNotFound { repository: self.repository.to_string() };
         }
-        RegistryError::TagNotFound {
-            repository: self.repository.to_string(),
-            tag: tag.to_string(),
-        }
+        RegistryError::TagNotFound { repository: self.repository.to_string(), tag: tag.to_string() }
     }
 
     async fn send(
@@ -261,10 +230,7 @@ impl Question<'_> {
         address: &Url,
         authorization: &Authorization<'_>,
     ) -> Result<Response, RegistryError> {
-        let request = self
-            .client
-            .request(method, address.clone())
-            .header(ACCEPT, MANIFESTS);
+        let request = self.client.request(method, address.clone()).header(ACCEPT, MANIFESTS);
         let request = match authorization {
             Authorization::Anonymous => request,
             Authorization::Password(credentials) => {
@@ -287,9 +253,7 @@ impl Question<'_> {
     }
 
     fn address(&self, relative: &str) -> Result<Url, RegistryError> {
-        self.base
-            .join(relative)
-            .map_err(|error| self.bad(&error.to_string()))
+        self.base.join(relative).map_err(|error| self.bad(&error.to_string()))
     }
 
     fn refusal(&self, status: StatusCode) -> RegistryError {
@@ -305,42 +269,26 @@ impl Question<'_> {
             return RegistryError::PlainHttpRefused { host: self.host() };
         }
         if error.is_redirect() {
-            return self.bad(&format!(
-                "a redirect that is not followed ({})",
-                deepest_cause(error)
-            ));
+            return self.bad(&format!("a redirect that is not followed ({})", deepest_cause(error)));
         }
         self.unreachable(&deepest_cause(error))
     }
 
     fn unauthorized(&self) -> RegistryError {
-        let with = if self.credentials.is_some() {
-            Identity::PullSecret
-        } else {
-            Identity::Anonymous
-        };
-        RegistryError::Unauthorized {
-            repository: self.repository.to_string(),
-            with,
-        }
+        let with = if self.credentials.is_some() { Identity::PullSecret } else { Identity::Anonymous };
+        RegistryError::Unauthorized { repository: self.repository.to_string(), with }
     }
 
     fn unreachable(&self, cause: &str) -> RegistryError {
-        RegistryError::Unreachable {
-            host: self.host(),
-            cause: printable(cause),
-        }
+        RegistryError::Unreachable { host: self.host(), cause: printable(cause) }
     }
 
     fn bad(&self, cause: &str) -> RegistryError {
-        RegistryError::BadAnswer {
-            host: self.host(),
-            cause: printable(cause),
-        }
+        RegistryError::BadAnswer { host: self.host(), cause: printable(cause) }
     }
 
     fn host(&self) -> String {
-        self.repository.host().to_owned()
+        self.repository.registry().to_owned()
     }
 }
 
@@ -349,10 +297,7 @@ fn causes<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| {
-        match error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-        {
+        match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
             Some(inner) => Some(inner as &(dyn std::error::Error + 'static)),
             None => error.source(),
         }
@@ -360,9 +305,7 @@ fn causes<'a>(
 }
 
 fn deepest_cause(error: &reqwest::Error) -> String {
-    causes(error)
-        .last()
-        .map_or_else(|| error.to_string(), ToString::to_string)
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// A server that speaks HTTP answers a TLS greeting with text, which is no TLS record.
@@ -370,9 +313,7 @@ fn answered_without_tls(error: &reqwest::Error) -> bool {
     causes(error).any(|cause| {
         matches!(
             cause.downcast_ref::<rustls::Error>(),
-            Some(rustls::Error::InvalidMessage(
-                rustls::InvalidMessage::InvalidContentType
-            ))
+            Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))
         )
     })
 }

@@ -16,22 +16,15 @@ struct Server {
     seen: Arc<Mutex<Vec<String>>>,
 }
 
-async fn server(
-    answer: impl Fn(&str, &str, &str, &str) -> Answer + Clone + Send + Sync + 'static,
-) -> Server {
+async fn server(answer: impl Fn(&str, &str, &str, &str) -> Answer + Clone + Send + Sync + 'static) -> Server {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (name, log) = (host.clone(), Arc::clone(&seen));
     let app = Router::new().fallback(move |request: Request| {
         let path = request.uri().path_and_query().unwrap().to_string();
-        let authorization = request
-            .headers()
-            .get(AUTHORIZATION)
-            .map_or("", |value| value.to_str().unwrap());
-        log.lock()
-            .unwrap()
-            .push(format!("{} {path} {authorization}", request.method()));
+        let authorization = request.headers().get(AUTHORIZATION).map_or("", |value| value.to_str().unwrap());
+        log.lock().unwrap().push(format!("{} {path} {authorization}", request.method()));
         let answer = answer(request.method().as_str(), &path, authorization, &name);
         async move { answer }
     });
@@ -44,11 +37,7 @@ fn status(code: u16) -> Answer {
 }
 
 fn with_header(code: u16, name: &str, value: &str) -> Answer {
-    Answer::builder()
-        .status(code)
-        .header(name, value)
-        .body(Body::empty())
-        .unwrap()
+    Answer::builder().status(code).header(name, value).body(Body::empty()).unwrap()
 }
 
 fn text(content: impl Into<Body>) -> Answer {
@@ -58,10 +47,8 @@ fn text(content: impl Into<Body>) -> Answer {
 async fn resolve(host: &str, credentials: Option<&Credentials>) -> Result<Digest, RegistryError> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let resolver = Resolver::new(&Access::default()).unwrap();
-    let repository = Repository::parse(&format!("{host}/acme/api")).unwrap();
-    resolver
-        .digest(&repository, &Tag::parse("1.0.0").unwrap(), credentials)
-        .await
+    let repository = format!("{host}/acme/api").parse::<Repository>().unwrap();
+    resolver.digest(&repository, &"1.0.0".parse().unwrap(), credentials).await
 }
 
 fn ann() -> Credentials {
@@ -71,41 +58,24 @@ fn ann() -> Credentials {
 #[tokio::test]
 async fn the_digest_of_the_header_is_taken_with_one_request() {
     let registry = server(|_, _, _, _| with_header(200, "docker-content-digest", DIGEST)).await;
-    assert_eq!(
-        resolve(&registry.host, None).await,
-        Ok(Digest::parse(DIGEST).unwrap())
-    );
-    assert_eq!(
-        *registry.seen.lock().unwrap(),
-        ["HEAD /v2/acme/api/manifests/1.0.0 "]
-    );
+    assert_eq!(resolve(&registry.host, None).await, Ok(DIGEST.parse::<Digest>().unwrap()));
+    assert_eq!(*registry.seen.lock().unwrap(), ["HEAD /v2/acme/api/manifests/1.0.0 "]);
 }
 
 #[tokio::test]
 async fn without_the_header_the_manifest_is_hashed() {
     let registry = server(|_, _, _, _| text("test")).await;
     let expected = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-    assert_eq!(
-        resolve(&registry.host, None).await,
-        Ok(Digest::parse(expected).unwrap())
-    );
+    assert_eq!(resolve(&registry.host, None).await, Ok(expected.parse::<Digest>().unwrap()));
 }
 
 #[tokio::test]
 async fn a_token_is_fetched_with_the_password_and_only_the_token_goes_to_the_registry() {
-    let registry = server(
-        |method, path, authorization, host| match (method, authorization) {
-            ("GET", "Basic YW5uOnBhNTU=") if path.starts_with("/token?") => {
-                text(r#"{"token":"t0k"}"#)
-            }
-            ("HEAD", "Bearer t0k") => with_header(200, "docker-content-digest", DIGEST),
-            _ => with_header(
-                401,
-                "www-authenticate",
-                &format!(r#"Bearer realm="http://{host}/token",service="s""#),
-            ),
-        },
-    )
+    let registry = server(|method, path, authorization, host| match (method, authorization) {
+        ("GET", "Basic YW5uOnBhNTU=") if path.starts_with("/token?") => text(r#"{"token":"t0k"}"#),
+        ("HEAD", "Bearer t0k") => with_header(200, "docker-content-digest", DIGEST),
+        _ => with_header(401, "www-authenticate", &format!(r#"Bearer realm="http://{host}/token",service="s""#)),
+    })
     .await;
     assert!(resolve(&registry.host, Some(&ann())).await.is_ok());
     let seen = registry.seen.lock().unwrap();
@@ -121,19 +91,10 @@ async fn a_token_is_fetched_with_the_password_and_only_the_token_goes_to_the_reg
 
 #[tokio::test]
 async fn a_password_is_not_sent_to_the_host_that_a_registry_names() {
-    let registry = server(|_, _, _, _| {
-        with_header(
-            401,
-            "www-authenticate",
-            r#"Bearer realm="http://thief.example/token""#,
-        )
-    })
-    .await;
+    let registry =
+        server(|_, _, _, _| with_header(401, "www-authenticate", r#"Bearer realm="http://thief.example/token""#)).await;
     let error = resolve(&registry.host, Some(&ann())).await.unwrap_err();
-    assert!(
-        matches!(&error, RegistryError::BadAnswer { cause, .. } if cause.contains("thief.example")),
-        "{error}"
-    );
+    assert!(matches!(&error, RegistryError::BadAnswer { cause, .. } if cause.contains("thief.example")), "{error}");
 }
 
 #[tokio::test]
@@ -156,53 +117,22 @@ async fn each_refusal_has_its_own_error() {
     let error = resolve(&registry.host, None).await.unwrap_err();
     assert!(error.to_string().contains("without credentials"), "{error}");
     let error = resolve(&registry.host, Some(&ann())).await.unwrap_err();
-    assert!(
-        error.to_string().contains("correct that Secret") && !error.to_string().contains("pa55"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("correct that Secret") && !error.to_string().contains("pa55"), "{error}");
 
-    let registry = server(|_, path, _, _| {
-        if path.contains("tags") {
-            text("{}")
-        } else {
-            status(404)
-        }
-    })
-    .await;
-    assert!(matches!(
-        resolve(&registry.host, None).await,
-        Err(RegistryError::TagNotFound { .. })
-    ));
+    let registry = server(|_, path, _, _| if path.contains("tags") { text("{}") } else { status(404) }).await;
+    assert!(matches!(resolve(&registry.host, None).await, Err(RegistryError::TagNotFound { .. })));
     let registry = server(|_, _, _, _| status(404)).await;
-    assert!(matches!(
-        resolve(&registry.host, None).await,
-        Err(RegistryError::RepositoryNotFound { .. })
-    ));
+    assert!(matches!(resolve(&registry.host, None).await, Err(RegistryError::RepositoryNotFound { .. })));
     let registry = server(|_, _, _, _| status(403)).await;
-    assert!(matches!(
-        resolve(&registry.host, None).await,
-        Err(RegistryError::Unauthorized { .. })
-    ));
+    assert!(matches!(resolve(&registry.host, None).await, Err(RegistryError::Unauthorized { .. })));
     for busy in [429, 503] {
         let registry = server(move |_, _, _, _| status(busy)).await;
-        assert!(
-            resolve(&registry.host, None)
-                .await
-                .unwrap_err()
-                .heals_by_itself()
-        );
+        assert!(resolve(&registry.host, None).await.unwrap_err().heals_by_itself());
     }
     let registry = server(|_, _, _, _| status(418)).await;
-    assert!(matches!(
-        resolve(&registry.host, None).await,
-        Err(RegistryError::BadAnswer { .. })
-    ));
-    let registry =
-        server(|_, _, _, _| with_header(200, "docker-content-digest", "sha256:nonsense")).await;
-    assert!(matches!(
-        resolve(&registry.host, None).await,
-        Err(RegistryError::BadAnswer { .. })
-    ));
+    assert!(matches!(resolve(&registry.host, None).await, Err(RegistryError::BadAnswer { .. })));
+    let registry = server(|_, _, _, _| with_header(200, "docker-content-digest", "sha256:nonsense")).await;
+    assert!(matches!(resolve(&registry.host, None).await, Err(RegistryError::BadAnswer { .. })));
 }
 
 #[tokio::test]
@@ -213,10 +143,7 @@ async fn an_answer_without_end_is_cut_off() {
     })
     .await;
     let error = resolve(&registry.host, None).await.unwrap_err();
-    assert!(
-        matches!(&error, RegistryError::BadAnswer { cause, .. } if cause.contains("more than")),
-        "{error}"
-    );
+    assert!(matches!(&error, RegistryError::BadAnswer { cause, .. } if cause.contains("more than")), "{error}");
 }
 
 #[tokio::test]
@@ -225,10 +152,7 @@ async fn a_registry_that_is_down_is_unreachable() {
     let host = listener.local_addr().unwrap().to_string();
     drop(listener);
     let error = resolve(&host, None).await.unwrap_err();
-    assert!(
-        matches!(&error, RegistryError::Unreachable { cause, .. } if cause.contains("refused")),
-        "{error}"
-    );
+    assert!(matches!(&error, RegistryError::Unreachable { cause, .. } if cause.contains("refused")), "{error}");
 }
 
 #[tokio::test]
@@ -238,25 +162,13 @@ async fn plain_http_is_refused_unless_the_host_is_listed() {
     // Another name of this machine that is not among those allowed by default.
     let host = format!("127.0.0.2:{port}");
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let listener = tokio::net::TcpListener::bind(("127.0.0.2", port.parse::<u16>().unwrap()))
-        .await
-        .unwrap();
-    let app =
-        Router::new().fallback(|| async { with_header(200, "docker-content-digest", DIGEST) });
+    let listener = tokio::net::TcpListener::bind(("127.0.0.2", port.parse::<u16>().unwrap())).await.unwrap();
+    let app = Router::new().fallback(|| async { with_header(200, "docker-content-digest", DIGEST) });
     tokio::spawn(async move { axum::serve(listener, app).await });
-    assert_eq!(
-        resolve(&host, None).await,
-        Err(RegistryError::PlainHttpRefused { host: host.clone() })
-    );
+    assert_eq!(resolve(&host, None).await, Err(RegistryError::PlainHttpRefused { host: host.clone() }));
 
-    let access = Access {
-        plain_http: [host.clone()].into(),
-        ..Access::default()
-    };
-    let repository = Repository::parse(&format!("{host}/acme/api")).unwrap();
-    let found = Resolver::new(&access)
-        .unwrap()
-        .digest(&repository, &Tag::parse("1.0.0").unwrap(), None)
-        .await;
+    let access = Access { plain_http: [host.clone()].into(), ..Access::default() };
+    let repository = format!("{host}/acme/api").parse::<Repository>().unwrap();
+    let found = Resolver::new(&access).unwrap().digest(&repository, &"1.0.0".parse().unwrap(), None).await;
     assert!(found.is_ok());
 }
