@@ -23,8 +23,14 @@ pub trait Success: Ended {
 }
 
 /// The total order of ends.
-fn order<T: Ended>(end: &T) -> (Timestamp, &str) {
-    (end.finished(), end.uid())
+fn order<T: Ended>(end: &T) -> (i64, &str) {
+    place(end.finished(), end.uid())
+}
+
+/// In microseconds, because that is what a status keeps of a time: an end that was just decided must
+/// be the same end when it is read back.
+fn place(finished: Timestamp, uid: &str) -> (i64, &str) {
+    (finished.as_microsecond(), uid)
 }
 
 /// The last end of all that were joined.
@@ -122,7 +128,7 @@ impl<T: Ended> Newest<T> {
     #[must_use]
     pub fn contains_or_older(&self, uid: &str, finished: Timestamp) -> bool {
         self.0.iter().any(|known| known.uid() == uid)
-            || (self.0.len() >= KEPT && self.0.last().is_some_and(|oldest| (finished, uid) < order(oldest)))
+            || (self.0.len() >= KEPT && self.0.last().is_some_and(|oldest| place(finished, uid) < order(oldest)))
     }
 
     /// The ends, newest first.

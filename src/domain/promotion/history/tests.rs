@@ -69,6 +69,19 @@ fn the_end_that_a_reused_name_takes_is_part_of_no_history() {
     assert!(!Outcome { phase: Phase::Failed, ..outcome(1, 10, 0) }.is_success());
 }
 
+#[test]
+fn an_end_that_was_read_back_from_a_status_is_the_same_end() {
+    let decided = Outcome { finished: "2026-07-01T12:00:00.123456789Z".parse().unwrap(), ..outcome(1, 0, 0) };
+    let written = jiff::fmt::strtime::format("%Y-%m-%dT%H:%M:%S%.6fZ", decided.finished).unwrap();
+    let read = Outcome { finished: written.parse().unwrap(), ..decided.clone() };
+    assert_ne!(read.finished, decided.finished);
+    assert!(latest(std::slice::from_ref(&read)).records(&decided));
+    assert!(deployed(std::slice::from_ref(&read)).records(&decided));
+    let full: Vec<_> = (1..=KEPT).map(|uid| Outcome { uid: format!("{uid:03}"), ..read.clone() }).collect();
+    assert!(newest(&full).contains_or_older(&decided.uid, decided.finished));
+    assert!(newest(&full).contains_or_older("000", decided.finished));
+}
+
 /// Some ends, and two sequences of them with repetitions, each holding every end at least once.
 fn arrivals() -> impl Strategy<Value = (Vec<Outcome>, Vec<Outcome>, Vec<Outcome>)> {
     let ends = prop::collection::vec((0..8_i64, 0..3_u8), 1..45);
