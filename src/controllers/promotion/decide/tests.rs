@@ -1,0 +1,268 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::*;
+use crate::api::condition::{self, ConditionType, Fact, Stamp, Standing};
+use crate::api::v1alpha1::history::Person;
+use crate::api::v1alpha1::promotion::Cancel;
+use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
+use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
+use crate::controllers::promotion::plan::{Plan, PlannedStep};
+use crate::controllers::promotion::progress::Progress;
+use crate::controllers::promotion::status::{FAILED, PENDING, SKIPPED, STARTED, SUCCEEDED};
+use crate::controllers::release::snapshot::SnapshotStep;
+use crate::domain::promotion::machine::{NameUse, Slot};
+use crate::domain::queue::Entry;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+/// A promotion of checkout 1.0.0 to dev whose gates are all open, read live, with a new name and a free slot.
+fn ready_to_start() -> Observed {
+    let stamp = Stamp { now: at(0), generation: Some(1) };
+    let mut release = Release::default();
+    release.metadata.generation = Some(1);
+    let sealed = Fact { kind: ConditionType::Sealed, holds: Some(true), reason: "Sealed", message: String::new() };
+    condition::set(&mut release.status.get_or_insert_default().conditions, sealed, stamp);
+    let mut environment = Environment::default();
+    environment.metadata.generation = Some(1);
+    let status = environment.status.get_or_insert_default();
+    status.observed_generation = Some(1);
+    condition::set_standing(&mut status.conditions, &Standing::Ready, ("Provisioned", "ready"), stamp);
+    Observed {
+        promotion: Arc::new(promotion()),
+        now: at(10),
+        fresh: true,
+        project: Some(Arc::new(Project::default())),
+        release: Some(Arc::new(release)),
+        environment: Some(Arc::new(environment)),
+        environments: vec![("dev".try_into().unwrap(), 10), ("test".try_into().unwrap(), 20)],
+        successes: BTreeSet::new(),
+        rivals: vec![entry("checkout-1.0.0-dev", "uid-1", 0)],
+        history: true,
+        name_use: NameUse::Fresh,
+        slot: Slot::Mine,
+        plan: PlanState::Known(Arc::new(plan(2))),
+        progress: None,
+    }
+}
+
+fn promotion() -> Promotion {
+    let mut promotion = Promotion::default();
+    promotion.metadata.name = Some("checkout-1.0.0-dev".into());
+    promotion.metadata.uid = Some("uid-1".into());
+    promotion.metadata.generation = Some(1);
+    promotion.spec.project = "checkout".into();
+    promotion.spec.version = "1.0.0".into();
+    promotion.spec.environment = "dev".into();
+    promotion.spec.requested_by = Some(Person { username: "alice".into(), uid: None });
+    promotion
+}
+
+fn entry(name: &str, uid: &str, second: i64) -> Entry {
+    Entry { name: name.into(), uid: uid.into(), created: at(second), running: false, admitted: true, priority: 0 }
+}
+
+fn plan(steps: usize) -> Plan {
+    let step = |index: usize| PlannedStep {
+        record: StepRecord {
+            name: format!("step-{index}"),
+            namespace: "shop-dev".into(),
+            phase: PENDING.into(),
+            timeout: "5m".into(),
+            ..StepRecord::default()
+        },
+        step: Arc::new(SnapshotStep::default()),
+    };
+    Plan { steps: (0..steps).map(step).collect(), packages: Vec::new() }
+}
+
+/// The same promotion after it was started, with two steps of which the first runs.
+fn running() -> Observed {
+    let mut observed = ready_to_start();
+    let decision = decide(&observed);
+    assert_eq!(decision.status.phase.as_deref(), Some("Running"));
+    Arc::make_mut(&mut observed.promotion).status = Some(decision.status);
+    observed.now = at(11);
+    observed
+}
+
+fn progress(step: usize, state: State) -> Progress {
+    Progress {
+        step,
+        objects: vec!["Deployment/checkout".into()],
+        pruned: Vec::new(),
+        applied_at: Some(at(12)),
+        applied: true,
+        state,
+    }
+}
+
+fn phases(status: &PromotionStatus) -> Vec<&str> {
+    status.steps.iter().map(|step| step.phase.as_str()).collect()
+}
+
+#[test]
+fn a_promotion_starts_by_recording_its_first_step_before_any_effect() {
+    let decision = decide(&ready_to_start());
+    assert!(decision.effects.is_empty(), "no effect belongs to the write that starts it");
+    assert_eq!(phases(&decision.status), [STARTED, PENDING]);
+    assert_eq!(decision.status.started_at.as_ref().map(|time| time.0), Some(at(10)));
+    assert_eq!(decision.events.first().map(|event| event.reason), Some("Started"));
+    assert_eq!(decision.next, Next::Again);
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_read_live_first() {
+    let mut observed = ready_to_start();
+    observed.fresh = false;
+    assert_eq!(decide(&observed).effects, [Effect::ReadLive]);
+    observed.name_use = NameUse::Unknown;
+    assert_eq!(decide(&observed).effects, [Effect::LookUpName]);
+}
+
+#[test]
+fn the_slot_and_then_the_plan_come_before_the_start() {
+    let mut observed = ready_to_start();
+    observed.slot = Slot::Free;
+    assert_eq!(decide(&observed).effects, [Effect::TakeSlot]);
+    observed.slot = Slot::Mine;
+    observed.plan = PlanState::Unknown;
+    assert_eq!(decide(&observed).effects, [Effect::LoadPlan]);
+}
+
+#[test]
+fn a_promotion_without_a_stamp_is_refused() {
+    let mut observed = ready_to_start();
+    Arc::make_mut(&mut observed.promotion).spec.requested_by = None;
+    let decision = decide(&observed);
+    assert_eq!(decision.status.phase.as_deref(), Some("Refused"));
+    assert_eq!(decision.status.reason.as_deref(), Some("NotStamped"));
+}
+
+#[test]
+fn a_missing_snapshot_holds_the_promotion_and_says_why() {
+    let mut observed = ready_to_start();
+    observed.plan = PlanState::Broken("snapshot checkout-abc is gone; make a new release".into());
+    let decision = decide(&observed);
+    assert_eq!(decision.status.phase.as_deref(), Some("Pending"));
+    assert!(decision.status.message.as_deref().is_some_and(|message| message.contains("checkout-abc")));
+}
+
+#[test]
+fn waiting_says_why_once_and_the_same_again_changes_nothing() {
+    let mut observed = ready_to_start();
+    observed.release = None;
+    let first = decide(&observed);
+    assert_eq!(first.status.reason.as_deref(), Some("ReleaseNotFound"));
+    assert_eq!(first.events.len(), 1);
+    Arc::make_mut(&mut observed.promotion).status = Some(first.status.clone());
+    observed.now = at(99);
+    let second = decide(&observed);
+    assert_eq!(second.status, first.status);
+    assert!(second.events.is_empty());
+}
+
+#[test]
+fn after_a_restart_the_step_that_was_begun_is_worked_on_again() {
+    assert_eq!(decide(&running()).effects, [Effect::Work { step: 0 }]);
+}
+
+#[test]
+fn a_step_that_waits_is_looked_at_again_at_its_recheck_or_its_deadline() {
+    let mut observed = running();
+    observed.progress = Some(progress(0, State::Waiting { message: "x".into(), recheck: Some(at(20)) }));
+    let decision = decide(&observed);
+    assert_eq!((decision.effects.len(), decision.next), (0, Next::At(at(20))));
+    assert_eq!(Some(&decision.status), observed.promotion.status.as_ref(), "waiting writes nothing");
+    observed.progress = Some(progress(0, State::Waiting { message: "x".into(), recheck: None }));
+    assert_eq!(decide(&observed).next, Next::At(at(10 + 300)));
+}
+
+#[test]
+fn a_step_that_is_done_starts_the_next_and_the_last_one_ends_it_all() {
+    let mut observed = running();
+    observed.progress = Some(progress(0, State::Done));
+    let advanced = decide(&observed);
+    assert_eq!(phases(&advanced.status), [SUCCEEDED, STARTED]);
+    Arc::make_mut(&mut observed.promotion).status = Some(advanced.status);
+    assert_eq!(decide(&observed).effects, [Effect::Work { step: 1 }], "the progress of step 0 says nothing of step 1");
+    observed.progress = Some(progress(1, State::Done));
+    let ended = decide(&observed);
+    assert_eq!(phases(&ended.status), [SUCCEEDED, SUCCEEDED]);
+    assert_eq!((ended.status.phase.as_deref(), ended.status.finished), (Some("Succeeded"), true));
+    assert!(condition::is_true(&ended.status.conditions, ConditionType::Succeeded));
+    assert!(condition::is_true(&ended.status.conditions, ConditionType::Finished));
+}
+
+#[test]
+fn a_failed_step_ends_the_promotion_with_its_cause_and_skips_the_rest() {
+    let mut observed = running();
+    let failure = FailureRecord {
+        object: Some("Deployment/checkout".into()),
+        reason: "ImagePullBackOff".into(),
+        message: "checkout:9.9.9 not found".into(),
+        ..FailureRecord::default()
+    };
+    observed.progress = Some(progress(0, State::Failed(failure.clone())));
+    let decision = decide(&observed);
+    assert_eq!(phases(&decision.status), [FAILED, SKIPPED]);
+    assert_eq!(decision.status.failure, Some(failure));
+    assert_eq!(decision.status.reason.as_deref(), Some("ImagePullBackOff"));
+    assert!(decision.status.applied);
+    assert_eq!(decision.events.first().map(|event| event.severity), Some(Severity::Warning));
+}
+
+#[test]
+fn a_step_that_takes_too_long_fails_and_says_what_it_waited_for() {
+    let mut observed = running();
+    observed.progress = Some(progress(0, State::Waiting { message: "1 of 2 pods are ready".into(), recheck: None }));
+    observed.now = at(10 + 300);
+    let decision = decide(&observed);
+    assert_eq!(decision.status.reason.as_deref(), Some("Timeout"));
+    assert!(decision.status.message.as_deref().is_some_and(|message| message.contains("1 of 2 pods are ready")));
+}
+
+#[test]
+fn cancel_ends_a_running_promotion_between_two_effects_and_says_whether_anything_was_applied() {
+    let mut observed = running();
+    observed.progress = Some(progress(0, State::Waiting { message: "x".into(), recheck: None }));
+    Arc::make_mut(&mut observed.promotion).spec.cancel = Some(Cancel { reason: None });
+    let decision = decide(&observed);
+    assert_eq!((decision.status.phase.as_deref(), decision.status.applied), (Some("Canceled"), true));
+}
+
+#[test]
+fn deletion_cancels_first() {
+    let mut observed = running();
+    Arc::make_mut(&mut observed.promotion).metadata.deletion_timestamp = Some(Time(at(12)));
+    let decision = decide(&observed);
+    assert_eq!(decision.status.phase.as_deref(), Some("Canceled"));
+    assert_eq!(decision.status.reason.as_deref(), Some("Deleted"));
+}
+
+#[test]
+fn a_running_promotion_that_lost_its_slot_has_no_effect() {
+    let mut observed = running();
+    observed.slot = Slot::Held { by: "checkout-2.0.0-dev".into() };
+    let decision = decide(&observed);
+    assert!(decision.effects.is_empty());
+    assert_eq!(decision.status.phase.as_deref(), Some("Running"));
+}
+
+#[test]
+fn an_end_is_never_left() {
+    for phase in ["Succeeded", "Failed", "Refused", "Canceled", "Superseded"] {
+        let mut observed = running();
+        let status = Arc::make_mut(&mut observed.promotion).status.get_or_insert_default();
+        status.phase = Some(phase.into());
+        status.finished = true;
+        let decision = decide(&observed);
+        assert_eq!(Some(&decision.status), observed.promotion.status.as_ref());
+        assert!(decision.effects.is_empty() && decision.events.is_empty());
+    }
+}

@@ -1,0 +1,144 @@
+//! What a finished promotion leaves behind: its AuditRecord, which is also the memory that its name was used.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+
+use crate::api::condition::cut;
+use crate::api::v1alpha1::audit_record::AuditStep;
+use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Promotion};
+use crate::cluster::error::ClusterError;
+use crate::domain::promotion::machine::NameUse;
+use crate::domain::promotion::outcome::{DeployedPackage, Outcome};
+use crate::domain::promotion::phase::Phase;
+use crate::domain::promotion::reason::Reason;
+
+/// How many packages and steps a record lists: it stays below 8 KiB.
+const PACKAGES: usize = 20;
+const STEPS: usize = 32;
+
+/// The name of the record that uses up a promotion's name.
+#[must_use]
+pub fn record_name(promotion: &str) -> String {
+    format!("promotion-{promotion}")
+}
+
+/// The record of a finished promotion; nothing for one that has not ended, or that took an earlier one's end.
+#[must_use]
+pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
+    let status = promotion.status.as_ref().filter(|status| status.finished)?;
+    let reason = status.reason.clone().unwrap_or_default();
+    if is_copy(&reason) {
+        return None;
+    }
+    let name = promotion.metadata.name.clone()?;
+    let finished_at = status.finished_at.clone()?;
+    let steps = status.steps.iter().take(STEPS).map(|step| AuditStep {
+        name: step.name.clone(),
+        namespace: step.namespace.clone(),
+        phase: step.phase.clone(),
+        started_at: step.started_at.clone(),
+        finished_at: step.finished_at.clone(),
+    });
+    let created_at = promotion.metadata.creation_timestamp.as_ref().map(|time| MicroTime(time.0));
+    Some(AuditRecord {
+        metadata: ObjectMeta {
+            name: Some(record_name(&name)),
+            namespace: promotion.metadata.namespace.clone(),
+            ..ObjectMeta::default()
+        },
+        spec: AuditRecordSpec {
+            promotion: name,
+            promotion_uid: promotion.metadata.uid.clone()?,
+            project: promotion.spec.project.clone(),
+            version: promotion.spec.version.clone(),
+            environment: promotion.spec.environment.clone(),
+            reason_given: promotion.spec.reason.clone(),
+            requested_by: promotion.spec.requested_by.clone(),
+            phase: status.phase.clone()?,
+            reason,
+            message: cut(status.message.as_deref().unwrap_or_default(), 1024),
+            applied: status.applied,
+            created_at: created_at.unwrap_or_else(|| finished_at.clone()),
+            started_at: status.started_at.clone(),
+            finished_at,
+            snapshot: status.snapshot.clone(),
+            packages: status.packages.iter().take(PACKAGES).cloned().collect(),
+            steps: steps.collect(),
+        },
+    })
+}
+
+/// The end of a promotion as histories keep it; nothing for one that has not ended or whose spec no longer reads.
+#[must_use]
+pub fn outcome(promotion: &Promotion) -> Option<Outcome> {
+    let status = promotion.status.as_ref().filter(|status| status.finished)?;
+    let package = |pinned: &crate::api::v1alpha1::history::PinnedPackage| {
+        Some(DeployedPackage {
+            name: pinned.name.as_str().try_into().ok()?,
+            image: pinned.image.clone(),
+            version: pinned.version.clone(),
+            digest: pinned.digest.parse().ok()?,
+        })
+    };
+    Some(Outcome {
+        finished: status.finished_at.as_ref()?.0,
+        uid: promotion.metadata.uid.clone()?,
+        promotion: promotion.metadata.name.clone()?,
+        space: promotion.metadata.namespace.clone()?,
+        project: promotion.spec.project.as_str().try_into().ok()?,
+        version: promotion.spec.version.as_str().try_into().ok()?,
+        environment: promotion.spec.environment.as_str().try_into().ok()?,
+        requested_by: promotion.spec.requested_by.as_ref().map(|by| by.username.clone()).unwrap_or_default(),
+        phase: status.phase.as_deref().and_then(Phase::parse)?,
+        reason: Reason::parse(status.reason.as_deref().unwrap_or_default()),
+        message: status.message.clone().unwrap_or_default(),
+        started: status.started_at.as_ref().map(|time| time.0),
+        packages: status.packages.iter().filter_map(package).collect(),
+        applied: status.applied,
+    })
+}
+
+/// Whether an end is a copy of one that is recorded already, or a refusal because of it.
+fn is_copy(reason: &str) -> bool {
+    [Reason::AlreadyRecorded, Reason::NameUsed].iter().any(|copy| copy.as_str() == reason)
+}
+
+/// Whether the promotion's name was used before, by a live read.
+///
+/// # Errors
+/// When the record cannot be read.
+pub async fn look_up(client: &Client, promotion: &Promotion) -> Result<NameUse, ClusterError> {
+    let (space, name) = place(promotion);
+    let records: Api<AuditRecord> = Api::namespaced(client.clone(), space);
+    let known = records.get_opt(&record_name(name)).await.map_err(|e| ClusterError::api("look up the name", e))?;
+    Ok(known.map_or(NameUse::Fresh, |record| name_use(&record.spec, promotion)))
+}
+
+fn name_use(record: &AuditRecordSpec, promotion: &Promotion) -> NameUse {
+    let spec = &promotion.spec;
+    let same = (&record.project, &record.version, &record.environment, &record.reason_given)
+        == (&spec.project, &spec.version, &spec.environment, &spec.reason);
+    match Phase::parse(&record.phase) {
+        Some(phase) if same => NameUse::RecordedSame { phase },
+        Some(_) | None => NameUse::RecordedOther,
+    }
+}
+
+/// Writes the record of a finished promotion; one that is there already is left alone.
+///
+/// # Errors
+/// When the API server does not take it for another reason than that it is there.
+pub async fn write(client: &Client, record: &AuditRecord) -> Result<(), ClusterError> {
+    let records: Api<AuditRecord> = Api::namespaced(client.clone(), record.metadata.namespace.as_deref().unwrap_or_default());
+    match records.create(&PostParams::default(), record).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+        Err(error) => Err(ClusterError::api("write the audit record", error)),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn place(promotion: &Promotion) -> (&str, &str) {
+    let meta = &promotion.metadata;
+    (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+}

@@ -1,0 +1,132 @@
+//! The slot of a project and environment: a Lease `<project>.<environment>` in the space whose holder is a promotion's UID.
+//!
+//! It is taken before any effect and never given up: it is free when its holder is finished, which costs no write. Every take
+//! carries the resourceVersion that was read, so of two operators that both believe they lead, one gets a conflict.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+
+use crate::api::v1alpha1::Promotion;
+use crate::cluster::error::ClusterError;
+use crate::domain::promotion::machine::Slot as Holder;
+use crate::steps::apply::fence::{Fence, Lost};
+
+/// Label that marks a Lease as a slot: only the operator may write those.
+pub const SLOT_LABEL: &str = "gantry.dev/slot";
+/// Annotation with the name of the holder, so that people and a live read find it.
+const PROMOTION_ANNOTATION: &str = "gantry.dev/promotion";
+
+/// A slot as one promotion sees it.
+#[derive(Clone)]
+pub struct Slot {
+    leases: Api<Lease>,
+    promotions: Api<Promotion>,
+    name: String,
+    promotion: String,
+    uid: String,
+}
+
+/// What was read of a slot: who holds it, and the Lease if there is one.
+pub struct Look {
+    /// The holder as the promotion machine sees it.
+    pub holder: Holder,
+    lease: Option<Lease>,
+}
+
+impl Slot {
+    /// The slot that `promotion` wants.
+    #[must_use]
+    pub fn of(client: &Client, promotion: &Promotion) -> Self {
+        let space = promotion.metadata.namespace.clone().unwrap_or_default();
+        Self {
+            leases: Api::namespaced(client.clone(), &space),
+            promotions: Api::namespaced(client.clone(), &space),
+            name: format!("{}.{}", promotion.spec.project, promotion.spec.environment),
+            promotion: promotion.metadata.name.clone().unwrap_or_default(),
+            uid: promotion.metadata.uid.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Who holds the slot now, by live reads.
+    ///
+    /// # Errors
+    /// When the Lease or its holder cannot be read.
+    pub async fn look(&self) -> Result<Look, ClusterError> {
+        let lease = self.leases.get_opt(&self.name).await.map_err(|e| ClusterError::api("read the slot", e))?;
+        let holder = match lease.as_ref().and_then(|lease| holder_uid(lease)) {
+            None => Holder::Free,
+            Some(uid) if uid == self.uid => Holder::Mine,
+            Some(uid) => self.judge(lease.as_ref(), uid).await?,
+        };
+        Ok(Look { holder, lease })
+    }
+
+    /// Whether another holder is finished: a promotion that is gone was finished before it went.
+    async fn judge(&self, lease: Option<&Lease>, uid: &str) -> Result<Holder, ClusterError> {
+        let name = lease.and_then(|lease| lease.metadata.annotations.as_ref()?.get(PROMOTION_ANNOTATION));
+        let Some(name) = name else { return Ok(Holder::Held { by: uid.to_owned() }) };
+        let holder = self.promotions.get_opt(name).await.map_err(|e| ClusterError::api("read the slot's holder", e))?;
+        let unfinished = holder
+            .filter(|promotion| promotion.metadata.uid.as_deref() == Some(uid))
+            .is_some_and(|promotion| !promotion.status.is_some_and(|status| status.finished));
+        Ok(if unfinished { Holder::Held { by: name.clone() } } else { Holder::Free })
+    }
+
+    /// Takes the slot if it is free.
+    ///
+    /// # Errors
+    /// When the API server does not take the write; a conflict means that somebody else was faster.
+    pub async fn take(&self, now: Timestamp) -> Result<Holder, ClusterError> {
+        let look = self.look().await?;
+        if look.holder != Holder::Free {
+            return Ok(look.holder);
+        }
+        let wanted = self.lease(look.lease.as_ref(), now);
+        let written = match look.lease {
+            Some(_) => self.leases.replace(&self.name, &PostParams::default(), &wanted).await,
+            None => self.leases.create(&PostParams::default(), &wanted).await,
+        };
+        written.map_err(|e| ClusterError::api("take the slot", e))?;
+        Ok(Holder::Mine)
+    }
+
+    fn lease(&self, known: Option<&Lease>, now: Timestamp) -> Lease {
+        let transitions = known.and_then(|lease| lease.spec.as_ref()?.lease_transitions).unwrap_or(0);
+        Lease {
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                resource_version: known.and_then(|lease| lease.metadata.resource_version.clone()),
+                labels: Some(BTreeMap::from([(SLOT_LABEL.to_owned(), "true".to_owned())])),
+                annotations: Some(BTreeMap::from([(PROMOTION_ANNOTATION.to_owned(), self.promotion.clone())])),
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(self.uid.clone()),
+                acquire_time: Some(MicroTime(now)),
+                lease_transitions: Some(transitions.saturating_add(1)),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+}
+
+fn holder_uid(lease: &Lease) -> Option<&str> {
+    lease.spec.as_ref()?.holder_identity.as_deref().filter(|holder| !holder.is_empty())
+}
+
+impl Fence for Slot {
+    /// The slot is still this promotion's, by a live read.
+    async fn verify(&self) -> Result<(), Lost> {
+        match self.look().await {
+            Ok(Look { holder: Holder::Mine, .. }) => Ok(()),
+            Ok(Look { holder: Holder::Held { by }, .. }) => Err(Lost::Taken { by }),
+            Ok(Look { holder: Holder::Free | Holder::Unknown, .. }) => Err(Lost::Taken { by: "nobody".to_owned() }),
+            Err(error) => Err(Lost::Unknown(error)),
+        }
+    }
+}
