@@ -1,0 +1,15 @@
+//! Kubernetes I/O, generic over kinds: clients and identities, caches, the reconcile loop, leases, Events, watches.
+//!
+//! Knows kube and none of Gantry's kinds or rules. Nothing here decides anything about promotions.
+
+pub mod cache;
+pub mod client;
+pub mod discovery;
+pub mod error;
+pub mod events;
+pub mod gate;
+pub mod lease;
+pub mod request;
+pub mod runner;
+pub mod status;
+pub mod watches;

@@ -1,0 +1,109 @@
+//! Errors of everything that talks to an API server.
+
+use crate::error::Class;
+
+/// Why something could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The API server refused, or could not be reached.
+    #[error("cannot {action}: {source}")]
+    Api {
+        /// What was tried: `take the slot`.
+        action: String,
+        /// What came back.
+        source: Box<kube::Error>,
+    },
+    /// The request took longer than a request may.
+    #[error("cannot {action}: the API server did not answer in time")]
+    Deadline {
+        /// What was tried.
+        action: String,
+    },
+    /// An object does not read as what it should be.
+    #[error("{object} does not read: {message}")]
+    Unreadable {
+        /// Kind and name.
+        object: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// An account without a name cannot be acted as: an empty identity would be the operator itself.
+    #[error("cannot act as an account without a name or namespace")]
+    NoIdentity,
+    /// The configuration does not lead to an API server.
+    #[error("no API server: {0}; give --kubeconfig or run in a cluster")]
+    Config(String),
+    /// An invariant of ours is broken.
+    #[error("{0}")]
+    Bug(String),
+}
+
+impl ClusterError {
+    /// What was tried, and what came back.
+    #[must_use]
+    pub fn api(action: impl Into<String>, source: kube::Error) -> Self {
+        Self::Api { action: action.into(), source: Box::new(source) }
+    }
+
+    /// How it is to be taken.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Api { source, .. } => class_of(source),
+            Self::Deadline { .. } => Class::Retryable,
+            Self::Unreadable { .. } | Self::Config(_) => Class::Blocked,
+            Self::NoIdentity | Self::Bug(_) => Class::Bug,
+        }
+    }
+
+    /// Somebody else wrote in between.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.status().is_some_and(|status| status.code == 409 && status.reason != "AlreadyExists")
+    }
+
+    /// The object, or its kind or namespace, is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.status().is_some_and(|status| status.code == 404)
+    }
+
+    /// The right is missing, or an admission policy refused.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.status().is_some_and(|status| status.code == 403)
+    }
+
+    /// The namespace is being deleted, so nothing can be created in it.
+    #[must_use]
+    pub fn is_terminating(&self) -> bool {
+        self.status().is_some_and(|status| {
+            let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+            status.code == 403 && causes.iter().any(|cause| cause.reason == "NamespaceTerminating")
+        })
+    }
+
+    /// What the API server said, if it said anything.
+    #[must_use]
+    pub fn status(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::Api { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status),
+                _ => None,
+            },
+            Self::Deadline { .. } | Self::Unreadable { .. } | Self::NoIdentity | Self::Config(_) | Self::Bug(_) => None,
+        }
+    }
+}
+
+fn class_of(error: &kube::Error) -> Class {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            400..=408 | 413 | 415 | 422 => Class::Blocked,
+            _ => Class::Retryable,
+        },
+        kube::Error::Service(inner) if inner.downcast_ref::<super::gate::NotLeading>().is_some() => Class::Terminal,
+        kube::Error::SerdeError(_) => Class::Blocked,
+        _ => Class::Retryable,
+    }
+}

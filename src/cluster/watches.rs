@@ -1,0 +1,78 @@
+//! Watches that are shared and end when nobody needs them: one per identity, kind and namespace.
+//!
+//! A promotion that runs watches what it applied, and the pods beneath, in its target's namespace, as that namespace's account.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use kube::core::{ApiResource, DeserializeGuard, DynamicObject};
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client};
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::cache::{self, Cache, Key};
+
+/// What is watched, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Topic {
+    /// Namespace of the objects.
+    pub namespace: String,
+    /// Group, version and plural of the kind.
+    pub resource: ApiResource,
+}
+
+/// A watch that lives as long as somebody holds it.
+#[derive(Debug)]
+pub struct Subscription {
+    /// The objects as they are now.
+    pub objects: Cache<DynamicObject>,
+    _ends_with_us: DropGuard,
+}
+
+/// All shared watches.
+#[derive(Clone)]
+pub struct Watches {
+    running: Arc<Mutex<HashMap<Topic, Weak<Subscription>>>>,
+    changed: mpsc::UnboundedSender<Key>,
+}
+
+impl Watches {
+    /// No watches yet. Whenever an object of one changes, its namespace and name are sent to `changed`.
+    #[must_use]
+    pub fn new(changed: mpsc::UnboundedSender<Key>) -> Self {
+        Self { running: Arc::default(), changed }
+    }
+
+    /// The watch of a topic; it is begun with `client` if there is none.
+    #[must_use]
+    pub fn subscribe(&self, client: &Client, topic: &Topic) -> Arc<Subscription> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = running.get(topic).and_then(Weak::upgrade) {
+            return known;
+        }
+        running.retain(|_, watch| watch.strong_count() > 0);
+        let begun = Arc::new(self.begin(client.clone(), topic));
+        running.insert(topic.clone(), Arc::downgrade(&begun));
+        begun
+    }
+
+    fn begin(&self, client: Client, topic: &Topic) -> Subscription {
+        let objects: Cache<DynamicObject> = Cache::default();
+        let stop = CancellationToken::new();
+        let api: Api<DeserializeGuard<DynamicObject>> = Api::namespaced_with(client, &topic.namespace, &topic.resource);
+        let follow = cache::follow(objects.clone(), watcher(api, watcher::Config::default()));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(follow));
+        let mut changes = objects.subscribe();
+        let changed = self.changed.clone();
+        let forward = async move {
+            while let Some(change) = changes.recv().await {
+                if changed.send(change.key).is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::spawn(stop.clone().run_until_cancelled_owned(forward));
+        Subscription { objects, _ends_with_us: stop.drop_guard() }
+    }
+}

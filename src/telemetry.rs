@@ -1,0 +1,4 @@
+//! What the process says of itself: metrics and logs.
+
+pub mod logs;
+pub mod metrics;
