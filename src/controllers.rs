@@ -2,9 +2,12 @@
 //!
 //! Each controller reads once (`observe`, with a live GET where staleness would matter), judges in a pure and total function
 //! (`decide`, to plain data that tests compare), and writes (`act`: effects, then status, then events). [`pipeline`] drives
-//! that shape for every kind; [`promotion`] is where the promises are kept. Start with [`promotion`]'s `decide`.
+//! that shape for every kind; `promotion` is where the promises are kept. Start with `promotion/decide.rs`.
 
+pub mod context;
 pub mod decision;
 pub mod deployments;
 pub mod outcomes;
+pub mod pipeline;
 pub mod project;
+pub mod stores;

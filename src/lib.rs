@@ -6,4 +6,5 @@ pub mod controllers;
 pub mod domain;
 pub mod error;
 pub mod registry;
+pub mod settings;
 pub mod telemetry;

@@ -1,0 +1,118 @@
+//! The one shape of a reconcile: observe → decide → act, then status, then Events.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Api, Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::decision::{Decision, Next, Note, Severity};
+use crate::cluster::cache::Key;
+use crate::cluster::error::ClusterError;
+use crate::cluster::events::{Events, Said};
+use crate::cluster::{runner, status};
+
+/// One controller: how its kind is observed, judged and acted upon.
+pub trait Controller: Send + Sync + 'static {
+    /// The kind whose status it writes.
+    type Kind: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static;
+    /// The status of that kind.
+    type Status: Serialize + Clone + Default + Debug + Send + Sync;
+    /// Everything that one run knows.
+    type Observed: Send + Sync;
+    /// One change of another object.
+    type Effect: Send + Sync;
+
+    /// Its name in metrics and logs.
+    const NAME: &'static str;
+
+    /// Reads everything that the decision needs. Nothing means that there is nothing to do: the object is gone.
+    fn observe(&self, key: &Key) -> impl Future<Output = Result<Option<Self::Observed>, ClusterError>> + Send;
+
+    /// The object that was observed.
+    fn object(observed: &Self::Observed) -> &Self::Kind;
+
+    /// The status that the object had.
+    fn status(observed: &Self::Observed) -> Self::Status;
+
+    /// Judges. Pure and total.
+    fn decide(observed: &Self::Observed) -> Decision<Self::Status, Self::Effect>;
+
+    /// Carries out one effect.
+    fn act(
+        &self,
+        observed: &Self::Observed,
+        effect: &Self::Effect,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// The status that tells of an effect that failed; nothing when it is not worth telling.
+    fn failed(observed: &Self::Observed, error: &ClusterError) -> Option<Self::Status>;
+}
+
+/// Runs one controller for one key.
+///
+/// # Errors
+/// When something could not be read or written; it is tried again.
+pub async fn reconcile<C: Controller>(
+    controller: &C,
+    (client, events): (&Client, &Events),
+    key: &Key,
+) -> Result<runner::Next, ClusterError> {
+    let Some(observed) = controller.observe(key).await? else { return Ok(runner::Next::Await) };
+    let decision = C::decide(&observed);
+    let api: Api<C::Kind> = Api::namespaced(client.clone(), &key.namespace);
+    let before = C::status(&observed);
+    for effect in &decision.effects {
+        if let Err(error) = controller.act(&observed, effect).await {
+            if let Some(told) = C::failed(&observed, &error) {
+                status::write(&api, C::object(&observed), (&before, &told)).await?;
+            }
+            return Err(error);
+        }
+    }
+    status::write(&api, C::object(&observed), (&before, &decision.status)).await?;
+    let regarding = reference(C::object(&observed));
+    for note in decision.events {
+        say(events, note, regarding.clone());
+    }
+    Ok(from_now(decision.next))
+}
+
+/// Says one note about an object.
+pub fn say(events: &Events, note: Note, regarding: ObjectReference) {
+    events.say(Said {
+        regarding,
+        warning: note.severity == Severity::Warning,
+        reason: note.reason.to_owned(),
+        action: note.action.to_owned(),
+        note: note.message,
+        related: None,
+    });
+}
+
+/// How an Event names an object.
+pub fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
+    object.object_ref(&())
+}
+
+/// The pause until the next run.
+#[must_use]
+pub fn from_now(next: Next) -> runner::Next {
+    match next {
+        Next::Await => runner::Next::Await,
+        Next::Again => runner::Next::Again,
+        Next::At(at) => {
+            let pause = at.duration_since(Timestamp::now());
+            runner::Next::After(Duration::try_from(pause).unwrap_or(Duration::ZERO))
+        }
+    }
+}

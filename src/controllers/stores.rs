@@ -1,0 +1,64 @@
+//! The caches that controllers read: one per kind, shared.
+
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use tokio::task::JoinSet;
+
+use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
+use crate::cluster::cache::{self, Cache};
+
+/// Everything that is cached of Gantry's own kinds.
+#[derive(Clone, Debug)]
+pub struct Stores {
+    /// Every project.
+    pub projects: Cache<Project>,
+    /// Every environment.
+    pub environments: Cache<Environment>,
+    /// Every release.
+    pub releases: Cache<Release>,
+    /// Promotions that have not ended, in full.
+    pub unfinished: Cache<Promotion>,
+    /// Promotions that have ended: their metadata is all that is kept in memory.
+    pub finished: Cache<PartialObjectMeta<Promotion>>,
+}
+
+impl Stores {
+    /// Begins every watch; the tasks end with `tasks`.
+    #[must_use]
+    pub fn start(client: &Client, tasks: &mut JoinSet<()>) -> Self {
+        let all = watcher::Config::default;
+        let (projects, task) = Cache::watch(Api::all(client.clone()), all());
+        tasks.spawn(task);
+        let (environments, task) = Cache::watch(Api::all(client.clone()), all());
+        tasks.spawn(task);
+        let (releases, task) = Cache::watch(Api::all(client.clone()), all());
+        tasks.spawn(task);
+        let (unfinished, task) = Cache::watch(Api::all(client.clone()), all().fields("status.finished!=true"));
+        tasks.spawn(task);
+        let (finished, task) = cache::metadata(Api::all(client.clone()), all().fields("status.finished=true"));
+        tasks.spawn(task);
+        Self { projects, environments, releases, unfinished, finished }
+    }
+
+    /// Waits until the first list of every kind is complete.
+    pub async fn until_synced(&self) {
+        self.projects.until_synced().await;
+        self.environments.until_synced().await;
+        self.releases.until_synced().await;
+        self.unfinished.until_synced().await;
+        self.finished.until_synced().await;
+    }
+
+    /// The kinds whose first list is not complete.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        let known = [
+            ("projects", self.projects.is_synced()),
+            ("environments", self.environments.is_synced()),
+            ("releases", self.releases.is_synced()),
+            ("promotions", self.unfinished.is_synced() && self.finished.is_synced()),
+        ];
+        known.into_iter().filter(|(_, synced)| !synced).map(|(kind, _)| kind).collect()
+    }
+}
