@@ -1,5 +1,33 @@
 //! A real Kubernetes cluster for tests and the demo, built from source: etcd, the API server, the
 //! controller manager, the scheduler, a registry, and simulated or real nodes.
+//!
+//! [`Plane::start`] gives a cluster that is ready; it ends with the [`Plane`], or with the process
+//! that holds it, however that ends. Nothing here is mocked but the nodes, where that is asked for.
+//!
+//! Where to read: [`plane`] (what a cluster offers), [`run`] (how everything that was started ends),
+//! [`programs`] (where the binaries come from), `control_plane.rs` (flags), [`node`], [`image`].
+#![forbid(unsafe_code)]
 
+pub mod audit;
+pub mod authority;
+mod control_plane;
+mod error;
+mod identity;
 pub mod image;
+mod kubeconfig;
 pub mod node;
+mod options;
+pub mod plane;
+pub mod programs;
+mod readiness;
+pub mod registry;
+pub mod run;
+
+pub use audit::{AuditEvent, AuditLog, AuditMark};
+pub use error::PlaneError;
+pub use identity::Identity;
+pub use options::Options;
+pub use plane::Plane;
+pub use programs::Program;
+pub use registry::{Login, Registry, RegistryOptions};
+pub use run::Ending;

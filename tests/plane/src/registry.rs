@@ -1,0 +1,139 @@
+//! An image registry on this machine, plain HTTP, with or without a password.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::authority::write_private;
+use crate::error::PlaneError;
+use crate::programs::{self, Program};
+use crate::readiness::{answers, until_ready};
+use crate::run::{Ending, Invocation, Run};
+
+/// A user name and the password that goes with it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The user name.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// What a registry should be like.
+#[derive(Debug, Clone, Default)]
+pub struct RegistryOptions {
+    /// Who may read and write; everyone if nobody is named.
+    pub auth: Option<Login>,
+}
+
+/// A running registry. It ends with the run that it belongs to.
+#[derive(Debug)]
+pub struct Registry {
+    run: Arc<Run>,
+    name: String,
+    port: u16,
+    auth: Option<Login>,
+}
+
+impl Registry {
+    /// Starts a registry of its own, apart from any cluster.
+    ///
+    /// # Errors
+    /// The program cannot be had, or does not become ready.
+    pub async fn start(options: RegistryOptions) -> Result<Self, PlaneError> {
+        let program = programs::ensure(Program::Registry).await?;
+        let run = Arc::new(Run::create()?);
+        let registry = Self::launch(run, "registry", Launch { program, options })?;
+        registry.until_ready().await?;
+        Ok(registry)
+    }
+
+    /// Starts a registry called `name` in `run`, without waiting for it.
+    pub(crate) fn launch(run: Arc<Run>, name: &str, launch: Launch) -> Result<Self, PlaneError> {
+        let Launch { program, options } = launch;
+        let port = run.free_port()?;
+        let mut auth = Value::Null;
+        if let Some(login) = &options.auth {
+            let path = run.directory().join(format!("{name}.htpasswd"));
+            write_private(&path, password_line(login)?.as_bytes())?;
+            auth = json!({ "htpasswd": { "realm": "gantry-plane", "path": path } });
+        }
+        let config = configuration(&run, name, (port, auth));
+        let path = run.directory().join(format!("{name}.json"));
+        write_private(&path, config.to_string().as_bytes())?;
+        // Otherwise it would look for a trace collector on this machine.
+        let environment = vec![("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned())];
+        let arguments = vec!["serve".to_owned(), path.display().to_string()];
+        run.start(name, Invocation { program, arguments, environment })?;
+        Ok(Self { run, name: name.to_owned(), port, auth: options.auth })
+    }
+
+    /// Waits until it answers.
+    pub(crate) async fn until_ready(&self) -> Result<(), PlaneError> {
+        until_ready(&self.run, &self.name, async || answers(self.port, "/v2/", &["200", "401"]).await).await
+    }
+
+    /// The host part of image names: `localhost:<port>`. Clients take that name without TLS.
+    #[must_use]
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.port)
+    }
+
+    /// Who may use it, if not everyone.
+    #[must_use]
+    pub const fn auth(&self) -> Option<&Login> {
+        self.auth.as_ref()
+    }
+
+    /// Ends the program; what was pushed stays.
+    ///
+    /// # Errors
+    /// It does not go.
+    pub fn halt(&self) -> Result<(), PlaneError> {
+        self.run.end(&self.name, Ending::Kill)
+    }
+
+    /// Starts the program again after [`Registry::halt`], with the same data and port.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not become ready.
+    pub async fn resume(&self) -> Result<(), PlaneError> {
+        self.run.start_again(&self.name)?;
+        self.until_ready().await
+    }
+}
+
+/// The program and how it should be.
+pub(crate) struct Launch {
+    pub(crate) program: std::path::PathBuf,
+    pub(crate) options: RegistryOptions,
+}
+
+fn configuration(run: &Run, name: &str, (port, auth): (u16, Value)) -> Value {
+    let mut config = json!({
+        "version": "0.1",
+        "log": { "level": "info" },
+        "storage": {
+            "filesystem": { "rootdirectory": run.directory().join(format!("{name}-data")) },
+            "delete": { "enabled": true },
+        },
+        "http": { "addr": format!("127.0.0.1:{port}"), "secret": "not shared with anyone" },
+    });
+    if let (Some(fields), false) = (config.as_object_mut(), auth.is_null()) {
+        fields.insert("auth".to_owned(), auth);
+    }
+    config
+}
+
+/// The registry takes bcrypt only. The cheapest cost: it is asked at every request.
+fn password_line(login: &Login) -> Result<String, PlaneError> {
+    let hash = bcrypt::hash(&login.password, 4)
+        .map_err(|error| PlaneError::Unmet(format!("the password of {} cannot be hashed: {error}", login.user)))?;
+    Ok(format!("{}:{hash}\n", login.user))
+}
