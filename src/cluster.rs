@@ -7,6 +7,7 @@ pub mod client;
 pub mod discovery;
 pub mod error;
 pub mod events;
+pub mod finalizer;
 pub mod gate;
 pub mod lease;
 pub mod request;

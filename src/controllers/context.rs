@@ -1,7 +1,11 @@
 //! What every controller is given: the way to the cluster, the caches, and what is remembered between runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
+
+use crate::api::v1alpha1::Release;
 use crate::cluster::client::Cluster;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::events::Events;
@@ -9,7 +13,8 @@ use crate::controllers::outcomes::Outcomes;
 use crate::controllers::stores::Stores;
 use crate::registry::Resolver;
 use crate::settings::Settings;
-use crate::telemetry::metrics::Metrics;
+use crate::domain::promotion::outcome::Outcome;
+use crate::telemetry::metrics::{Metrics, Place};
 
 /// Shared by all controllers. Cheap to clone.
 #[derive(Clone)]
@@ -30,4 +35,21 @@ pub struct Context {
     pub outcomes: Outcomes,
     /// How the operator runs.
     pub settings: Arc<Settings>,
+}
+
+impl Context {
+    /// Counts the end of a promotion.
+    pub fn count(&self, outcome: &Outcome, release: Option<&Release>) {
+        let place = Place {
+            space: outcome.space.clone(),
+            project: outcome.project.to_string(),
+            environment: outcome.environment.to_string(),
+        };
+        let seconds = |from: Timestamp| Duration::try_from(outcome.finished.duration_since(from)).unwrap_or_default();
+        self.metrics.promotion_ended(&place, outcome.phase.as_str(), outcome.started.map(seconds));
+        let made = release.and_then(|release| release.metadata.creation_timestamp.as_ref()).map(|time| time.0);
+        if let Some(made) = made.filter(|_| outcome.is_success()) {
+            self.metrics.lead_time(&place, seconds(made));
+        }
+    }
 }

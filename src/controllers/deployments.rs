@@ -4,3 +4,66 @@
 //! the resourceVersion that they read.
 
 pub mod rows;
+
+use std::sync::Arc;
+
+use crate::api::v1alpha1::{Environment, EnvironmentStatus};
+use crate::cluster::cache::Key;
+use crate::cluster::error::ClusterError;
+use crate::controllers::context::Context;
+use crate::controllers::decision::{Decision, Next};
+use crate::controllers::pipeline::Controller;
+use crate::domain::promotion::outcome::Outcome;
+
+/// Keeps the rows of `Environment.status` true.
+#[derive(Clone)]
+pub struct DeploymentsController {
+    /// What it works with.
+    pub context: Arc<Context>,
+}
+
+/// What one run knows.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The environment.
+    pub environment: Arc<Environment>,
+    /// Ends that may not be in its rows yet.
+    pub outcomes: Vec<Arc<Outcome>>,
+}
+
+impl Controller for DeploymentsController {
+    type Kind = Environment;
+    type Status = EnvironmentStatus;
+    type Observed = Observed;
+    type Effect = ();
+
+    const NAME: &'static str = "deployments";
+
+    async fn observe(&self, key: &Key) -> Result<Option<Observed>, ClusterError> {
+        let Some(environment) = self.context.stores.environments.get(key) else { return Ok(None) };
+        let outcomes = self.context.outcomes.of_environment(&key.namespace, &key.name);
+        Ok(Some(Observed { environment, outcomes }))
+    }
+
+    fn object(observed: &Observed) -> &Environment {
+        &observed.environment
+    }
+
+    fn status(observed: &Observed) -> EnvironmentStatus {
+        observed.environment.status.clone().unwrap_or_default()
+    }
+
+    fn decide(observed: &Observed) -> Decision<EnvironmentStatus, ()> {
+        let outcomes = observed.outcomes.iter().map(AsRef::<Outcome>::as_ref);
+        let status = rows::join(Self::status(observed), outcomes);
+        Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await }
+    }
+
+    async fn act(&self, _: &Observed, (): &()) -> Result<(), ClusterError> {
+        Ok(())
+    }
+
+    fn failed(_: &Observed, _: &ClusterError) -> Option<EnvironmentStatus> {
+        None
+    }
+}

@@ -4,7 +4,7 @@
 //! end, the end is kept here, and the finalizer on the promotion brings it back here after a restart. The rows are joins
 //! ([`crate::domain::promotion::history`]), so it does no harm when an end arrives twice or late.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
@@ -18,12 +18,13 @@ const BACKLOG: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Outcomes {
     known: Arc<Mutex<BTreeMap<String, Arc<Outcome>>>>,
+    audited: Arc<Mutex<BTreeSet<String>>>,
     added: broadcast::Sender<Arc<Outcome>>,
 }
 
 impl Default for Outcomes {
     fn default() -> Self {
-        Self { known: Arc::default(), added: broadcast::channel(BACKLOG).0 }
+        Self { known: Arc::default(), audited: Arc::default(), added: broadcast::channel(BACKLOG).0 }
     }
 }
 
@@ -42,6 +43,20 @@ impl Outcomes {
     /// Drops an end that everybody has recorded.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
+        self.audited.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+
+    /// Remembers that the audit record of an end is written.
+    pub fn audited(&self, uid: &str) {
+        self.audited.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned());
+    }
+
+    /// The end of a promotion whose audit record is written: only rows are missing.
+    #[must_use]
+    pub fn waiting_for_rows(&self, space: &str, promotion: &str) -> Option<Arc<Outcome>> {
+        let found = self.matching(|outcome| outcome.space == space && outcome.promotion == promotion).pop()?;
+        let audited = self.audited.lock().unwrap_or_else(PoisonError::into_inner).contains(&found.uid);
+        audited.then_some(found)
     }
 
     /// The ends of promotions of a project, oldest first.
@@ -62,6 +77,12 @@ impl Outcomes {
         self.matching(|outcome| {
             outcome.space == space && outcome.project.as_str() == project && outcome.version.as_str() == version
         })
+    }
+
+    /// Whether anything of a space is still to be recorded.
+    #[must_use]
+    pub fn any_of_space(&self, space: &str) -> bool {
+        self.lock().values().any(|outcome| outcome.space == space)
     }
 
     /// Ends as they are added.

@@ -8,7 +8,7 @@ use crate::domain::name::{EnvironmentName, InvalidName, ProjectName, ReleaseVers
 use crate::domain::promotion::gate::{
     self, EnvironmentFact, GateFacts, Presence, ReleaseFact, Requester, Subject, WhenNotReady,
 };
-use crate::domain::promotion::machine::{CancelCause, Facts, Failure, Work};
+use crate::domain::promotion::machine::{CancelCause, Facts, Failure, Slot, Work};
 use crate::domain::promotion::phase::Phase;
 use crate::domain::queue::{self, Policy, Standing};
 
@@ -111,12 +111,22 @@ fn environment_fact(observed: &Observed) -> EnvironmentFact {
 
 fn standing(observed: &Observed) -> Standing {
     let uid = observed.promotion.metadata.uid.as_deref().unwrap_or_default();
+    // Until the environment says how it queues, nobody supersedes anybody.
     let policy = match observed.environment.as_ref().map(|environment| environment.spec.queue) {
-        Some(QueuePolicy::Supersede) | None => Policy::Supersede,
-        Some(QueuePolicy::Queue) => Policy::Queue,
+        Some(QueuePolicy::Supersede) => Policy::Supersede,
+        Some(QueuePolicy::Queue) | None => Policy::Queue,
     };
-    match observed.rivals.iter().find(|entry| entry.uid == uid) {
-        Some(me) => queue::standing(me, &observed.rivals, policy, observed.history),
+    // Whoever holds the slot runs as far as the queue is concerned.
+    let mut rivals = observed.rivals.clone();
+    for entry in &mut rivals {
+        entry.running |= match &observed.slot {
+            Slot::Mine => entry.uid == uid,
+            Slot::Held { by } => entry.name == *by,
+            Slot::Free | Slot::Unknown => false,
+        };
+    }
+    match rivals.iter().find(|entry| entry.uid == uid) {
+        Some(me) => queue::standing(me, &rivals, policy, observed.history),
         None => Standing::Next,
     }
 }

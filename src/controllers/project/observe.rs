@@ -1,0 +1,43 @@
+//! Everything that one run of a project knows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::api::v1alpha1::{Project, Promotion};
+use crate::cluster::cache::Key;
+use crate::controllers::context::Context;
+use crate::domain::promotion::outcome::Outcome;
+
+/// What one run knows.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The project.
+    pub project: Arc<Project>,
+    /// Ends that may not be in its rows yet.
+    pub outcomes: Vec<Arc<Outcome>>,
+    /// Its promotions that have not ended.
+    pub unfinished: Vec<Arc<Promotion>>,
+    /// The environments of the space, with their order.
+    pub order: BTreeMap<String, i64>,
+    /// The time of the run.
+    pub now: Timestamp,
+}
+
+/// Reads the caches; a project that is gone has nothing to be written.
+#[must_use]
+pub fn observe(context: &Context, key: &Key) -> Option<Observed> {
+    let project = context.stores.projects.get(key)?;
+    let environments = context.stores.environments.in_namespace(&key.namespace);
+    let order = environments.iter().map(|known| (known.metadata.name.clone().unwrap_or_default(), known.spec.order));
+    let mut unfinished = context.stores.unfinished.in_namespace(&key.namespace);
+    unfinished.retain(|promotion| promotion.spec.project == key.name);
+    Some(Observed {
+        outcomes: context.outcomes.of_project(&key.namespace, &key.name),
+        unfinished,
+        order: order.collect(),
+        now: Timestamp::now(),
+        project,
+    })
+}

@@ -1,0 +1,176 @@
+//! The promotion controller: gates → slot → steps → healthy → recorded.
+//!
+//! Reading order: `decide.rs` (what happens next), `facts.rs` and `status.rs` (its inputs and outputs), `work.rs` (the effects
+//! in a target namespace), `recording.rs` (from the end to every history).
+
+pub mod bench;
+pub mod decide;
+pub mod facts;
+pub mod observe;
+pub mod plan;
+pub mod progress;
+pub mod reads;
+pub mod record;
+pub mod recording;
+pub mod slot;
+pub mod status;
+pub mod timeout;
+pub mod work;
+
+use std::sync::Arc;
+
+use kube::Api;
+
+use crate::api::v1alpha1::Promotion;
+use crate::cluster::cache::Key;
+use crate::cluster::error::ClusterError;
+use crate::cluster::runner::Next;
+use crate::cluster::status as status_write;
+use crate::cluster::watches::Watches;
+use crate::controllers::context::Context;
+use crate::controllers::pipeline;
+use crate::controllers::release::snapshot;
+use crate::domain::promotion::outcome::Outcome;
+use bench::Bench;
+use decide::{Decision, Effect};
+use observe::Observed;
+use plan::PlanState;
+use slot::Slot;
+
+/// How many effects one run may need before its status is written: each of them at most once, and one to spare.
+const EFFECTS: usize = 8;
+
+/// Runs promotions.
+#[derive(Clone)]
+pub struct PromotionController {
+    /// What it works with.
+    pub context: Arc<Context>,
+    /// What this process knows of steps that run.
+    pub bench: Bench,
+    /// Watches of what steps have applied.
+    pub watches: Watches,
+}
+
+impl PromotionController {
+    /// One run: one live read of the promotion, then decide and act until a status is due.
+    ///
+    /// # Errors
+    /// When something could not be read or written; it is tried again.
+    #[tracing::instrument(name = "promotion", skip_all, fields(space = key.namespace, name = key.name))]
+    pub async fn reconcile(&self, key: Key) -> Result<Next, ClusterError> {
+        if recording::waits_for_rows(&self.context, &key) {
+            return Ok(Next::Await);
+        }
+        let client = self.context.cluster.client();
+        let promotions: Api<Promotion> = Api::namespaced(client, &key.namespace);
+        let read = promotions.get_opt(&key.name).await.map_err(|e| ClusterError::api("read the promotion", e))?;
+        let Some(promotion) = read.map(Arc::new) else {
+            self.bench.clear(&key);
+            return Ok(Next::Await);
+        };
+        if promotion.status.as_ref().is_some_and(|status| status.finished) {
+            self.bench.clear(&key);
+            recording::record(&self.context, &promotion).await?;
+            return Ok(Next::Await);
+        }
+        let mut observed = reads::cached(&self.context, promotion);
+        if reads::is_running(&observed.promotion) {
+            observed.slot = Slot::of(&self.context.cluster.client(), &observed.promotion).look().await?.holder;
+            observed.progress = self.bench.progress(&key, &observed.promotion);
+        }
+        for _ in 0..EFFECTS {
+            let decision = decide::decide(&observed);
+            match decision.effects.first() {
+                None => return self.conclude(&observed, decision).await,
+                Some(effect) => observed = self.act(observed, *effect).await?,
+            }
+        }
+        Ok(Next::Again)
+    }
+
+    /// Carries out one effect; what it found becomes part of what is observed.
+    async fn act(&self, observed: Observed, effect: Effect) -> Result<Observed, ClusterError> {
+        let client = self.context.cluster.client();
+        let promotion = Arc::clone(&observed.promotion);
+        match effect {
+            Effect::LookUpName => {
+                let name_use = record::look_up(&client, &promotion).await?;
+                Ok(Observed { name_use, ..observed })
+            }
+            Effect::ReadLive => {
+                let (live, look) = futures::try_join!(
+                    reads::live(&self.context, observed),
+                    async { Slot::of(&client, &promotion).look().await },
+                )?;
+                Ok(Observed { slot: look.holder, ..live })
+            }
+            Effect::TakeSlot => {
+                let slot = Slot::of(&client, &promotion).take(jiff::Timestamp::now()).await?;
+                Ok(Observed { slot, ..observed })
+            }
+            Effect::LoadPlan => {
+                let plan = self.plan(&observed).await?;
+                Ok(Observed { plan, ..observed })
+            }
+            Effect::Work { step } => {
+                let observed = match observed.plan {
+                    PlanState::Unknown => Observed { plan: self.plan(&observed).await?, ..observed },
+                    PlanState::Known(_) | PlanState::Broken(_) => observed,
+                };
+                let progress = work::work(self, &observed, step).await?;
+                Ok(Observed { progress: Some(progress), now: jiff::Timestamp::now(), ..observed })
+            }
+        }
+    }
+
+    /// Loads the snapshot of the release and lays out its steps.
+    async fn plan(&self, observed: &Observed) -> Result<PlanState, ClusterError> {
+        let (Some(release), Some(environment)) = (&observed.release, &observed.environment) else {
+            return Ok(PlanState::Broken("release or environment are gone".to_owned()));
+        };
+        let space = observed.promotion.metadata.namespace.as_deref().unwrap_or_default();
+        // What was written when it started decides, not what the release says now: they are the same, since it is sealed.
+        let started = observed.promotion.status.as_ref().and_then(|status| status.snapshot.clone());
+        let sealed = release.status.as_ref().and_then(|status| status.snapshot.clone());
+        let Some(name) = started.or(sealed) else {
+            return Ok(PlanState::Broken("its release has no snapshot; make a new release".to_owned()));
+        };
+        match snapshot::load(&self.context.cluster.client(), space, &name).await? {
+            Ok(snapshot) => Ok(PlanState::Known(Arc::new(plan::plan(&snapshot, release, environment)))),
+            Err(broken) => Ok(PlanState::Broken(broken.to_string())),
+        }
+    }
+
+    /// Writes the status on the version that was read, then says what happened.
+    async fn conclude(&self, observed: &Observed, decision: Decision) -> Result<Next, ClusterError> {
+        let promotion = &observed.promotion;
+        let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
+        let api: Api<Promotion> = Api::namespaced(self.context.cluster.client(), space);
+        let before = promotion.status.clone().unwrap_or_default();
+        let written = status_write::write(&api, promotion.as_ref(), (&before, &decision.status)).await?;
+        for note in decision.events {
+            self.tell(observed, note);
+        }
+        if let Some(ended) = written.filter(|promotion| promotion.status.as_ref().is_some_and(|s| s.finished)) {
+            self.bench.clear(&Key::of(&ended));
+            if let Some(outcome) = record::outcome(&ended).filter(Outcome::counts) {
+                self.context.count(&outcome, observed.release.as_deref());
+                self.context.outcomes.add(outcome);
+            }
+        }
+        Ok(pipeline::from_now(decision.next))
+    }
+
+    /// Says what happened on the promotion; an end that changed the environment is said there and on the release, too.
+    fn tell(&self, observed: &Observed, note: crate::controllers::decision::Note) {
+        let events = &self.context.events;
+        let ended = ["Succeeded", "Failed"].contains(&note.reason);
+        if let Some(environment) = observed.environment.as_ref().filter(|_| ended) {
+            pipeline::say(events, note.clone(), pipeline::reference(environment.as_ref()));
+        }
+        if let Some(release) = observed.release.as_ref().filter(|_| ended) {
+            pipeline::say(events, note.clone(), pipeline::reference(release.as_ref()));
+        }
+        pipeline::say(events, note, pipeline::reference(observed.promotion.as_ref()));
+    }
+}

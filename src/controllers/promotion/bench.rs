@@ -1,0 +1,68 @@
+//! What this process knows of steps that run, between two runs of their promotion. Lost with the process, and not missed: a
+//! step whose progress is not known is applied again, which changes nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::progress::Progress;
+use crate::api::v1alpha1::Promotion;
+use crate::cluster::cache::Key;
+use crate::cluster::watches::Subscription;
+use crate::steps::apply::Applied;
+
+/// One promotion whose step runs.
+#[derive(Clone)]
+pub struct Job {
+    /// UID of the promotion.
+    pub uid: String,
+    /// Namespace that the step changes.
+    pub namespace: String,
+    /// What was applied.
+    pub applied: Vec<Applied>,
+    /// How far the step is.
+    pub progress: Progress,
+    /// The watches that wake the promotion; they end with the job.
+    pub watches: Vec<Arc<Subscription>>,
+}
+
+/// All promotions whose steps run in this process.
+#[derive(Clone, Default)]
+pub struct Bench {
+    jobs: Arc<Mutex<HashMap<Key, Job>>>,
+}
+
+impl Bench {
+    /// The job of a promotion, if it is this very promotion's.
+    #[must_use]
+    pub fn job(&self, key: &Key, promotion: &Promotion) -> Option<Job> {
+        self.lock().get(key).filter(|job| Some(&job.uid) == promotion.metadata.uid.as_ref()).cloned()
+    }
+
+    /// How far the step of a promotion is.
+    #[must_use]
+    pub fn progress(&self, key: &Key, promotion: &Promotion) -> Option<Progress> {
+        self.job(key, promotion).map(|job| job.progress)
+    }
+
+    /// Keeps a job.
+    pub fn put(&self, key: Key, job: Job) {
+        self.lock().insert(key, job);
+    }
+
+    /// Drops the job of a promotion, and with it its watches.
+    pub fn clear(&self, key: &Key) {
+        self.lock().remove(key);
+    }
+
+    /// The promotions whose steps change a namespace.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str) -> Vec<Key> {
+        let jobs = self.lock();
+        jobs.iter().filter(|(_, job)| job.namespace == namespace).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// A panic while the lock was held left a map that is still whole: every change is one call.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

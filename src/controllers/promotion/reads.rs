@@ -1,0 +1,205 @@
+//! How what a promotion knows is read: cheaply from the caches, or live where a decision cannot be taken back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::api::ListParams;
+use kube::{Api, Client};
+
+use super::observe::Observed;
+use super::plan::PlanState;
+use super::record;
+use crate::api::RECORDED_FINALIZER;
+use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
+use crate::cluster::cache::Key;
+use crate::cluster::error::ClusterError;
+use crate::controllers::context::Context;
+use crate::domain::name::{EnvironmentName, release_name};
+use crate::domain::promotion::machine::{NameUse, Slot as Holder};
+use crate::domain::promotion::phase::Phase;
+use crate::domain::queue::Entry;
+
+/// What the caches say. Enough to wait; never enough to start or to end.
+#[must_use]
+pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
+    let spec = &promotion.spec;
+    let space = promotion.metadata.namespace.clone().unwrap_or_default();
+    let stores = &context.stores;
+    let environments = stores.environments.in_namespace(&space);
+    let release = stores.releases.get(&Key::new(&space, release_of(&promotion)));
+    let rivals = stores.unfinished.in_namespace(&space);
+    Observed {
+        now: Timestamp::now(),
+        fresh: false,
+        project: stores.projects.get(&Key::new(&space, &spec.project)),
+        environment: stores.environments.get(&Key::new(&space, &spec.environment)),
+        environments: order(environments.iter().map(AsRef::as_ref)),
+        successes: successes(context, &promotion, release.as_deref()),
+        rivals: entries(&promotion, rivals.iter().map(AsRef::as_ref)),
+        history: has_history(context, &space, environments.iter().map(AsRef::as_ref)),
+        release,
+        // A promotion that runs had looked its name up before it started.
+        name_use: if is_running(&promotion) { NameUse::Fresh } else { NameUse::Unknown },
+        slot: Holder::Unknown,
+        plan: PlanState::Unknown,
+        progress: None,
+        promotion,
+    }
+}
+
+/// What the API server says now. What was already looked up (name, slot, plan) is kept.
+///
+/// # Errors
+/// When something cannot be read.
+pub async fn live(context: &Context, observed: Observed) -> Result<Observed, ClusterError> {
+    let client = context.cluster.client();
+    let promotion = Arc::clone(&observed.promotion);
+    let space = promotion.metadata.namespace.clone().unwrap_or_default();
+    let (project, release, environments, rivals) = futures::try_join!(
+        get::<Project>(&client, &space, &promotion.spec.project),
+        get::<Release>(&client, &space, &release_of(&promotion)),
+        all::<Environment>(&client, &space, ListParams::default()),
+        all::<Promotion>(&client, &space, unfinished(&promotion)),
+    )?;
+    let environment = environments.iter().find(|known| known.metadata.name.as_ref() == Some(&promotion.spec.environment));
+    let mut successes = successes(context, &promotion, release.as_ref());
+    if may_be_missing(&environments, &promotion, &successes) {
+        successes.extend(unrecorded(&client, &promotion).await?);
+    }
+    Ok(Observed {
+        now: Timestamp::now(),
+        fresh: true,
+        project: project.map(Arc::new),
+        release: release.map(Arc::new),
+        environment: environment.cloned().map(Arc::new),
+        environments: order(environments.iter()),
+        successes,
+        rivals: entries(&promotion, rivals.iter()),
+        history: has_history(context, &space, environments.iter()),
+        ..observed
+    })
+}
+
+/// Whether a promotion says that it runs.
+#[must_use]
+pub fn is_running(promotion: &Promotion) -> bool {
+    promotion.status.as_ref().and_then(|status| status.phase.as_deref()) == Some(Phase::Running.as_str())
+}
+
+/// The name of the release that a promotion brings.
+fn release_of(promotion: &Promotion) -> String {
+    format!("{}-{}", promotion.spec.project, promotion.spec.version)
+}
+
+fn unfinished(promotion: &Promotion) -> ListParams {
+    let (project, environment) = (&promotion.spec.project, &promotion.spec.environment);
+    ListParams::default()
+        .fields(&format!("status.finished!=true,spec.project={project},spec.environment={environment}"))
+}
+
+/// Whether an environment of a lower order has no success yet: then one may have been written that no row has.
+fn may_be_missing(environments: &[Environment], promotion: &Promotion, successes: &BTreeSet<EnvironmentName>) -> bool {
+    let name = |known: &Environment| known.metadata.name.clone().unwrap_or_default();
+    let Some(mine) = environments.iter().find(|known| name(known) == promotion.spec.environment) else { return false };
+    environments
+        .iter()
+        .filter(|known| known.spec.order < mine.spec.order)
+        .any(|known| !successes.iter().any(|success| success.as_str() == name(known)))
+}
+
+/// Successes of the same release that are written and not yet in its rows: their promotions still carry the finalizer.
+async fn unrecorded(client: &Client, promotion: &Promotion) -> Result<Vec<EnvironmentName>, ClusterError> {
+    let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
+    let ended = ListParams::default().fields(&format!("status.finished=true,spec.project={}", promotion.spec.project));
+    let ended = all::<Promotion>(client, space, ended).await?;
+    let kept = |known: &&Promotion| {
+        known.spec.version == promotion.spec.version
+            && known.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == RECORDED_FINALIZER)
+    };
+    let outcomes = ended.iter().filter(kept).filter_map(record::outcome);
+    Ok(outcomes.filter(|outcome| outcome.is_success()).map(|outcome| outcome.environment).collect())
+}
+
+/// Where the release has succeeded: what its rows say, and ends that are not in them yet.
+fn successes(context: &Context, promotion: &Promotion, release: Option<&Release>) -> BTreeSet<EnvironmentName> {
+    let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
+    let rows = release.and_then(|release| release.status.as_ref()).map(|status| status.environments.as_slice());
+    let recorded = rows
+        .unwrap_or_default()
+        .iter()
+        .filter(|row| row.succeeded)
+        .filter_map(|row| EnvironmentName::try_from(row.name.as_str()).ok());
+    let outcomes = context.outcomes.of_release(space, &promotion.spec.project, &promotion.spec.version);
+    let pending = outcomes.iter().filter(|outcome| outcome.is_success()).map(|outcome| outcome.environment.clone());
+    recorded.chain(pending).collect()
+}
+
+fn order<'a>(environments: impl Iterator<Item = &'a Environment>) -> Vec<(EnvironmentName, i64)> {
+    environments
+        .filter(|known| known.metadata.deletion_timestamp.is_none())
+        .filter_map(|known| Some((EnvironmentName::try_from(known.metadata.name.as_deref()?).ok()?, known.spec.order)))
+        .collect()
+}
+
+/// Whether anything was ever promoted in the space.
+fn has_history<'a>(context: &Context, space: &str, environments: impl Iterator<Item = &'a Environment>) -> bool {
+    let mut environments = environments;
+    environments.any(|known| known.status.as_ref().is_some_and(|status| !status.history.is_empty()))
+        || context.outcomes.any_of_space(space)
+}
+
+/// The unfinished promotions of the same project and environment, as the queue sees them.
+fn entries<'a>(mine: &Promotion, known: impl Iterator<Item = &'a Promotion>) -> Vec<Entry> {
+    let same = |other: &&Promotion| {
+        (&other.spec.project, &other.spec.environment) == (&mine.spec.project, &mine.spec.environment)
+            && !other.status.as_ref().is_some_and(|status| status.finished)
+    };
+    let mut entries: Vec<Entry> = known.filter(same).map(entry).collect();
+    if !entries.iter().any(|entry| Some(&entry.uid) == mine.metadata.uid.as_ref()) {
+        entries.push(entry(mine));
+    }
+    entries
+}
+
+fn entry(promotion: &Promotion) -> Entry {
+    let meta = &promotion.metadata;
+    Entry {
+        name: meta.name.clone().unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+        created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        running: is_running(promotion),
+        admitted: promotion.status.as_ref().is_some_and(|status| status.reason.is_some()),
+        priority: 0,
+    }
+}
+
+async fn get<K>(client: &Client, space: &str, name: &str) -> Result<Option<K>, ClusterError>
+where
+    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), space);
+    api.get_opt(name).await.map_err(|error| ClusterError::api(format!("read {name}"), error))
+}
+
+async fn all<K>(client: &Client, space: &str, which: ListParams) -> Result<Vec<K>, ClusterError>
+where
+    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), space);
+    let kind = K::plural(&());
+    let listed = api.list(&which).await.map_err(|error| ClusterError::api(format!("list {kind}"), error))?;
+    Ok(listed.items)
+}
+
+/// The name of the release that an outcome is of.
+#[must_use]
+pub fn release_key(outcome: &crate::domain::promotion::outcome::Outcome) -> Key {
+    Key::new(&outcome.space, release_name(&outcome.project, &outcome.version))
+}

@@ -1,0 +1,83 @@
+//! From the end of a promotion to every history: the audit record, then the rows, then the finalizer goes.
+
+use std::sync::Arc;
+
+use kube::Api;
+
+use super::{reads, record};
+use crate::api::RECORDED_FINALIZER;
+use crate::api::v1alpha1::Promotion;
+use crate::cluster::cache::Key;
+use crate::cluster::error::ClusterError;
+use crate::cluster::finalizer;
+use crate::controllers::context::Context;
+use crate::controllers::{deployments, project, release};
+use crate::domain::promotion::outcome::Outcome;
+
+/// Whether a promotion has ended, its audit record is written, and rows are still missing: then there is nothing to be done
+/// for it, and nothing is read.
+#[must_use]
+pub fn waits_for_rows(context: &Context, key: &Key) -> bool {
+    let ended = context.outcomes.waiting_for_rows(&key.namespace, &key.name);
+    ended.is_some_and(|outcome| !is_recorded(context, &outcome))
+}
+
+/// Takes a finished promotion one step further towards being recorded everywhere. Harmless to repeat.
+///
+/// # Errors
+/// When something could not be written; it is tried again.
+pub async fn record(context: &Context, promotion: &Arc<Promotion>) -> Result<(), ClusterError> {
+    let uid = promotion.metadata.uid.as_deref().unwrap_or_default();
+    let held = promotion.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == RECORDED_FINALIZER);
+    if !held {
+        context.outcomes.forget(uid);
+        return Ok(());
+    }
+    if let Some(audit) = record::record(promotion) {
+        keep(context, &audit).await?;
+        context.outcomes.audited(uid);
+        let outcome = record::outcome(promotion);
+        if let Some(outcome) = outcome.filter(Outcome::counts) {
+            let everywhere = is_recorded(context, &outcome);
+            context.outcomes.add(outcome);
+            if !everywhere {
+                return Ok(());
+            }
+        }
+    }
+    let api: Api<Promotion> =
+        Api::namespaced(context.cluster.client(), promotion.metadata.namespace.as_deref().unwrap_or_default());
+    finalizer::remove(&api, promotion.as_ref(), RECORDED_FINALIZER).await?;
+    context.outcomes.forget(uid);
+    Ok(())
+}
+
+/// Writes the audit record. Where the namespace is going nothing can be created: the record goes to the log instead, so that
+/// the space can always be deleted.
+async fn keep(context: &Context, audit: &crate::api::v1alpha1::AuditRecord) -> Result<(), ClusterError> {
+    match record::write(&context.cluster.client(), audit).await {
+        Err(error) if error.is_terminating() => {
+            let record = serde_json::to_string(&audit.spec).unwrap_or_default();
+            tracing::warn!(record, "the space is being deleted; this is its audit record");
+            Ok(())
+        }
+        written => written,
+    }
+}
+
+/// Whether every object that is still there has the end in its rows.
+fn is_recorded(context: &Context, outcome: &Outcome) -> bool {
+    let stores = &context.stores;
+    let by_project = stores.projects.get(&Key::new(&outcome.space, outcome.project.as_str())).is_none_or(|known| {
+        known.status.as_ref().is_some_and(|status| project::rows::records(&status.environments, outcome))
+    });
+    let by_environment = stores
+        .environments
+        .get(&Key::new(&outcome.space, outcome.environment.as_str()))
+        .is_none_or(|known| known.status.as_ref().is_some_and(|status| deployments::rows::records(status, outcome)));
+    let by_release = stores
+        .releases
+        .get(&reads::release_key(outcome))
+        .is_none_or(|known| known.status.as_ref().is_some_and(|status| release::rows::records(status, outcome)));
+    by_project && by_environment && by_release
+}

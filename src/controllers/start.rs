@@ -1,0 +1,227 @@
+//! Starts the operator: watches, leader election, controllers; and ends it in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::context::Context;
+use super::deployments::DeploymentsController;
+use super::environment::EnvironmentController;
+use super::outcomes::Outcomes;
+use super::pipeline::{self, Controller};
+use super::project::ProjectController;
+use super::promotion::PromotionController;
+use super::promotion::bench::Bench;
+use super::release::ReleaseController;
+use super::stores::Stores;
+use super::triggers::{Queues, Triggers};
+use crate::cluster::cache::Key;
+use crate::cluster::client::Cluster;
+use crate::cluster::discovery::Discovery;
+use crate::cluster::error::ClusterError;
+use crate::cluster::events::Events;
+use crate::cluster::lease::Election;
+use crate::cluster::runner::{self, Queue};
+use crate::cluster::watches::Watches;
+use crate::registry::{Access, Resolver};
+use crate::server::{self, Probes};
+use crate::settings::Settings;
+use crate::telemetry::metrics::Metrics;
+
+/// Rows are written at most this often per object, so that a burst of promotions is one write.
+const COALESCE: Duration = Duration::from_millis(200);
+/// The leader Lease.
+const LEASE: &str = "gantry-leader";
+
+/// Why the operator ended.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The API server cannot be reached.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A metric is registered twice: a bug of ours.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The registry client cannot be built.
+    #[error("registry client: {0}")]
+    Registry(String),
+    /// The address of metrics and probes is taken.
+    #[error("cannot listen on {0}: {1}; choose another with --listen")]
+    Listen(std::net::SocketAddr, std::io::Error),
+    /// Another process leads now. Whoever started this one starts it again.
+    #[error("this process no longer leads")]
+    LostLead,
+}
+
+/// Runs the operator until the token is cancelled.
+///
+/// # Errors
+/// When it cannot start, and when it loses the lead: then the process ends, so that nothing of it can act any more.
+pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), StartError> {
+    let metrics = Metrics::new()?;
+    let cluster = Cluster::connect(settings.kubeconfig.as_deref(), metrics.clone()).await?;
+    let listener =
+        TcpListener::bind(settings.listen).await.map_err(|error| StartError::Listen(settings.listen, error))?;
+    let mut tasks = JoinSet::new();
+    let stores = Stores::start(&cluster.client(), &mut tasks);
+    let (events, writer) = Events::new(cluster.client(), &settings.identity, metrics.clone());
+    tasks.spawn(writer);
+    let probes: Arc<dyn Probes> = Arc::new(StoreProbes { stores: stores.clone() });
+    let served = server::serve(listener, (metrics.clone(), probes), stop.clone());
+    tasks.spawn(async move {
+        if let Err(error) = served.await {
+            tracing::error!(%error, "metrics and probes are no longer served");
+        }
+    });
+    let (leads, election) = elect(&settings, &cluster, &stop);
+    stores.until_synced().await;
+    let access = Access { plain_http: settings.plain_http_registries.clone(), ..Access::default() };
+    let context = Arc::new(Context {
+        discovery: Discovery::new(cluster.client()),
+        registry: Arc::new(Resolver::new(&access).map_err(|error| StartError::Registry(error.to_string()))?),
+        outcomes: Outcomes::default(),
+        settings: Arc::new(settings),
+        cluster,
+        events,
+        metrics,
+        stores,
+    });
+    let ended = lead(&context, leads, &stop).await;
+    stop.cancel();
+    // The Lease is given up last, when nothing acts any more.
+    let _ = election.await;
+    tasks.shutdown().await;
+    ended
+}
+
+/// Takes part in the election.
+fn elect(
+    settings: &Settings,
+    cluster: &Cluster,
+    stop: &CancellationToken,
+) -> (watch::Receiver<bool>, tokio::task::JoinHandle<()>) {
+    let (sender, leads) = watch::channel(false);
+    let duration = Duration::from_secs(u64::from(settings.lease_seconds));
+    let election = Election {
+        namespace: settings.namespace.clone(),
+        name: LEASE.to_owned(),
+        identity: settings.identity.clone(),
+        duration,
+        interval: duration / 7,
+    };
+    let (client, gate) = (cluster.election_client(), cluster.gate().clone());
+    (leads, tokio::spawn(election.run(client, gate, (sender, stop.clone()))))
+}
+
+/// Waits until this process leads, then runs every controller until it no longer does or is told to stop.
+async fn lead(
+    context: &Arc<Context>,
+    mut leads: watch::Receiver<bool>,
+    stop: &CancellationToken,
+) -> Result<(), StartError> {
+    tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        _ = leads.wait_for(|leads| *leads) => {}
+    }
+    context.metrics.leads(true);
+    tracing::info!(identity = context.settings.identity, "this process leads");
+    let working = stop.child_token();
+    let controllers = start(context, &working);
+    let ended = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        _ = leads.wait_for(|leads| !*leads) => Err(StartError::LostLead),
+    };
+    working.cancel();
+    context.metrics.leads(false);
+    controllers.join_all().await;
+    ended
+}
+
+/// Every controller with its queue, and the triggers that feed them.
+fn start(context: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let (promotions, promotion_requests) = Queue::new();
+    let (projects, project_requests) = Queue::new();
+    let (releases, release_requests) = Queue::new();
+    let (environments, environment_requests) = Queue::new();
+    let (deployments, deployment_requests) = Queue::new();
+    let (changed, objects) = mpsc::unbounded_channel();
+    let bench = Bench::default();
+    let started = Started { context: Arc::clone(context), stop: stop.clone() };
+    let promotion = PromotionController {
+        context: Arc::clone(context),
+        bench: bench.clone(),
+        watches: Watches::new(changed),
+    };
+    let settings = started.settings("promotion", Duration::ZERO);
+    let reconcile = move |key: Key| {
+        let promotion = promotion.clone();
+        async move { promotion.reconcile(key).await }
+    };
+    tasks.spawn(runner::run(settings, promotion_requests, started.running(), reconcile));
+    let shared = || Arc::clone(context);
+    started.spawn(&mut tasks, ProjectController { context: shared() }, (project_requests, COALESCE));
+    started.spawn(&mut tasks, DeploymentsController { context: shared() }, (deployment_requests, COALESCE));
+    started.spawn(&mut tasks, ReleaseController { context: shared() }, (release_requests, COALESCE));
+    started.spawn(&mut tasks, EnvironmentController { context: shared() }, (environment_requests, Duration::ZERO));
+    let queues = Queues { promotions, projects, releases, environments, deployments };
+    tasks.spawn(stop.clone().run_until_cancelled_owned(super::environment::drift(shared(), queues.environments.clone())).map_to_unit());
+    let triggers = Triggers { context: shared(), queues, bench };
+    tasks.spawn(async move {
+        let _ = started.stop.clone().run_until_cancelled_owned(triggers.run(objects)).await;
+    });
+    tasks
+}
+
+/// What every runner needs.
+struct Started {
+    context: Arc<Context>,
+    stop: CancellationToken,
+}
+
+impl Started {
+    fn settings(&self, name: &'static str, quiet: Duration) -> runner::Settings {
+        runner::Settings { name, workers: usize::from(self.context.settings.workers), quiet }
+    }
+
+    fn running(&self) -> (Metrics, CancellationToken) {
+        (self.context.metrics.clone(), self.stop.clone())
+    }
+
+    /// Runs a controller of the one pipeline.
+    fn spawn<C: Controller + Clone>(
+        &self,
+        tasks: &mut JoinSet<()>,
+        controller: C,
+        (requests, quiet): (mpsc::UnboundedReceiver<Key>, Duration),
+    ) {
+        let context = Arc::clone(&self.context);
+        let reconcile = move |key: Key| {
+            let (controller, context) = (controller.clone(), Arc::clone(&context));
+            async move {
+                let client = context.cluster.client();
+                pipeline::reconcile(&controller, (&client, &context.events), &key).await
+            }
+        };
+        tasks.spawn(runner::run(self.settings(C::NAME, quiet), requests, self.running(), reconcile));
+    }
+}
+
+/// The process is ready when it has seen everything; it does not need to lead for that.
+struct StoreProbes {
+    stores: Stores,
+}
+
+impl Probes for StoreProbes {
+    fn waits_for(&self) -> Vec<String> {
+        self.stores.missing().iter().map(|kind| format!("the list of {kind}")).collect()
+    }
+
+    fn broken(&self) -> Option<String> {
+        None
+    }
+}

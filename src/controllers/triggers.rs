@@ -1,0 +1,185 @@
+//! Which change wakes whom. Nothing is polled: every run has a row here, or asked for itself.
+//!
+//! | change | wakes |
+//! |---|---|
+//! | a promotion that has not ended | itself, its project's rows; when it is gone, those that wait for the same slot |
+//! | a promotion that has ended and is not recorded everywhere | itself |
+//! | a project | itself, its promotions that wait, its releases, and its ends that are still to be recorded |
+//! | a release | itself, its promotions that wait, and its ends that are still to be recorded |
+//! | an environment | itself, its rows, its promotions that wait, and its ends; when its order or existence changes, the rows of the space |
+//! | an end | the rows of project, environment and release, and promotions of the project that wait |
+//! | an object in a namespace where a step runs | the promotions whose steps run there |
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc};
+
+use super::context::Context;
+use super::promotion::bench::Bench;
+use super::promotion::reads;
+use crate::api::RECORDED_FINALIZER;
+use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
+use crate::cluster::cache::{Change, Key};
+use crate::cluster::runner::Queue;
+use crate::domain::promotion::outcome::Outcome;
+
+/// The ways into all runners.
+#[derive(Clone)]
+pub struct Queues {
+    /// Promotions.
+    pub promotions: Queue,
+    /// Projects and their rows.
+    pub projects: Queue,
+    /// Releases and their rows.
+    pub releases: Queue,
+    /// Environments: what they provision.
+    pub environments: Queue,
+    /// Environments: their rows.
+    pub deployments: Queue,
+}
+
+/// Wakes runners until the caches end.
+pub struct Triggers {
+    /// What is read to find out whom to wake.
+    pub context: Arc<Context>,
+    /// Whom to wake.
+    pub queues: Queues,
+    /// Which steps run where.
+    pub bench: Bench,
+}
+
+impl Triggers {
+    /// Listens to everything.
+    pub async fn run(self, mut objects: mpsc::UnboundedReceiver<Key>) {
+        let stores = self.context.stores.clone();
+        let mut projects = stores.projects.subscribe();
+        let mut releases = stores.releases.subscribe();
+        let mut environments = stores.environments.subscribe();
+        let mut unfinished = stores.unfinished.subscribe();
+        let mut finished = stores.finished.subscribe();
+        let mut outcomes = self.context.outcomes.subscribe();
+        let mut orders = HashMap::new();
+        loop {
+            tokio::select! {
+                Some(change) = unfinished.recv() => self.unfinished(&change),
+                Some(change) = finished.recv() => {
+                    let held = change.object.iter().flat_map(|known| known.metadata.finalizers.iter().flatten());
+                    if held.into_iter().any(|finalizer| finalizer == RECORDED_FINALIZER) {
+                        self.queues.promotions.add(change.key);
+                    }
+                }
+                Some(change) = projects.recv() => self.project(&change),
+                Some(change) = releases.recv() => self.release(&change),
+                Some(change) = environments.recv() => self.environment(&change, &mut orders),
+                ended = outcomes.recv() => match ended {
+                    Ok(outcome) => self.ended(&outcome),
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.everything(),
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
+                Some(key) = objects.recv() => {
+                    for promotion in self.bench.in_namespace(&key.namespace) {
+                        self.queues.promotions.add(promotion);
+                    }
+                }
+                else => return,
+            }
+        }
+    }
+
+    fn unfinished(&self, change: &Change<Promotion>) {
+        self.queues.promotions.add(change.key.clone());
+        let Some(promotion) = &change.object else { return };
+        let space = &change.key.namespace;
+        self.queues.projects.add(Key::new(space, &promotion.spec.project));
+        if change.gone {
+            let (project, environment) = (&promotion.spec.project, &promotion.spec.environment);
+            self.waiting(space, |other| (&other.spec.project, &other.spec.environment) == (project, environment));
+        }
+    }
+
+    fn project(&self, change: &Change<Project>) {
+        let Key { namespace, name } = &change.key;
+        self.queues.projects.add(change.key.clone());
+        self.waiting(namespace, |promotion| &promotion.spec.project == name);
+        for release in self.context.stores.releases.in_namespace(namespace) {
+            if &release.spec.project == name {
+                self.queues.releases.add(Key::of(release.as_ref()));
+            }
+        }
+        self.recorded(&self.context.outcomes.of_project(namespace, name));
+    }
+
+    fn release(&self, change: &Change<Release>) {
+        self.queues.releases.add(change.key.clone());
+        let Some(release) = &change.object else { return };
+        let (space, spec) = (&change.key.namespace, &release.spec);
+        self.waiting(space, |promotion| {
+            (&promotion.spec.project, &promotion.spec.version) == (&spec.project, &spec.version)
+        });
+        self.recorded(&self.context.outcomes.of_release(space, &spec.project, &spec.version));
+    }
+
+    fn environment(&self, change: &Change<Environment>, orders: &mut HashMap<Key, i64>) {
+        let Key { namespace, name } = &change.key;
+        self.queues.environments.add(change.key.clone());
+        self.queues.deployments.add(change.key.clone());
+        let order = change.object.as_ref().filter(|_| !change.gone).map(|known| known.spec.order);
+        let before = match order {
+            Some(order) => orders.insert(change.key.clone(), order),
+            None => orders.remove(&change.key),
+        };
+        if before == order {
+            self.waiting(namespace, |promotion| &promotion.spec.environment == name);
+        } else {
+            self.space(namespace);
+        }
+        self.recorded(&self.context.outcomes.of_environment(namespace, name));
+    }
+
+    /// The lifecycle of a space changed.
+    fn space(&self, namespace: &str) {
+        self.waiting(namespace, |_| true);
+        for project in self.context.stores.projects.in_namespace(namespace) {
+            self.queues.projects.add(Key::of(project.as_ref()));
+        }
+        for release in self.context.stores.releases.in_namespace(namespace) {
+            self.queues.releases.add(Key::of(release.as_ref()));
+        }
+    }
+
+    fn ended(&self, outcome: &Outcome) {
+        let space = &outcome.space;
+        self.queues.projects.add(Key::new(space, outcome.project.as_str()));
+        self.queues.deployments.add(Key::new(space, outcome.environment.as_str()));
+        self.queues.releases.add(reads::release_key(outcome));
+        // Its own run found no finalizer to keep, or must now see its rows.
+        self.queues.promotions.add(Key::new(space, &outcome.promotion));
+        self.waiting(space, |promotion| promotion.spec.project == outcome.project.as_str());
+    }
+
+    /// Ends whose rows may now be written: their promotions look again.
+    fn recorded(&self, outcomes: &[Arc<Outcome>]) {
+        for outcome in outcomes {
+            self.queues.promotions.add(Key::new(&outcome.space, &outcome.promotion));
+        }
+    }
+
+    /// Promotions of a space that have not started.
+    fn waiting(&self, space: &str, concerned: impl Fn(&Promotion) -> bool) {
+        for promotion in self.context.stores.unfinished.in_namespace(space) {
+            if concerned(&promotion) && !reads::is_running(&promotion) {
+                self.queues.promotions.add(Key::of(promotion.as_ref()));
+            }
+        }
+    }
+
+    /// More ends arrived at once than were remembered: look at everything.
+    fn everything(&self) {
+        let stores = &self.context.stores;
+        stores.projects.all().iter().for_each(|known| self.queues.projects.add(Key::of(known.as_ref())));
+        stores.releases.all().iter().for_each(|known| self.queues.releases.add(Key::of(known.as_ref())));
+        stores.environments.all().iter().for_each(|known| self.queues.deployments.add(Key::of(known.as_ref())));
+        stores.unfinished.all().iter().for_each(|known| self.queues.promotions.add(Key::of(known.as_ref())));
+    }
+}
