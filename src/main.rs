@@ -1,10 +1,14 @@
-//! The `gantry` binary: the operator and its tools.
+//! The `gantry` binary.
 
-fn main() {
-    for definition in gantry::api::crds::all() {
-        match gantry::api::crds::to_yaml(&definition) {
-            Ok(yaml) => println!("---\n{yaml}"),
-            Err(error) => eprintln!("{error}"),
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match gantry::run(std::env::args()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gantry: {error}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -1,0 +1,84 @@
+//! The operator as a process, as its own ServiceAccount.
+
+use std::path::PathBuf;
+
+use gantry_plane::run::Invocation;
+use gantry_plane::{Ending, Identity, Plane};
+
+use super::wait;
+
+/// A running operator. It ends with its cluster, or when it is killed.
+pub struct Operator {
+    name: String,
+    port: u16,
+}
+
+impl Operator {
+    /// Starts an operator under the name, and waits until it is ready.
+    pub async fn start(plane: &Plane, name: &str) -> Self {
+        Self::start_against(plane, name, kubeconfig(plane).await).await
+    }
+
+    /// The same with a kubeconfig of the test's own, which leads through a proxy.
+    pub async fn start_against(plane: &Plane, name: &str, kubeconfig: PathBuf) -> Self {
+        let operator = Self { name: format!("operator-{name}"), port: plane.free_port().expect("a port") };
+        let arguments = [
+            "controller".to_owned(),
+            format!("--kubeconfig={}", kubeconfig.display()),
+            format!("--listen=127.0.0.1:{}", operator.port),
+            format!("--identity={name}"),
+            "--lease-seconds=5".to_owned(),
+            "--log-level=info,gantry=debug".to_owned(),
+        ];
+        let invocation = Invocation {
+            program: PathBuf::from(env!("CARGO_BIN_EXE_gantry")),
+            arguments: arguments.to_vec(),
+            environment: Vec::new(),
+        };
+        plane.launch(&operator.name, invocation).expect("the operator starts");
+        operator.until_ready().await;
+        operator
+    }
+
+    /// Waits until it has seen everything.
+    pub async fn until_ready(&self) {
+        wait::eventually("the operator is ready", || async {
+            let (code, _) = self.get("/readyz").await.ok()?;
+            (code == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// Asks it over HTTP.
+    pub async fn get(&self, path: &str) -> std::io::Result<(u16, String)> {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let code = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        Ok((code, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()))
+    }
+
+    /// Kills it as the kernel would: no goodbye.
+    pub fn kill(&self, plane: &Plane) {
+        plane.end(&self.name, Ending::Kill).expect("the operator ends");
+    }
+
+    /// Starts it again after it was killed.
+    pub async fn resume(&self, plane: &Plane) {
+        plane.launch_again(&self.name).expect("the operator starts");
+        self.until_ready().await;
+    }
+
+    /// Everything that it logged.
+    pub fn log(&self, plane: &Plane) -> String {
+        std::fs::read_to_string(plane.log(&self.name)).unwrap_or_default()
+    }
+}
+
+/// The operator's own identity.
+pub async fn kubeconfig(plane: &Plane) -> PathBuf {
+    plane.kubeconfig(&Identity::service_account("gantry-system", "gantry")).await.expect("a kubeconfig")
+}
