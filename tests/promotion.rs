@@ -1,0 +1,298 @@
+//! What happens to a promotion, on the real cluster: order, queue, names, cancel, history.
+
+use gantry::api::v1alpha1::{AuditRecord, Environment, Promotion, Release};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::support::manifest::{config_map, deployment, failing};
+use crate::support::shared::{Shared, shared};
+use crate::support::space::Space;
+use crate::support::wait;
+
+async fn space(cluster: &Shared) -> (Space, String) {
+    let space = Space::create(cluster.admin().await).await;
+    (space, format!("{}/checkout", cluster.plane.registry().host()))
+}
+
+/// A space with dev and test, and the project `checkout` of one Deployment.
+async fn shop(cluster: &Shared) -> (Space, String) {
+    let (space, image) = space(cluster).await;
+    space.environment("dev", 10).await;
+    space.environment("test", 20).await;
+    space.project("checkout", &image, json!([deployment("checkout", &image), config_map("settings", "one")])).await;
+    (space, image)
+}
+
+fn message(promotion: &Promotion) -> String {
+    promotion.status.as_ref().and_then(|status| status.message.clone()).unwrap_or_default()
+}
+
+fn reason(promotion: &Promotion) -> String {
+    promotion.status.as_ref().and_then(|status| status.reason.clone()).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_moves_through_its_environments_in_order_and_every_history_says_so() {
+    let cluster = shared().await;
+    let (space, image) = shop(cluster).await;
+    let release = space.release("checkout", "1.0.0").await;
+    let digest = release.status.expect("a status").packages[0].digest.clone();
+    let first = space.deploy("checkout", "1.0.0", "dev").await;
+    let second = space.deploy("checkout", "1.0.0", "test").await;
+
+    let deployed: Deployment = space.in_environment("test").get("checkout").await.expect("the Deployment");
+    let container = &deployed.spec.expect("a spec").template.spec.expect("a pod").containers[0];
+    assert_eq!(container.image.as_deref(), Some(format!("{image}:1.0.0@{digest}").as_str()));
+
+    let project = space
+        .project_says("checkout", "in both environments", |project| {
+            let rows = project.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
+            rows.iter().filter(|row| row.current.as_ref().is_some_and(|current| current.version == "1.0.0")).count() == 2
+        })
+        .await;
+    let rows = project.status.expect("a status").environments;
+    assert_eq!(rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["dev", "test"], "in lifecycle order");
+    let current = rows[1].current.clone().expect("a current version");
+    assert_eq!((current.promotion.as_str(), current.by.as_str()), ("checkout-1.0.0-test", "gantry-plane-admin"));
+    assert_eq!(current.packages[0].digest, digest);
+
+    wait::object(&space.api(), "dev", "showing the deployment", |known: &Environment| {
+        known.status.as_ref().is_some_and(|status| {
+            status.deployments.iter().any(|row| row.release == "checkout-1.0.0")
+                && status.history.iter().any(|entry| entry.promotion == "checkout-1.0.0-dev")
+        })
+    })
+    .await;
+    let release = wait::object(&space.api(), "checkout-1.0.0", "in both environments", |known: &Release| {
+        let rows = known.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
+        rows.iter().filter(|row| row.succeeded && row.current).count() == 2
+    })
+    .await;
+    let status = release.status.expect("a status");
+    assert!(status.phases.iter().all(|phase| phase.progress == "Complete"), "{:?}", status.phases);
+    assert!(status.next.is_empty());
+
+    for promotion in [first, second] {
+        let name = promotion.metadata.name.expect("a name");
+        let record = space.audit_record(&name).await;
+        assert_eq!(record.spec.phase, "Succeeded");
+        assert_eq!(Some(record.spec.promotion_uid), promotion.metadata.uid);
+        assert_eq!(record.spec.requested_by.expect("a requester").username, "gantry-plane-admin");
+        wait::object(&space.api(), &name, "released", |known: &Promotion| known.metadata.finalizers.is_none()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_transition_is_an_event_on_the_promotion_and_the_end_on_release_and_environment_too() {
+    let (space, _) = shop(shared().await).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let events: Api<Event> = space.api();
+    for (kind, name, reason) in [
+        ("Promotion", "checkout-1.0.0-dev", "Started"),
+        ("Promotion", "checkout-1.0.0-dev", "Succeeded"),
+        ("Release", "checkout-1.0.0", "Succeeded"),
+        ("Environment", "dev", "Succeeded"),
+    ] {
+        wait::eventually(&format!("an Event {reason} on {kind} {name}"), || async {
+            let listed = events.list(&ListParams::default()).await.ok()?;
+            let about = |event: &&Event| {
+                let regarding = event.regarding.clone().unwrap_or_default();
+                regarding.kind.as_deref() == Some(kind)
+                    && regarding.name.as_deref() == Some(name)
+                    && event.reason.as_deref() == Some(reason)
+            };
+            listed.items.iter().find(about).map(|_| ())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_ahead_of_its_lifecycle_is_refused_and_says_what_is_missing() {
+    let (space, _) = shop(shared().await).await;
+    space.release("checkout", "1.0.0").await;
+    let name = space.promote("checkout", "1.0.0", "test").await;
+    let ended = space.ended(&name).await;
+    assert_eq!(reason(&ended), "LifecycleNotReached");
+    assert!(message(&ended).contains("test waits for phase dev"), "{}", message(&ended));
+    assert_eq!(space.audit_record(&name).await.spec.phase, "Refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_that_may_wait_goes_on_as_soon_as_the_lifecycle_lets_it() {
+    let (space, _) = shop(shared().await).await;
+    space.release("checkout", "1.0.0").await;
+    let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "test", "whenNotReady": "Wait"});
+    space.apply(space.object("Promotion", "patient", spec)).await;
+    space.in_phase("patient", "Pending", Some("LifecycleNotReached")).await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let ended = space.ended("patient").await;
+    assert_eq!(ended.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_exist_yet_is_waited_for_and_named() {
+    let (space, image) = space(shared().await).await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let waits = space.in_phase(&name, "Pending", Some("ProjectNotFound")).await;
+    assert!(message(&waits).contains("checkout"), "{}", message(&waits));
+    space.project("checkout", &image, json!([config_map("settings", "one")])).await;
+    space.in_phase(&name, "Pending", Some("ReleaseNotFound")).await;
+    space.release("checkout", "1.0.0").await;
+    space.in_phase(&name, "Pending", Some("EnvironmentNotFound")).await;
+    space.environment("dev", 10).await;
+    assert_eq!(space.ended(&name).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_promotion_waits_for_the_first_one_where_the_environment_queues() {
+    let (space, image) = space(shared().await).await;
+    space.environment_with("dev", json!({"order": 10, "queue": "Queue"})).await;
+    space.project("checkout", &image, json!([failing("checkout", &image, "never-ready")])).await;
+    space.release("checkout", "1.0.0").await;
+    let first = space.promote("checkout", "1.0.0", "dev").await;
+    space.in_phase(&first, "Running", None).await;
+    space.project("checkout", &image, json!([config_map("settings", "two")])).await;
+    space.release("checkout", "1.1.0").await;
+    let second = space.promote("checkout", "1.1.0", "dev").await;
+    let waits = space.in_phase(&second, "Pending", None).await;
+    assert!(message(&waits).contains(&first), "{}", message(&waits));
+    cancel(&space, &first).await;
+    assert_eq!(space.ended(&first).await.status.expect("a status").phase.as_deref(), Some("Canceled"));
+    assert_eq!(space.ended(&second).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_waiting_promotion_supersedes_older_waiting_ones() {
+    let (space, image) = space(shared().await).await;
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([config_map("settings", "one")])).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    space.project("checkout", &image, json!([failing("checkout", &image, "never-ready")])).await;
+    space.release("checkout", "1.1.0").await;
+    let running = space.promote("checkout", "1.1.0", "dev").await;
+    space.in_phase(&running, "Running", None).await;
+    let promote_again = |name: &'static str| {
+        let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "dev"});
+        space.apply(space.object("Promotion", name, spec))
+    };
+    promote_again("older").await;
+    space.in_phase("older", "Pending", None).await;
+    promote_again("newer").await;
+    let older = space.ended("older").await;
+    assert_eq!(older.status.as_ref().and_then(|status| status.phase.as_deref()), Some("Superseded"));
+    assert!(message(&older).contains("newer"), "{}", message(&older));
+    cancel(&space, &running).await;
+    assert_eq!(space.ended("newer").await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+}
+
+async fn cancel(space: &Space, name: &str) {
+    let promotions: Api<Promotion> = space.api();
+    let patch = Patch::Merge(json!({"spec": {"cancel": {"reason": "enough"}}}));
+    promotions.patch(name, &PatchParams::default(), &patch).await.expect("the cancel is taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_used_once_applied_again_and_after_deletion() {
+    let (space, _) = shop(shared().await).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let promotions: Api<Promotion> = space.api();
+    let name = "checkout-1.0.0-dev";
+    let kept = wait::object(&promotions, name, "recorded", |known| known.metadata.finalizers.is_none()).await;
+    space.promote("checkout", "1.0.0", "dev").await;
+    let again = promotions.get(name).await.expect("the promotion");
+    assert_eq!(again.metadata.resource_version, kept.metadata.resource_version, "applied again, nothing changes");
+
+    let deployments: Api<Deployment> = space.in_environment("dev");
+    let before = deployments.get("checkout").await.expect("the Deployment").metadata.generation;
+    promotions.delete(name, &DeleteParams::default()).await.expect("deleted");
+    wait::gone(&promotions, name).await;
+    space.promote("checkout", "1.0.0", "dev").await;
+    let ended = space.ended(name).await;
+    assert_eq!(reason(&ended), "AlreadyRecorded");
+    assert_eq!(ended.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+    let after = deployments.get("checkout").await.expect("the Deployment").metadata.generation;
+    assert_eq!(before, after, "no effect");
+    wait::object(&promotions, name, "released", |known| known.metadata.finalizers.is_none()).await;
+    promotions.delete(name, &DeleteParams::default()).await.expect("deleted");
+    wait::gone(&promotions, name).await;
+
+    let other = json!({"project": "checkout", "version": "1.0.0", "environment": "test"});
+    space.apply(space.object("Promotion", name, other)).await;
+    assert_eq!(reason(&space.ended(name).await), "NameUsed");
+    let records: Api<AuditRecord> = space.api();
+    assert_eq!(records.list(&ListParams::default()).await.expect("records").items.len(), 1, "one record a name");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_a_running_promotion_cancels_it_first_and_leaves_its_record() {
+    let (space, image) = space(shared().await).await;
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([failing("checkout", &image, "never-ready")])).await;
+    space.release("checkout", "1.0.0").await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    space.in_phase(&name, "Running", None).await;
+    let deployments: Api<Deployment> = space.in_environment("dev");
+    wait::object(&deployments, "checkout", "applied", |_| true).await;
+    let promotions: Api<Promotion> = space.api();
+    promotions.delete(&name, &DeleteParams::default()).await.expect("deleted");
+    wait::gone(&promotions, &name).await;
+    let record = space.audit_record(&name).await.spec;
+    assert_eq!((record.phase.as_str(), record.reason.as_str(), record.applied), ("Canceled", "Deleted", true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_survives_the_promotions_that_made_it() {
+    let (space, _) = shop(shared().await).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let promotions: Api<Promotion> = space.api();
+    promotions.delete("checkout-1.0.0-dev", &DeleteParams::default()).await.expect("deleted");
+    wait::gone(&promotions, "checkout-1.0.0-dev").await;
+    let project = space.project_says("checkout", "there", |_| true).await.status.expect("a status");
+    let row = project.environments.iter().find(|row| row.name == "dev").expect("a row");
+    assert_eq!(row.last.as_ref().expect("a last end").promotion, "checkout-1.0.0-dev");
+    let environments: Api<Environment> = space.api();
+    let dev = environments.get("dev").await.expect("dev").status.expect("a status");
+    assert_eq!(dev.history.len(), 1);
+    assert_eq!(space.audit_record("checkout-1.0.0-dev").await.spec.phase, "Succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_last_release_had_and_this_one_has_not_is_pruned_once_it_is_healthy() {
+    let (space, image) = shop(shared().await).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let config_maps: Api<ConfigMap> = space.in_environment("dev");
+    config_maps.get("settings").await.expect("the ConfigMap of 1.0.0");
+    let strangers = config_map("strangers", "not ours");
+    let mut strangers: ConfigMap = serde_json::from_value(strangers).expect("a ConfigMap");
+    strangers.metadata.namespace = Some(format!("{}-dev", space.name));
+    config_maps.create(&kube::api::PostParams::default(), &strangers).await.expect("a stranger's object");
+    space.project("checkout", &image, json!([deployment("checkout", &image)])).await;
+    space.release("checkout", "1.1.0").await;
+    let ended = space.deploy("checkout", "1.1.0", "dev").await;
+    assert!(config_maps.get_opt("settings").await.expect("an answer").is_none(), "pruned");
+    assert!(config_maps.get_opt("strangers").await.expect("an answer").is_some(), "not ours, so not touched");
+    assert_eq!(ended.status.expect("a status").steps[0].pruned, ["ConfigMap/settings"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_space_does_not_hang_while_a_promotion_runs() {
+    let (space, image) = space(shared().await).await;
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([failing("checkout", &image, "never-ready")])).await;
+    space.release("checkout", "1.0.0").await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    space.in_phase(&name, "Running", None).await;
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(space.client.clone());
+    namespaces.delete(&space.name, &DeleteParams::default()).await.expect("deleted");
+    wait::gone(&namespaces, &space.name).await;
+}

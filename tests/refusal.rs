@@ -1,0 +1,194 @@
+//! What must never be applied, and what a failed rollout says: nothing is applied before everything was checked.
+
+use gantry::api::v1alpha1::Promotion;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use serde_json::{Value, json};
+
+use crate::support::manifest::{config_map, deployment, failing};
+use crate::support::shared::shared;
+use crate::support::space::Space;
+
+/// Deploys a ConfigMap and `bad` in that order, which must fail with nothing applied; gives back everything that it said.
+async fn refused(bad: impl Fn(&str) -> Value) -> String {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let image = format!("{}/checkout", cluster.plane.registry().host());
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([config_map("first", "x"), bad(&image)])).await;
+    let release = json!({"project": "checkout", "version": "1.0.0", "packages": [{"name": "api", "version": "1.0.0"}]});
+    space.apply(space.object("Release", "checkout-1.0.0", release)).await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let told = crate::support::wait::object(&space.api(), &name, "refused", |known: &Promotion| {
+        known.status.as_ref().is_some_and(|status| {
+            status.finished || status.message.as_deref().is_some_and(|message| message.contains("cannot be sealed"))
+        })
+    })
+    .await;
+    let status = told.status.expect("a status");
+    assert_ne!(status.phase.as_deref(), Some("Succeeded"));
+    assert!(!status.applied, "nothing may be applied: {:?}", status.message);
+    let config_maps: Api<ConfigMap> = space.in_environment("dev");
+    assert!(config_maps.get_opt("first").await.expect("an answer").is_none(), "the first object was applied");
+    let details = status.failure.map(|failure| failure.details.join("\n")).unwrap_or_default();
+    format!("{}\n{details}", status.message.unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_scoped_kind_is_refused() {
+    let said = refused(|_| json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "mine"}, "rules": [],
+    }))
+    .await;
+    assert!(said.contains("ClusterRole") && said.contains("cluster"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_kind_is_refused() {
+    let said = refused(|_| json!({"apiVersion": "example.com/v1", "kind": "Rocket", "metadata": {"name": "x"}})).await;
+    assert!(said.contains("Rocket"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_namespace_is_refused_and_not_rewritten() {
+    let said = refused(|_| {
+        let mut object = config_map("x", "y");
+        object["metadata"]["namespace"] = json!("kube-system");
+        object
+    })
+    .await;
+    assert!(said.contains("namespace") && said.contains("kube-system"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_no_package_is_refused() {
+    let said = refused(|_| deployment("x", "docker.io/library/nginx:latest")).await;
+    assert!(said.contains("nginx") && said.contains("image"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_the_account_may_not_write_is_refused() {
+    let said = refused(|_| json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "mine"}, "rules": [],
+    }))
+    .await;
+    assert!(said.contains("Role") && said.contains("gantry-deployer"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_pod_security_would_refuse_fails_before_anything_is_applied() {
+    let said = refused(|image| {
+        let mut object = deployment("x", image);
+        object["spec"]["template"]["spec"]["containers"][0]["securityContext"] = json!({"privileged": true});
+        object
+    })
+    .await;
+    assert!(said.contains("PodSecurity"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owner_references_finalizers_and_status_are_refused_all_at_once() {
+    let said = refused(|_| {
+        let mut object = config_map("x", "y");
+        object["metadata"]["finalizers"] = json!(["a/b"]);
+        object["metadata"]["ownerReferences"] =
+            json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "b"}]);
+        object
+    })
+    .await;
+    assert!(said.contains("finalizers") && said.contains("ownerReferences"), "{said}");
+}
+
+/// Deploys a Deployment that fails this way; gives back the promotion and its space.
+async fn fails(how: &str, environment: Value) -> (Space, Promotion) {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let image = format!("{}/checkout", cluster.plane.registry().host());
+    space.environment_with("dev", environment).await;
+    let spec = json!({
+        "packages": [{"name": "api", "image": image}],
+        "process": [{"name": "deploy", "timeout": "20s", "apply": {"manifests": [failing("checkout", &image, how)]}}],
+    });
+    space.apply(space.object("Project", "checkout", spec)).await;
+    space.release("checkout", "1.0.0").await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let ended = space.ended(&name).await;
+    (space, ended)
+}
+
+fn failed_because(promotion: &Promotion, reason: &str, mentions: &[&str]) {
+    let status = promotion.status.as_ref().expect("a status");
+    assert_eq!(status.phase.as_deref(), Some("Failed"), "{status:?}");
+    assert_eq!(status.reason.as_deref(), Some(reason), "{status:?}");
+    assert!(status.applied, "the Deployment was applied, and the status says so");
+    let message = status.message.as_deref().unwrap_or_default();
+    assert!(mentions.iter().all(|word| message.contains(word)), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_cannot_be_pulled_fails_after_its_time_and_the_projects_row_says_so() {
+    let environment = json!({"order": 10, "failAfter": {"imagePull": "1s", "crashLoop": 3, "unschedulable": "5m"}});
+    let (space, promotion) = fails("image-pull", environment).await;
+    failed_because(&promotion, "ImagePullBackOff", &["Deployment", "checkout"]);
+    let project = space
+        .project_says("checkout", "failed", |project| {
+            let rows = project.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
+            rows.iter().any(|row| row.last.as_ref().is_some_and(|last| last.phase == "Failed"))
+        })
+        .await;
+    let last = project.status.expect("a status").environments[0].last.clone().expect("a last end");
+    assert!(last.applied && last.message.contains("checkout"), "{last:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_loop_fails_after_its_restarts() {
+    let environment = json!({"order": 10, "failAfter": {"imagePull": "2m", "crashLoop": 1, "unschedulable": "5m"}});
+    let (_, promotion) = fails("crash-loop", environment).await;
+    failed_because(&promotion, "CrashLoopBackOff", &["checkout"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_that_is_never_reached_fails_at_the_timeout_and_says_what_is_missing() {
+    let (_, promotion) = fails("never-ready", json!({"order": 10})).await;
+    failed_because(&promotion, "Timeout", &["deploy", "checkout"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_another_project_is_refused() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let image = format!("{}/checkout", cluster.plane.registry().host());
+    space.environment("dev", 10).await;
+    for project in ["first", "second"] {
+        space.project(project, &image, json!([config_map("shared", project)])).await;
+        space.release(project, "1.0.0").await;
+    }
+    space.deploy("first", "1.0.0", "dev").await;
+    let name = space.promote("second", "1.0.0", "dev").await;
+    let status = space.ended(&name).await.status.expect("a status");
+    assert_eq!(status.phase.as_deref(), Some("Failed"));
+    let said = status.message.unwrap_or_default();
+    assert!(said.contains("first") && said.contains("shared"), "{said}");
+    let kept: ConfigMap = space.in_environment("dev").get("shared").await.expect("the ConfigMap");
+    assert_eq!(kept.data.expect("data")["text"], "first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_that_another_manager_holds_are_a_failure_that_names_it() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let image = format!("{}/checkout", cluster.plane.registry().host());
+    space.environment("dev", 10).await;
+    let mut theirs = config_map("shared", "theirs");
+    theirs["metadata"]["namespace"] = json!(format!("{}-dev", space.name));
+    space.apply(theirs).await;
+    space.project("checkout", &image, json!([config_map("shared", "ours")])).await;
+    space.release("checkout", "1.0.0").await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let status = space.ended(&name).await.status.expect("a status");
+    assert_eq!(status.phase.as_deref(), Some("Failed"));
+    let details = status.failure.expect("a failure").details.join(" ");
+    let said = format!("{} {details}", status.message.unwrap_or_default());
+    assert!(said.contains("\"test\"") || said.contains("test"), "names the manager: {said}");
+    assert!(said.contains("text"), "names the field: {said}");
+}
