@@ -11,9 +11,9 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::events::Events;
 use crate::controllers::outcomes::Outcomes;
 use crate::controllers::stores::Stores;
+use crate::domain::promotion::outcome::Outcome;
 use crate::registry::Resolver;
 use crate::settings::Settings;
-use crate::domain::promotion::outcome::Outcome;
 use crate::telemetry::metrics::{Metrics, Place};
 
 /// Shared by all controllers. Cheap to clone.

@@ -21,7 +21,7 @@ impl Operator {
 
     /// The same with a kubeconfig of the test's own, which leads through a proxy.
     pub async fn start_against(plane: &Plane, name: &str, kubeconfig: PathBuf) -> Self {
-        let operator = Self { name: format!("operator-{name}"), port: plane.free_port().expect("a port") };
+        let operator = Self { name: format!("operator-{name}"), port: plane.run().free_port().expect("a port") };
         let arguments = [
             "controller".to_owned(),
             format!("--kubeconfig={}", kubeconfig.display()),
@@ -35,7 +35,7 @@ impl Operator {
             arguments: arguments.to_vec(),
             environment: Vec::new(),
         };
-        plane.launch(&operator.name, invocation).expect("the operator starts");
+        plane.run().start(&operator.name, invocation).expect("the operator starts");
         operator.until_ready().await;
         operator
     }
@@ -63,18 +63,18 @@ impl Operator {
 
     /// Kills it as the kernel would: no goodbye.
     pub fn kill(&self, plane: &Plane) {
-        plane.end(&self.name, Ending::Kill).expect("the operator ends");
+        plane.run().end(&self.name, Ending::Kill).expect("the operator ends");
     }
 
     /// Starts it again after it was killed.
     pub async fn resume(&self, plane: &Plane) {
-        plane.launch_again(&self.name).expect("the operator starts");
+        plane.run().start_again(&self.name).expect("the operator starts");
         self.until_ready().await;
     }
 
     /// Everything that it logged.
     pub fn log(&self, plane: &Plane) -> String {
-        std::fs::read_to_string(plane.log(&self.name)).unwrap_or_default()
+        std::fs::read_to_string(plane.run().log(&self.name)).unwrap_or_default()
     }
 }
 

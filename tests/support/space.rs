@@ -98,10 +98,7 @@ impl Space {
     /// Waits until a release is sealed.
     pub async fn sealed(&self, name: &str) -> Release {
         wait::object(&self.api(), name, "sealed", |known: &Release| {
-            known
-                .status
-                .as_ref()
-                .is_some_and(|status| condition::is_true(&status.conditions, ConditionType::Sealed))
+            known.status.as_ref().is_some_and(|status| condition::is_true(&status.conditions, ConditionType::Sealed))
         })
         .await
     }

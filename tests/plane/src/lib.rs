@@ -15,6 +15,7 @@ mod error;
 mod identity;
 pub mod image;
 mod kubeconfig;
+pub mod manifests;
 pub mod node;
 mod options;
 pub mod plane;

@@ -71,8 +71,10 @@ async fn apply_one(
     let object: DynamicObject = serde_json::from_value(document.clone()).map_err(|_| incomplete("metadata"))?;
     let types = object.types.clone().ok_or_else(|| incomplete("kind"))?;
     let name = object.metadata.name.clone().ok_or_else(|| incomplete("metadata.name"))?;
-    let refused =
-        |source: kube::Error| ManifestError::Refused { object: format!("{} {name}", types.kind), source: Box::new(source) };
+    let refused = |source: kube::Error| ManifestError::Refused {
+        object: format!("{} {name}", types.kind),
+        source: Box::new(source),
+    };
     let gvk = GroupVersionKind::try_from(&types).map_err(|_| incomplete("apiVersion"))?;
     let (resource, capabilities) = discovery::oneshot::pinned_kind(client, &gvk).await.map_err(refused)?;
     let api: Api<DynamicObject> = match capabilities.scope {
