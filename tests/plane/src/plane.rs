@@ -16,6 +16,7 @@ use crate::control_plane::{ControlPlane, get};
 use crate::error::PlaneError;
 use crate::identity::Identity;
 use crate::kubeconfig;
+use crate::node::real::RealNode;
 use crate::node::simulated::SimulatedNodes;
 use crate::options::Options;
 use crate::programs::{self, Program, Programs};
@@ -37,6 +38,7 @@ pub struct Plane {
     control: ControlPlane,
     registry: Registry,
     admin: PathBuf,
+    real: Option<RealNode>,
 }
 
 impl Plane {
@@ -57,7 +59,7 @@ impl Plane {
         let launch = Launch { program: programs.path(Program::Registry)?, options: RegistryOptions::default() };
         let registry = Registry::launch(Arc::clone(&run), Program::Registry.name(), launch)?;
         let admin = run.directory().join(Identity::Admin.file_name());
-        let plane = Self { run, programs, authority, control, registry, admin };
+        let mut plane = Self { run, programs, authority, control, registry, admin, real: None };
         plane.write_certificate_kubeconfig(
             &Identity::Admin.user_name(),
             &["system:masters".to_owned()],
@@ -68,8 +70,11 @@ impl Plane {
         plane.control.start_controllers(&plane.programs, &plane.authority)?;
         let nodes = SimulatedNodes::start(&plane, &client, options.simulated_nodes).await?;
         plane.until_first_work(&client).await?;
-        nodes.until_ready(&client).await?;
         plane.registry.until_ready().await?;
+        if options.real_node {
+            plane.real = Some(RealNode::start(&plane).await?);
+        }
+        nodes.until_ready(&client).await?;
         Ok(plane)
     }
 
@@ -151,6 +156,12 @@ impl Plane {
     #[must_use]
     pub const fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The real node, if the cluster was started with one.
+    #[must_use]
+    pub const fn real_node(&self) -> Option<&RealNode> {
+        self.real.as_ref()
     }
 
     /// The API server's audit log.
