@@ -22,6 +22,7 @@ pub mod error;
 pub mod registry;
 pub mod server;
 pub mod settings;
+pub mod steps;
 pub mod telemetry;
 
 use clap::Parser;

@@ -1,0 +1,24 @@
+//! The `apply` step: manifests become objects in one namespace, and what a release no longer has goes away.
+//!
+//! Four stages, each of which takes only what the one before it made:
+//! 1. [`prepare`](prepare::prepare) (pure): [`Manifest`](manifest::Manifest)s become [`Prepared`](prepare::Prepared) objects,
+//!    labelled and with the release's images, or *all* problems.
+//! 2. [`check`](check::check): asks the API server, by reads and dry runs, whether every object would be taken. Nothing is
+//!    changed. Makes [`Checked`](check::Checked).
+//! 3. [`write`](write::write): server-side apply, one object after the other. Makes [`Applied`].
+//! 4. [`prune`](prune::prune): deletes what the [`Inventory`](inventory::Inventory) of the last success had and this one has not.
+//!
+//! Stages 2 to 4 act as the [`Deployer`](deployer::Deployer) and never without a [fence](fence).
+
+pub mod fence;
+pub mod image;
+pub mod inventory;
+pub mod manifest;
+pub mod object;
+mod order;
+pub mod ownership;
+pub mod prepare;
+pub mod problem;
+pub mod write;
+
+pub use write::Applied;
