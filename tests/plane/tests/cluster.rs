@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use gantry_plane::node::simulated::{EXIT_CODE, FAIL, TERMINATION_MESSAGE};
+use gantry_plane::node::simulated::{EXIT_CODE, FAIL, LOG, TERMINATION_MESSAGE};
 use gantry_plane::{AuditMark, Identity, Login, Options, Plane, Program, Registry, RegistryOptions};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, ContainerStatus, Namespace, Pod};
-use kube::api::{ListParams, PostParams};
+use kube::api::{ListParams, LogParams, PostParams};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 use serde_json::json;
@@ -80,6 +80,9 @@ async fn a_crash_loop_counts_its_restarts_and_keeps_the_last_exit() {
     };
     let pod = pod_until("crash-loop", annotations, second).await;
     let last = container(&pod).unwrap().last_state.as_ref().unwrap().terminated.as_ref().unwrap();
+    let pods: Api<Pod> = Api::default_namespaced(admin().await);
+    let tail = LogParams { tail_lines: Some(2), previous: true, ..LogParams::default() };
+    assert_eq!(pods.logs("crash-loop", &tail).await.unwrap(), format!("{}\n{}\n", LOG[1], LOG[2]));
     assert_eq!((last.exit_code, last.message.as_deref()), (3, Some("no database")));
     let (_, message) = waiting(&pod).unwrap();
     assert!(message.starts_with("back-off 10s restarting failed container=app pod=crash-loop_default("), "{message}");

@@ -15,12 +15,14 @@
 mod stages;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
+use serde_json::{Value, json};
 
 use super::NODE_LABEL;
 use crate::authority::write_private;
@@ -41,11 +43,15 @@ pub const READY_AFTER: &str = "plane.gantry.dev/ready-after";
 /// How long the pod of a Job runs, as a Go duration (`3s`).
 pub const RUN_FOR: &str = "plane.gantry.dev/run-for";
 
+/// What the log of every simulated container says, line by line.
+pub const LOG: [&str; 3] = ["simulated container starts", "nothing runs here", "simulated container says no more"];
+
 /// KWOK manages nodes with this annotation, and no others.
 const MANAGED: (&str, &str) = ("kwok.x-k8s.io/node", "fake");
-/// Addresses of pods and nodes that reach nobody: RFC 2544 and RFC 5737 keep them for tests and texts.
+/// Addresses of pods, which reach nobody: RFC 2544 keeps them for tests.
 const POD_RANGE: &str = "198.18.0.0/16";
-const NODE_ADDRESS: &str = "192.0.2.1";
+/// The address of every simulated node: there KWOK answers what a kubelet is asked, such as for logs.
+const NODE_ADDRESS: &str = "127.0.0.1";
 /// How long the nodes may take to become ready.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -90,8 +96,14 @@ impl SimulatedNodes {
 }
 
 async fn start_kwok(plane: &Plane) -> Result<(), PlaneError> {
-    let stages = plane.directory().join("kwok-stages.yaml");
-    write_private(&stages, stages::all().as_bytes())?;
+    let log = plane.directory().join("simulated-container.log");
+    // As a container runtime writes it: time, stream, and F for a full line.
+    let lines = LOG.map(|line| format!("2026-01-01T00:00:00.000000000Z stdout F {line}\n"));
+    write_private(&log, lines.concat().as_bytes())?;
+    let stages = plane.directory().join("kwok.yaml");
+    write_private(&stages, format!("{}\n---\n{}", stages::all(), logs_from(&log)).as_bytes())?;
+    let serving = plane.authority().server("kwok", &[NODE_ADDRESS])?.write(plane.directory(), "kwok")?;
+    let port = plane.run().free_port()?;
     let identity = Identity::User { name: "kwok".to_owned(), groups: vec!["system:masters".to_owned()] };
     let kubeconfig = plane.kubeconfig(&identity).await?;
     let arguments = vec![
@@ -101,10 +113,24 @@ async fn start_kwok(plane: &Plane) -> Result<(), PlaneError> {
         format!("--manage-nodes-with-annotation-selector={}={}", MANAGED.0, MANAGED.1),
         format!("--cidr={POD_RANGE}"),
         format!("--node-ip={NODE_ADDRESS}"),
+        format!("--node-port={port}"),
+        format!("--server-address={NODE_ADDRESS}:{port}"),
+        format!("--tls-cert-file={}", serving.certificate.display()),
+        format!("--tls-private-key-file={}", serving.key.display()),
         "--node-lease-duration-seconds=40".to_owned(),
     ];
     let invocation = Invocation { program: plane.programs().path(Program::Kwok)?, arguments, environment: Vec::new() };
     plane.run().start(Program::Kwok.name(), invocation)
+}
+
+/// Has KWOK answer with this file when any container is asked for its log.
+fn logs_from(file: &Path) -> Value {
+    json!({
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "ClusterLogs",
+        "metadata": { "name": "logs" },
+        "spec": { "logs": [{ "logsFile": file, "previousLogsFile": file }] },
+    })
 }
 
 fn simulated_node(index: usize) -> Node {

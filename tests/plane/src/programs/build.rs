@@ -181,7 +181,7 @@ impl GoProgram {
             }
             if said.elapsed() >= PROGRESS {
                 said = Instant::now();
-                eprintln!("building {}: {elapsed} s of about {} s", self.name, self.seconds.max(elapsed));
+                eprintln!("building {}: {elapsed} s so far, about {} s expected", self.name, self.seconds);
             }
             std::thread::sleep(LOOK);
         }

@@ -100,6 +100,7 @@ phase: Running
 addresses:
 - {{ type: InternalIP, address: {{{{ NodeIP | Quote }}}} }}
 - {{ type: Hostname, address: {{{{ NodeName | Quote }}}} }}
+daemonEndpoints: {{ kubeletEndpoint: {{ Port: {{{{ NodePort }}}} }} }}
 capacity: {{ cpu: 1k, memory: 1Ti, pods: 1M }}
 allocatable: {{ cpu: 1k, memory: 1Ti, pods: 1M }}
 nodeInfo:
