@@ -1,8 +1,8 @@
 //! The programs of the cluster: where they are, and how they get there.
 //!
 //! Order of search: `KUBEBUILDER_ASSETS`, then the user's cache (keyed by the digest of the Go
-//! module that pins the program), then a build from source. See [`build`] for the build itself and
-//! [`toolchain`] for the Go that does it.
+//! module that pins the program), then a build from source. See `programs/build.rs` for the build itself and
+//! `programs/toolchain.rs` for the Go that does it.
 
 mod build;
 mod toolchain;
