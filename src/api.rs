@@ -4,8 +4,9 @@
 //! [`crate::domain`]; rules never look at wire types. Start with [`v1alpha1::promotion`].
 
 pub mod condition;
-
+pub mod convert;
 pub mod crds;
+pub mod manifest;
 pub mod v1alpha1;
 
 /// The API group of every kind.
@@ -16,6 +17,9 @@ pub const SPACE_LABEL: &str = "gantry.dev/space";
 
 /// Label on everything that belongs to an environment: its value is the environment.
 pub const ENVIRONMENT_LABEL: &str = "gantry.dev/environment";
+
+/// Label on everything that belongs to a project: its value is the project.
+pub const PROJECT_LABEL: &str = "gantry.dev/project";
 
 /// Finalizer that keeps a promotion until Project, Environment, Release and audit have recorded its end.
 pub const RECORDED_FINALIZER: &str = "gantry.dev/recorded";

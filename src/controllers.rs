@@ -10,4 +10,5 @@ pub mod deployments;
 pub mod outcomes;
 pub mod pipeline;
 pub mod project;
+pub mod release;
 pub mod stores;

@@ -166,7 +166,7 @@ fn start(context: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> {
     let shared = || Arc::clone(context);
     started.spawn(&mut tasks, ProjectController { context: shared() }, (project_requests, COALESCE));
     started.spawn(&mut tasks, DeploymentsController { context: shared() }, (deployment_requests, COALESCE));
-    started.spawn(&mut tasks, ReleaseController { context: shared() }, (release_requests, COALESCE));
+    started.spawn(&mut tasks, ReleaseController::new(shared(), releases.clone()), (release_requests, COALESCE));
     started.spawn(&mut tasks, EnvironmentController { context: shared() }, (environment_requests, Duration::ZERO));
     let queues = Queues { promotions, projects, releases, environments, deployments };
     tasks.spawn(stop.clone().run_until_cancelled_owned(super::environment::drift(shared(), queues.environments.clone())).map_to_unit());

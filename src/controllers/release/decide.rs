@@ -1,0 +1,135 @@
+//! What becomes of a release: sealed once, and rows that follow the ends of promotions. Pure and total.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
+use super::attempts::Found;
+use super::observe::Observed;
+use super::problem::{self, Problem};
+use super::rows;
+use super::seal::Seal;
+use crate::api::condition::{self, ConditionType, Fact, Reason, Standing};
+use crate::api::v1alpha1::history::PinnedPackage;
+use crate::api::v1alpha1::{Release, ReleaseStatus};
+use crate::controllers::decision::{self, Next, Note, Severity};
+use crate::domain::promotion::outcome::Outcome;
+
+/// What one run of a release will do.
+pub type Decision = decision::Decision<ReleaseStatus, Effect>;
+
+/// A change of another object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Stores the snapshot: before the status names it.
+    StoreSnapshot(Arc<Seal>),
+}
+
+/// Whether a release is what it will always be.
+#[must_use]
+pub fn is_sealed(release: &Release) -> bool {
+    release.status.as_ref().is_some_and(|status| status.sealed_at.is_some() && status.snapshot.is_some())
+}
+
+/// Decides.
+#[must_use]
+pub fn decide(observed: &Observed) -> Decision {
+    let mut status = observed.release.status.clone().unwrap_or_default();
+    let known = std::mem::take(&mut status.environments);
+    let joined = rows::join(known, observed.outcomes.iter().map(AsRef::<Outcome>::as_ref));
+    status.environments = rows::current(joined, &observed.release.spec.version, &observed.runs);
+    match &observed.sealing {
+        None => sealed(observed, status),
+        Some(Found::Underway) => at_rest(status),
+        Some(Found::Sealable(seal)) => seal_now(observed, status, seal),
+        Some(Found::Blocked { problems, again }) => {
+            let next = again.map_or(Next::Await, Next::At);
+            Decision { next, ..blocked(observed, status, problems) }
+        }
+    }
+}
+
+fn at_rest(status: ReleaseStatus) -> Decision {
+    Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await }
+}
+
+/// Once it is sealed, only what follows from promotions and the lifecycle changes.
+fn sealed(observed: &Observed, mut status: ReleaseStatus) -> Decision {
+    status.observed_generation = observed.release.metadata.generation;
+    let (phases, next) = rows::progress(&observed.lifecycle, &status.environments);
+    (status.phases, status.next) = (phases, next);
+    let message = match status.packages.as_slice() {
+        [] => "the process is fixed by its snapshot; there are no packages".to_owned(),
+        packages => format!("fixed by digest: {}; the process by its snapshot", listed(packages)),
+    };
+    let because = (Reason::Sealed.as_str(), message.as_str());
+    say(&mut status, (Standing::Ready, because), observed);
+    at_rest(status)
+}
+
+/// Seals: the snapshot is stored, then the status names it, on the version of the release that was read.
+fn seal_now(observed: &Observed, mut status: ReleaseStatus, seal: &Arc<Seal>) -> Decision {
+    status.sealed_at = Some(MicroTime(observed.now));
+    status.snapshot = Some(seal.name.clone());
+    status.packages.clone_from(&seal.packages);
+    let spec = &observed.release.spec;
+    let note = Note {
+        severity: Severity::Normal,
+        reason: Reason::Sealed.as_str(),
+        action: "Seal",
+        message: match seal.packages.as_slice() {
+            [] => format!("{} {} is sealed; it has no packages", spec.project, spec.version),
+            packages => format!("{} {} is sealed: {}", spec.project, spec.version, listed(packages)),
+        },
+    };
+    let effects = vec![Effect::StoreSnapshot(Arc::clone(seal))];
+    Decision { effects, events: vec![note], ..sealed(observed, status) }
+}
+
+/// Says why it is not sealed, and once for every new reason as an Event.
+fn blocked(observed: &Observed, mut status: ReleaseStatus, problems: &[Problem]) -> Decision {
+    status.observed_generation = observed.release.metadata.generation;
+    let (standing, reason, message) = problem::summary(problems);
+    let before = condition::find(&status.conditions, ConditionType::Ready).map(|ready| ready.reason.clone());
+    let note = Note {
+        severity: Severity::Warning,
+        reason: reason.as_str(),
+        action: "Seal",
+        message: condition::cut(&message, 1024),
+    };
+    let events = if before.as_deref() == Some(reason.as_str()) { Vec::new() } else { vec![note] };
+    say(&mut status, (standing, (reason.as_str(), &message)), observed);
+    Decision { events, ..at_rest(status) }
+}
+
+/// Writes the conditions.
+fn say(status: &mut ReleaseStatus, (standing, because): (Standing, (&'static str, &str)), observed: &Observed) {
+    let stamp = observed.stamp();
+    let sealed = Fact {
+        kind: ConditionType::Sealed,
+        holds: Some(standing == Standing::Ready),
+        reason: because.0,
+        message: because.1.to_owned(),
+    };
+    condition::set(&mut status.conditions, sealed, stamp);
+    condition::set_standing(&mut status.conditions, &standing, because, stamp);
+}
+
+/// The packages with version and the beginning of the digest, for people; the whole digest is in `packages`.
+fn listed(packages: &[PinnedPackage]) -> String {
+    const SHOWN: usize = 8;
+    const DIGEST: usize = "sha256:".len() + 12;
+    let one = |package: &PinnedPackage| {
+        let digest = package.digest.get(..DIGEST).unwrap_or(&package.digest);
+        let version = package.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+        format!("{}{version} is {digest}", package.name)
+    };
+    let mut shown: Vec<String> = packages.iter().take(SHOWN).map(one).collect();
+    if packages.len() > SHOWN {
+        shown.push(format!("{} more", packages.len() - SHOWN));
+    }
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Why a release is not sealed: each problem with its reason and its sentence. Pure.
+
+use crate::api::condition::{Reason, Standing};
+use crate::domain::invalid::Invalid;
+use crate::registry::RegistryError;
+
+/// One thing that keeps a release from being sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// One word.
+    pub reason: Reason,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// What could change so that a problem is gone, and so when to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cure {
+    /// The project or the release: a watch says when.
+    Watched,
+    /// An object of the space that is not watched: looking is cheap.
+    Space,
+    /// A registry: asking too often is rude, and is counted against us.
+    Registry,
+}
+
+impl Problem {
+    /// A problem.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+
+    /// A value that cannot be used.
+    #[must_use]
+    pub fn invalid(invalid: &Invalid) -> Self {
+        Self::new(Reason::Invalid, invalid.to_string())
+    }
+
+    /// What a registry said about a package.
+    #[must_use]
+    pub fn registry(package: &str, place: usize, error: &RegistryError) -> Self {
+        let reason = match error {
+            RegistryError::TagNotFound { repository, tag } => {
+                let message = format!(
+                    "package {package} has no version {tag} in {repository}: push it, or correct spec.packages[{place}].version"
+                );
+                return Self::new(Reason::TagNotFound, message);
+            }
+            RegistryError::RepositoryNotFound { .. } => Reason::TagNotFound,
+            RegistryError::Unauthorized { .. } => Reason::RegistryUnauthorized,
+            RegistryError::Unreachable { .. } => Reason::RegistryUnreachable,
+            RegistryError::PlainHttpRefused { .. } | RegistryError::BadAnswer { .. } => Reason::RegistryRefused,
+        };
+        Self::new(reason, format!("package {package}: {error}"))
+    }
+
+    /// Whether nothing moves until a person changes the project or the release.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        matches!(
+            self.reason,
+            Reason::Invalid | Reason::UnknownPackage | Reason::PackageVersionMissing | Reason::SnapshotTooLarge
+        )
+    }
+
+    /// What could cure it.
+    #[must_use]
+    pub fn cure(&self) -> Cure {
+        match self.reason {
+            Reason::TagNotFound
+            | Reason::RegistryUnauthorized
+            | Reason::RegistryUnreachable
+            | Reason::RegistryRefused => Cure::Registry,
+            Reason::ManifestsNotFound
+            | Reason::PullSecretInvalid
+            | Reason::Invalid
+            | Reason::SnapshotTooLarge
+            | Reason::Failed => Cure::Space,
+            _ => Cure::Watched,
+        }
+    }
+}
+
+/// All problems as one standing, one reason and one sentence: what needs a person comes first.
+#[must_use]
+pub fn summary(problems: &[Problem]) -> (Standing, Reason, String) {
+    let first = problems.iter().find(|problem| problem.needs_a_person()).or(problems.first());
+    let reason = first.map_or(Reason::Failed, |problem| problem.reason);
+    let standing = if first.is_some_and(Problem::needs_a_person) { Standing::Stalled } else { Standing::Reconciling };
+    let sentences: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    (standing, reason, sentences.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_that_is_missing_says_where_to_push_it_and_what_to_correct() {
+        let error = RegistryError::TagNotFound { repository: "ghcr.io/acme/checkout".into(), tag: "9.9.9".into() };
+        let problem = Problem::registry("api", 2, &error);
+        assert_eq!(problem.reason, Reason::TagNotFound);
+        assert_eq!(
+            problem.message,
+            "package api has no version 9.9.9 in ghcr.io/acme/checkout: push it, or correct spec.packages[2].version"
+        );
+    }
+
+    #[test]
+    fn what_needs_a_person_comes_first_and_everything_is_said() {
+        let down = Problem::new(Reason::RegistryUnreachable, "registry r is down");
+        let unknown = Problem::new(Reason::UnknownPackage, "no package x");
+        let (standing, reason, message) = summary(&[down.clone(), unknown]);
+        assert_eq!((standing, reason), (Standing::Stalled, Reason::UnknownPackage));
+        assert_eq!(message, "registry r is down; no package x");
+        let (standing, reason, _) = summary(&[down]);
+        assert_eq!((standing, reason), (Standing::Reconciling, Reason::RegistryUnreachable));
+    }
+}

@@ -1,0 +1,120 @@
+//! The rows of `Release.status`: where it has been and is, its phases, and what may follow. Joins over ends of promotions, so
+//! neither order nor repetition matters, and a success is never forgotten. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
+use crate::api::v1alpha1::ReleaseStatus;
+use crate::api::v1alpha1::release::{ReleaseEnvironment, ReleasePhase};
+use crate::domain::lifecycle::Lifecycle;
+use crate::domain::name::EnvironmentName;
+use crate::domain::promotion::history::{Ended, Latest};
+use crate::domain::promotion::outcome::Outcome;
+
+impl Ended for ReleaseEnvironment {
+    fn finished(&self) -> Timestamp {
+        self.at.0
+    }
+    fn uid(&self) -> &str {
+        &self.promotion_uid
+    }
+}
+
+/// The newest success of any release of a project in an environment, from whoever knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runs {
+    /// The environment.
+    pub environment: String,
+    /// The version that runs.
+    pub version: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// UID of the promotion that put it there.
+    pub promotion_uid: String,
+}
+
+impl Ended for Runs {
+    fn finished(&self) -> Timestamp {
+        self.since
+    }
+    fn uid(&self) -> &str {
+        &self.promotion_uid
+    }
+}
+
+/// Whether the status already says everything about an end of a promotion of this release that it will ever say.
+#[must_use]
+pub fn records(status: &ReleaseStatus, outcome: &Outcome) -> bool {
+    let Some(row) = status.environments.iter().find(|row| row.name == outcome.environment.as_str()) else {
+        return !outcome.counts();
+    };
+    !outcome.counts() || (Latest(Some(row.clone())).records(outcome) && (row.succeeded || !outcome.is_success()))
+}
+
+/// The rows with these ends of promotions of this release joined in, sorted by name.
+#[must_use]
+pub fn join<'a>(
+    rows: Vec<ReleaseEnvironment>,
+    outcomes: impl IntoIterator<Item = &'a Outcome>,
+) -> Vec<ReleaseEnvironment> {
+    let mut rows: BTreeMap<String, ReleaseEnvironment> = rows.into_iter().map(|row| (row.name.clone(), row)).collect();
+    for outcome in outcomes.into_iter().filter(|outcome| outcome.counts()) {
+        let known = rows.remove(outcome.environment.as_str());
+        let (succeeded, current) = known.as_ref().map_or((false, false), |row| (row.succeeded, row.current));
+        let joined = Latest(known).join(row(outcome)).0;
+        rows.extend(joined.map(|row| {
+            let succeeded = succeeded || outcome.is_success();
+            (row.name.clone(), ReleaseEnvironment { succeeded, current, ..row })
+        }));
+    }
+    rows.into_values().collect()
+}
+
+/// Says in each row whether `version` is what runs there now. Where nobody knows, what was said stays.
+#[must_use]
+pub fn current(mut rows: Vec<ReleaseEnvironment>, version: &str, runs: &[Runs]) -> Vec<ReleaseEnvironment> {
+    for row in &mut rows {
+        let there = runs.iter().filter(|one| one.environment == row.name).cloned();
+        let newest = there.fold(Latest(None), Latest::join).0;
+        if let Some(newest) = newest {
+            row.current = newest.version == version;
+        }
+    }
+    rows
+}
+
+/// Where the release has ever succeeded.
+#[must_use]
+pub fn successes(rows: &[ReleaseEnvironment]) -> BTreeSet<EnvironmentName> {
+    let succeeded = rows.iter().filter(|row| row.succeeded);
+    succeeded.filter_map(|row| EnvironmentName::try_from(row.name.as_str()).ok()).collect()
+}
+
+/// How far the release is in each phase of its lifecycle, and the environments that it may go to next.
+#[must_use]
+pub fn progress(lifecycle: &Lifecycle, rows: &[ReleaseEnvironment]) -> (Vec<ReleasePhase>, Vec<String>) {
+    let successes = successes(rows);
+    let phases = lifecycle.phases().iter().zip(lifecycle.progress(&successes)).map(|(phase, row)| ReleasePhase {
+        name: row.name,
+        progress: row.progress.as_str().to_owned(),
+        environments: phase.environments.iter().map(ToString::to_string).collect(),
+    });
+    (phases.collect(), lifecycle.next(&successes).iter().map(ToString::to_string).collect())
+}
+
+fn row(outcome: &Outcome) -> ReleaseEnvironment {
+    ReleaseEnvironment {
+        name: outcome.environment.to_string(),
+        succeeded: outcome.is_success(),
+        current: false,
+        promotion: outcome.promotion.clone(),
+        promotion_uid: outcome.uid.clone(),
+        phase: outcome.phase.as_str().to_owned(),
+        at: MicroTime(outcome.finished),
+    }
+}
+
+#[cfg(test)]
+mod tests;
