@@ -7,6 +7,7 @@
 pub mod context;
 pub mod decision;
 pub mod deployments;
+pub mod environment;
 pub mod outcomes;
 pub mod pipeline;
 pub mod project;

@@ -70,6 +70,7 @@ closed_set! {
         NamespaceTaken => "The namespace belongs to somebody else.",
         NamespaceTerminating => "The namespace is being deleted.",
         PullSecretInvalid => "A pull secret is missing, unreadable or not a kubernetes.io/dockerconfigjson Secret.",
+        Provisioning => "Namespaces, accounts and bindings are being made.",
         ProvisioningFailed => "The API server refused something that the environment needs.",
         Valid => "Everything that can be checked without a release is well-formed.",
         Invalid => "A field cannot be used as it is.",

@@ -1,0 +1,162 @@
+//! Carries out the changes that were decided.
+
+use std::fmt::Debug;
+
+use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::Environments;
+use super::desired::MANAGED_BY_LABEL;
+use super::effect::{Effect, Identity, Object};
+use super::observe::once_granted;
+use super::observed::Observed;
+use crate::api::v1alpha1::Environment;
+use crate::api::{ENVIRONMENT_LABEL, PROVISIONED_FINALIZER};
+use crate::cluster::error::ClusterError;
+
+/// The manager of every field that is applied here.
+const MANAGER: &str = "gantry/environment";
+
+impl Environments {
+    /// Carries out one change.
+    pub(super) async fn carry_out(&self, observed: &Observed, effect: &Effect) -> Result<(), ClusterError> {
+        let client = self.context.cluster.client();
+        match effect {
+            Effect::AddFinalizer => set_finalizers(&client, &observed.environment, true).await,
+            Effect::RemoveFinalizer => set_finalizers(&client, &observed.environment, false).await,
+            Effect::CreateNamespace(namespace) => create_namespace(&client, namespace).await,
+            Effect::LabelNamespace(namespace) => {
+                let name = namespace.metadata.name.as_deref().unwrap_or_default();
+                applied(&Api::all(client), name, namespace.as_ref()).await
+            }
+            Effect::ReleaseNamespace(namespace) => release_namespace(&client, namespace).await,
+            Effect::DeleteNamespace(identity) => remove(&Api::<Namespace>::all(client), identity).await,
+            Effect::Apply(object) => apply(&client, object).await,
+            Effect::Replace(object, identity) => {
+                delete(&client, object, identity).await?;
+                apply(&client, object).await
+            }
+            Effect::RemoveBinding(identity) => {
+                remove(&Api::<RoleBinding>::namespaced(client, &identity.namespace), identity).await
+            }
+            Effect::RemoveCopy(identity) => {
+                let api = Api::<Secret>::namespaced(client, &identity.namespace);
+                once_granted(|| remove(&api, identity)).await
+            }
+        }
+    }
+}
+
+async fn apply(client: &Client, object: &Object) -> Result<(), ClusterError> {
+    match object {
+        Object::Account(account) => applied_inside::<ServiceAccount>(client, account).await,
+        Object::Binding(binding) => applied_inside::<RoleBinding>(client, binding).await,
+        Object::Secret(secret) => once_granted(|| applied_inside::<Secret>(client, secret)).await,
+    }
+}
+
+async fn delete(client: &Client, object: &Object, identity: &Identity) -> Result<(), ClusterError> {
+    let (client, namespace) = (client.clone(), identity.namespace.as_str());
+    match object {
+        Object::Account(_) => remove(&Api::<ServiceAccount>::namespaced(client, namespace), identity).await,
+        Object::Binding(_) => remove(&Api::<RoleBinding>::namespaced(client, namespace), identity).await,
+        Object::Secret(_) => {
+            let api = Api::<Secret>::namespaced(client, namespace);
+            once_granted(|| remove(&api, identity)).await
+        }
+    }
+}
+
+async fn applied_inside<K>(client: &Client, object: &K) -> Result<(), ClusterError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let (namespace, name) = (object.meta().namespace.as_deref(), object.meta().name.as_deref());
+    let api = Api::<K>::namespaced(client.clone(), namespace.unwrap_or_default());
+    applied(&api, name.unwrap_or_default(), object).await
+}
+
+async fn applied<K>(api: &Api<K>, name: &str, object: &K) -> Result<(), ClusterError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let parameters = PatchParams::apply(MANAGER).force();
+    let written = api.patch(name, &parameters, &Patch::Apply(object)).await;
+    written.map(drop).map_err(|error| ClusterError::api(format!("apply {}", title(object, name)), error))
+}
+
+/// A namespace that appeared meanwhile is judged by the next run.
+async fn create_namespace(client: &Client, namespace: &Namespace) -> Result<(), ClusterError> {
+    let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    match Api::<Namespace>::all(client.clone()).create(&parameters, namespace).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(()),
+        Err(error) => {
+            let name = namespace.metadata.name.as_deref().unwrap_or_default();
+            Err(ClusterError::api(format!("create namespace {name}"), error))
+        }
+    }
+}
+
+async fn release_namespace(client: &Client, namespace: &Namespace) -> Result<(), ClusterError> {
+    let name = namespace.metadata.name.as_deref().unwrap_or_default();
+    let (uid, version) = (&namespace.metadata.uid, &namespace.metadata.resource_version);
+    let marks: Value =
+        [ENVIRONMENT_LABEL, MANAGED_BY_LABEL].iter().map(|mark| ((*mark).to_owned(), Value::Null)).collect();
+    let patch = json!({"metadata": {"uid": uid, "resourceVersion": version, "labels": marks}});
+    let action = format!("release namespace {name}");
+    gone_is_done(patched(&Api::<Namespace>::all(client.clone()), name, &patch).await, action)
+}
+
+async fn set_finalizers(client: &Client, environment: &Environment, wanted: bool) -> Result<(), ClusterError> {
+    let meta = &environment.metadata;
+    let (space, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    let others = meta.finalizers.iter().flatten().filter(|finalizer| *finalizer != PROVISIONED_FINALIZER);
+    let finalizers: Vec<&str> = others.map(String::as_str).chain(wanted.then_some(PROVISIONED_FINALIZER)).collect();
+    let patch = json!({"metadata": {
+        "uid": meta.uid,
+        "resourceVersion": meta.resource_version,
+        "finalizers": finalizers,
+    }});
+    let api = Api::<Environment>::namespaced(client.clone(), space);
+    gone_is_done(patched(&api, name, &patch).await, format!("set the finalizers of environment {name}"))
+}
+
+async fn patched<K>(api: &Api<K>, name: &str, patch: &Value) -> Result<(), kube::Error>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    api.patch(name, &parameters, &Patch::Merge(patch)).await.map(drop)
+}
+
+/// Deletes one object and no other of the same name.
+async fn remove<K>(api: &Api<K>, identity: &Identity) -> Result<(), ClusterError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let only = Preconditions { uid: identity.uid.clone(), ..Preconditions::default() };
+    let deleted = api.delete(&identity.name, &DeleteParams::background().preconditions(only)).await.map(drop);
+    let place = if identity.namespace.is_empty() { String::new() } else { format!("{}/", identity.namespace) };
+    gone_is_done(deleted, format!("remove {} {place}{}", K::kind(&()), identity.name))
+}
+
+fn gone_is_done(written: Result<(), kube::Error>, action: String) -> Result<(), ClusterError> {
+    match written {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        result => result.map_err(|error| ClusterError::api(action, error)),
+    }
+}
+
+fn title<K: Resource<DynamicType = ()>>(object: &K, name: &str) -> String {
+    match &object.meta().namespace {
+        Some(namespace) => format!("{} {namespace}/{name}", K::kind(&())),
+        None => format!("{} {name}", K::kind(&())),
+    }
+}

@@ -1,0 +1,283 @@
+//! Reads what one run of an environment needs to know.
+//!
+//! A cache is believed where it says that nothing is to be done; everything else is read live, so that neither an old cache
+//! nor the own last write causes a write that changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+
+use super::Environments;
+use super::claim::{Claim, claim, forbidden};
+use super::desired::{self, DEFAULT_ACCOUNT, DEPLOYER, Grant};
+use super::differs::{self, Difference};
+use super::observed::{Inside, Observed, Operator, Owner, Place, Rival, Source, row};
+use super::pull_secret;
+use crate::api::v1alpha1::Environment;
+use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
+use crate::cluster::cache::{Cache, Key};
+use crate::cluster::error::ClusterError;
+
+/// How long a right that was just granted may take to be known to the API server, and how often it is tried meanwhile.
+const GRANT_TAKES: Duration = Duration::from_secs(3);
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+
+impl Environments {
+    /// Everything about one environment; nothing if it is gone.
+    pub(super) async fn look(&self, key: &Key) -> Result<Option<Observed>, ClusterError> {
+        let Some(environment) = self.context.stores.environments.get(key) else { return Ok(None) };
+        let owner = self.owner(&environment);
+        let leaving = environment.metadata.deletion_timestamp.is_some();
+        let targets = desired::targets(&environment);
+        let (mut places, mut former) = (Vec::new(), Vec::new());
+        for (index, target) in targets.iter().enumerate().filter(|_| !leaving) {
+            let field = match environment.spec.targets.len() {
+                0 => "spec.targets".to_owned(),
+                _ => format!("spec.targets[{index}].namespace"),
+            };
+            let empty = self.place((&target.name, field, &target.namespace), &environment);
+            places.push(self.wanted(&environment, &owner, empty).await?);
+        }
+        for (target, namespace) in self.formerly(&environment, leaving) {
+            let empty = self.place((&target, "status.targets".to_owned(), &namespace), &environment);
+            former.push(self.given_up(empty).await?);
+        }
+        let sources = if leaving { BTreeMap::new() } else { self.sources(&environment, key).await? };
+        let space_ends = leaving && self.ends(&key.namespace).await?;
+        Ok(Some(Observed { environment, owner, now: Timestamp::now(), places, former, sources, space_ends }))
+    }
+
+    fn owner(&self, environment: &Environment) -> Owner {
+        let (meta, settings) = (&environment.metadata, &self.context.settings);
+        Owner {
+            space: meta.namespace.clone().unwrap_or_default(),
+            environment: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            created: meta.creation_timestamp.as_ref().map(|time| time.0),
+            operator: Operator { namespace: settings.namespace.clone(), account: settings.service_account.clone() },
+        }
+    }
+
+    /// A namespace of which nothing was read yet, and who else has to do with it.
+    fn place(&self, (target, field, namespace): (&str, String, &str), environment: &Environment) -> Place {
+        let stores = &self.context.stores;
+        let all = stores.environments.all();
+        let others = all.iter().filter(|other| other.metadata.uid != environment.metadata.uid);
+        Place {
+            target: target.to_owned(),
+            field,
+            namespace: namespace.to_owned(),
+            found: None,
+            rivals: others.filter_map(|other| rival(other, namespace)).collect(),
+            is_space: !stores.environments.in_namespace(namespace).is_empty()
+                || !stores.projects.in_namespace(namespace).is_empty(),
+            inside: Inside::default(),
+        }
+    }
+
+    /// Namespaces that were claimed and are no longer wanted, with the targets that they were. Those that a crash kept out of
+    /// the status are found by their marks.
+    fn formerly(&self, environment: &Environment, leaving: bool) -> BTreeSet<(String, String)> {
+        let wanted = |namespace: &str| !leaving && desired::wants(environment, namespace);
+        let rows = environment.status.iter().flat_map(|status| &status.targets);
+        let mut former: BTreeSet<_> =
+            rows.filter(|row| !wanted(&row.namespace)).map(|row| (row.name.clone(), row.namespace.clone())).collect();
+        let observed = environment.status.as_ref().and_then(|status| status.observed_generation);
+        if !leaving && observed == environment.metadata.generation {
+            return former;
+        }
+        let meta = &environment.metadata;
+        let marked = |found: &Namespace| {
+            let label = |name: &str| found.metadata.labels.as_ref()?.get(name);
+            label(SPACE_LABEL) == meta.namespace.as_ref() && label(ENVIRONMENT_LABEL) == meta.name.as_ref()
+        };
+        let known = self.provisioned.namespaces.all();
+        let marked = known.iter().filter(|found| marked(found)).filter_map(|found| found.metadata.name.clone());
+        let claimed = desired::targets(environment).into_iter().map(|target| target.namespace).filter(|_| leaving);
+        for namespace in marked.chain(claimed).filter(|namespace| !wanted(namespace)) {
+            if !former.iter().any(|(_, known)| *known == namespace) {
+                former.insert((String::new(), namespace));
+            }
+        }
+        former
+    }
+
+    async fn wanted(&self, environment: &Environment, owner: &Owner, empty: Place) -> Result<Place, ClusterError> {
+        let row = row(environment, &empty.namespace);
+        if forbidden(owner, &empty).is_some() {
+            return Ok(empty);
+        }
+        let labels = desired::namespace_labels(owner, environment.spec.pod_security);
+        let wanted = kube::api::ObjectMeta { labels: Some(labels), ..Default::default() };
+        let cached = self.provisioned.namespaces.get(&Key::new("", &*empty.namespace)).filter(|cached| {
+            let same = row.and_then(|row| row.uid.as_ref()) == cached.metadata.uid.as_ref();
+            same && cached.metadata.deletion_timestamp.is_none() && differs::has_metadata(&cached.metadata, &wanted)
+        });
+        let found = match cached {
+            Some(cached) => Some((*cached).clone()),
+            None => self.namespace(&empty.namespace).await?,
+        };
+        let mut place = Place { found, ..empty };
+        if let Claim::Ours { .. } = claim(owner, &place, row) {
+            place.inside = self.inside(environment, owner, &place.namespace).await?;
+        }
+        Ok(place)
+    }
+
+    async fn given_up(&self, empty: Place) -> Result<Place, ClusterError> {
+        let found = if desired::is_name(&empty.namespace) { self.namespace(&empty.namespace).await? } else { None };
+        let mut place = Place { found, ..empty };
+        if place.found.is_some() && !place.is_terminating() {
+            let api = Api::<RoleBinding>::namespaced(self.context.cluster.client(), &place.namespace);
+            for grant in Grant::ALL {
+                let binding = get(&api, grant.name()).await?;
+                place.inside.bindings.extend(binding.map(|binding| (grant, binding)));
+            }
+        }
+        Ok(place)
+    }
+
+    async fn namespace(&self, name: &str) -> Result<Option<Namespace>, ClusterError> {
+        get(&Api::all(self.context.cluster.client()), name).await
+    }
+
+    async fn inside(&self, environment: &Environment, owner: &Owner, namespace: &str) -> Result<Inside, ClusterError> {
+        let client = self.context.cluster.client();
+        let accounts = Api::namespaced(client.clone(), namespace);
+        let bindings = Api::namespaced(client, namespace);
+        let known = &self.provisioned;
+        let wanted = desired::deployer(owner, namespace);
+        let is = |found: &ServiceAccount| differs::account(Some(found), &wanted) == Difference::None;
+        let deployer = believed((&known.accounts, &accounts), (namespace, DEPLOYER), is).await?;
+        let mut inside = Inside { deployer, ..Inside::default() };
+        for grant in [Grant::Deployer, Grant::Impersonator] {
+            let wanted = desired::binding(owner, namespace, grant);
+            let is = |found: &RoleBinding| differs::binding(Some(found), &wanted) == Difference::None;
+            let found = believed((&known.bindings, &bindings), (namespace, grant.name()), is).await?;
+            inside.bindings.extend(found.map(|found| (grant, found)));
+        }
+        let listed: BTreeSet<String> = environment.spec.pull_secrets.iter().cloned().collect();
+        let name = Grant::PullSecrets.name();
+        let right = if listed.is_empty() {
+            known.bindings.get(&Key::new(namespace, name)).map(Arc::unwrap_or_clone)
+        } else {
+            let wanted = desired::copies_binding(owner, namespace, &listed);
+            let is = |found: &RoleBinding| differs::binding(Some(found), &wanted) == Difference::None;
+            believed((&known.bindings, &bindings), (namespace, name), is).await?
+        };
+        if let Some(right) = right {
+            inside.default_account = get(&accounts, DEFAULT_ACCOUNT).await?;
+            inside.copies = self.copies(namespace, (owner, &listed), &right).await?;
+            inside.bindings.insert(Grant::PullSecrets, right);
+        }
+        Ok(inside)
+    }
+
+    /// The copies of pull secrets that there are; none while the right to read them is not as it should be.
+    async fn copies(
+        &self,
+        namespace: &str,
+        (owner, listed): (&Owner, &BTreeSet<String>),
+        right: &RoleBinding,
+    ) -> Result<BTreeMap<String, Secret>, ClusterError> {
+        let known = desired::remembered(Some(right));
+        let names: BTreeSet<String> = known.union(listed).filter(|name| desired::is_name(name)).cloned().collect();
+        let wanted = desired::copies_binding(owner, namespace, &names);
+        let mut copies = BTreeMap::new();
+        if differs::binding(Some(right), &wanted) != Difference::None {
+            return Ok(copies);
+        }
+        let api = Api::<Secret>::namespaced(self.context.cluster.client(), namespace);
+        for name in names {
+            let found = once_granted(|| get(&api, &name)).await?;
+            copies.extend(found.map(|found| (name, found)));
+        }
+        Ok(copies)
+    }
+
+    /// The pull secrets of the space: by name and live, since Gantry has no right to list or watch Secrets.
+    async fn sources(&self, environment: &Environment, key: &Key) -> Result<BTreeMap<String, Source>, ClusterError> {
+        let space = key.namespace.as_str();
+        let api = Api::<Secret>::namespaced(self.context.cluster.client(), space);
+        let mut sources = BTreeMap::new();
+        for name in &environment.spec.pull_secrets {
+            let source =
+                if desired::is_name(name) { read(&api, name, space).await? } else { pull_secret::misnamed(name) };
+            sources.insert(name.clone(), source);
+        }
+        Ok(sources)
+    }
+
+    async fn ends(&self, space: &str) -> Result<bool, ClusterError> {
+        let found = self.namespace(space).await?;
+        Ok(found.is_none_or(|found| found.metadata.deletion_timestamp.is_some()))
+    }
+}
+
+/// A pull secret of the space; one that may not be read is a fact and no error.
+async fn read(api: &Api<Secret>, name: &str, space: &str) -> Result<Source, ClusterError> {
+    match get(api, name).await {
+        Ok(found) => Ok(pull_secret::judge(found, name, space)),
+        Err(error) if error.is_forbidden() => Ok(pull_secret::unreadable(name, space)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What another environment has to do with a namespace, if anything.
+fn rival(other: &Environment, namespace: &str) -> Option<Rival> {
+    let row = row(other, namespace);
+    let wants = desired::wants(other, namespace) && other.metadata.deletion_timestamp.is_none();
+    (wants || row.is_some()).then(|| Rival {
+        space: other.metadata.namespace.clone().unwrap_or_default(),
+        environment: other.metadata.name.clone().unwrap_or_default(),
+        created: other.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        holds: row.and_then(|row| row.uid.clone()),
+        wants,
+    })
+}
+
+/// The object from the cache if it is as it should be there, and otherwise as it really is.
+async fn believed<K>(
+    (cache, api): (&Cache<K>, &Api<K>),
+    (namespace, name): (&str, &str),
+    is_right: impl Fn(&K) -> bool,
+) -> Result<Option<K>, ClusterError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    match cache.get(&Key::new(namespace, name)).filter(|cached| is_right(cached)) {
+        Some(cached) => Ok(Some(Arc::unwrap_or_clone(cached))),
+        None => get(api, name).await,
+    }
+}
+
+async fn get<K>(api: &Api<K>, name: &str) -> Result<Option<K>, ClusterError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let action = || format!("read {} {name}", K::kind(&()));
+    api.get_opt(name).await.map_err(|error| ClusterError::api(action(), error))
+}
+
+/// Tries again for a moment while the answer is "forbidden": the API server learns of a new binding a little later.
+pub(super) async fn once_granted<T, F>(attempt: impl Fn() -> F) -> Result<T, ClusterError>
+where
+    F: Future<Output = Result<T, ClusterError>>,
+{
+    let deadline = tokio::time::Instant::now() + GRANT_TAKES;
+    loop {
+        match attempt().await {
+            Err(error) if error.is_forbidden() && !error.is_terminating() && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What has to change in one target's namespace. Pure.
+
+use super::claim::{Claim, claim};
+use super::desired::{self, Grant};
+use super::differs::{self, Difference};
+use super::effect::{Effect, Identity, Object};
+use super::observed::{Observed, Place};
+use super::pull_secrets;
+use super::report::{self, Problem};
+use crate::api::condition::{Reason, Standing};
+use crate::api::v1alpha1::environment::TargetStatus;
+use crate::controllers::decision::Note;
+use kube::api::ObjectMeta;
+
+/// What a run adds up to.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// Changes, in their order.
+    pub effects: Vec<Effect>,
+    /// Namespaces that are claimed.
+    pub rows: Vec<TargetStatus>,
+    /// What is not as it should be.
+    pub problems: Vec<Problem>,
+    /// What happened.
+    pub notes: Vec<Note>,
+    /// Whether there is more to do once the effects are done.
+    pub again: bool,
+}
+
+/// Adds what has to change in a namespace that the spec wants.
+pub fn provision(observed: &Observed, place: &Place, work: &mut Work) {
+    let row = observed.row(&place.namespace);
+    match claim(&observed.owner, place, row) {
+        Claim::Refused { reason, message } => {
+            work.problems.push(Problem { standing: Standing::Stalled, reason, message });
+        }
+        Claim::Terminating => {
+            work.rows.extend(row.cloned());
+            let message = format!("namespace {} is being deleted; it is made again once it is gone", place.namespace);
+            work.problems.push(reconciling(Reason::NamespaceTerminating, message));
+        }
+        Claim::Absent => create(observed, place, work),
+        Claim::Ours { uid, created } => {
+            let (name, namespace) = (place.target.clone(), place.namespace.clone());
+            work.rows.push(TargetStatus { name, namespace, uid: Some(uid), created });
+            furnish(observed, place, work);
+        }
+    }
+}
+
+/// Work under way.
+pub(super) fn reconciling(reason: Reason, message: String) -> Problem {
+    Problem { standing: Standing::Reconciling, reason, message }
+}
+
+fn create(observed: &Observed, place: &Place, work: &mut Work) {
+    let level = observed.environment.spec.pod_security;
+    work.effects.push(Effect::CreateNamespace(Box::new(desired::namespace(&observed.owner, &place.namespace, level))));
+    let message = format!("namespace {} is being made", place.namespace);
+    work.problems.push(reconciling(Reason::Provisioning, message));
+    work.again = true;
+    if let Some(row) = observed.row(&place.namespace) {
+        work.rows.push(row.clone());
+        let what = format!("namespace {}", place.namespace);
+        work.notes.push(report::corrected("RestoreNamespace", &what, &observed.owner.environment));
+    }
+}
+
+/// Everything inside a namespace that is ours.
+fn furnish(observed: &Observed, place: &Place, work: &mut Work) {
+    let (owner, namespace) = (&observed.owner, place.namespace.as_str());
+    // What a claimed namespace held when the status last spoke of this very spec was whole: a difference is somebody's doing.
+    let drift = observed.is_settled() && observed.row(namespace).and_then(|row| row.uid.as_deref()) == place.uid();
+    label(observed, place, drift, work);
+    let wanted = desired::deployer(owner, namespace);
+    if differs::account(place.inside.deployer.as_ref(), &wanted) != Difference::None {
+        change(work, Effect::Apply(Object::Account(Box::new(wanted))));
+        note(observed, drift, ("RestoreAccount", format!("ServiceAccount {namespace}/{}", desired::DEPLOYER)), work);
+    }
+    for (grant, action) in [(Grant::Deployer, "RestoreDeployer"), (Grant::Impersonator, "RestoreImpersonator")] {
+        bind(place, grant, desired::binding(owner, namespace, grant), work)
+            .then(|| note(observed, drift, (action, format!("RoleBinding {namespace}/{}", grant.name())), work));
+    }
+    pull_secrets::furnish(observed, place, drift, work);
+}
+
+fn label(observed: &Observed, place: &Place, drift: bool, work: &mut Work) {
+    let Some(found) = &place.found else { return };
+    let labels = desired::namespace_labels(&observed.owner, observed.environment.spec.pod_security);
+    let wanted = ObjectMeta { labels: Some(labels), ..ObjectMeta::default() };
+    if differs::has_metadata(&found.metadata, &wanted) {
+        return;
+    }
+    // The version that was judged: somebody else may be labelling it for himself at this moment.
+    let metadata = ObjectMeta {
+        name: Some(place.namespace.clone()),
+        uid: found.metadata.uid.clone(),
+        resource_version: found.metadata.resource_version.clone(),
+        ..wanted
+    };
+    let namespace = k8s_openapi::api::core::v1::Namespace { metadata, ..Default::default() };
+    change(work, Effect::LabelNamespace(Box::new(namespace)));
+    note(observed, drift, ("RestoreLabels", format!("namespace {}", place.namespace)), work);
+}
+
+/// Adds the change of a binding, if it needs one.
+pub(super) fn bind(
+    place: &Place,
+    grant: Grant,
+    wanted: k8s_openapi::api::rbac::v1::RoleBinding,
+    work: &mut Work,
+) -> bool {
+    let found = place.inside.bindings.get(&grant);
+    match (differs::binding(found, &wanted), found) {
+        (Difference::None, _) => return false,
+        (Difference::Replace, Some(found)) => {
+            change(work, Effect::Replace(Object::Binding(Box::new(wanted)), Identity::of(found)));
+        }
+        (Difference::Apply | Difference::Replace, _) => change(work, Effect::Apply(Object::Binding(Box::new(wanted)))),
+    }
+    true
+}
+
+pub(super) fn change(work: &mut Work, effect: Effect) {
+    work.effects.push(effect);
+}
+
+/// Tells of something that somebody changed and that is put back.
+pub(super) fn note(observed: &Observed, drift: bool, (action, what): (&'static str, String), work: &mut Work) {
+    if drift {
+        work.notes.push(report::corrected(action, &what, &observed.owner.environment));
+    }
+}

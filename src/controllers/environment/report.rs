@@ -1,0 +1,79 @@
+//! What the status and the Events say. Pure.
+
+use super::observed::Observed;
+use crate::api::condition::{self, ConditionType, Reason, Stamp, Standing};
+use crate::api::v1alpha1::EnvironmentStatus;
+use crate::api::v1alpha1::environment::TargetStatus;
+use crate::controllers::decision::{Note, Severity};
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// Whether it heals by itself.
+    pub standing: Standing,
+    /// One word from a closed set.
+    pub reason: Reason,
+    /// One sentence with the field and the remedy.
+    pub message: String,
+}
+
+/// The status, and the transitions that it stands for. Rows of deployments and of history are somebody else's and stay.
+#[must_use]
+pub fn status(observed: &Observed, targets: Vec<TargetStatus>, problems: &[Problem]) -> (EnvironmentStatus, Vec<Note>) {
+    let before = observed.status();
+    let generation = observed.environment.metadata.generation;
+    let (standing, reason, message) = summary(problems, &targets);
+    let mut conditions = before.conditions.clone();
+    let stamp = Stamp { now: observed.now, generation };
+    condition::set_standing(&mut conditions, &standing, (reason.as_str(), &message), stamp);
+    let after = EnvironmentStatus { observed_generation: generation, conditions, targets, ..before.clone() };
+    let notes = transition(&before, &after, &standing, reason);
+    (after, notes)
+}
+
+/// A person's work comes first, then what heals by itself; the first of each speaks, the others are counted.
+fn summary(problems: &[Problem], targets: &[TargetStatus]) -> (Standing, Reason, String) {
+    let stalled: Vec<_> = problems.iter().filter(|problem| problem.standing == Standing::Stalled).collect();
+    let worst = if stalled.is_empty() { problems.iter().collect() } else { stalled };
+    if let Some((first, others)) = worst.split_first() {
+        let message = match others.len() {
+            0 => first.message.clone(),
+            more => format!("{} (and {more} more)", first.message),
+        };
+        return (first.standing.clone(), first.reason, message);
+    }
+    let names: Vec<&str> = targets.iter().map(|target| target.namespace.as_str()).collect();
+    let message = match names.as_slice() {
+        [one] => format!("namespace {one} is provisioned"),
+        several => format!("namespaces {} are provisioned", several.join(", ")),
+    };
+    (Standing::Ready, Reason::Provisioned, message)
+}
+
+fn transition(before: &EnvironmentStatus, after: &EnvironmentStatus, standing: &Standing, reason: Reason) -> Vec<Note> {
+    let told = |status: &EnvironmentStatus| {
+        let ready = condition::find(&status.conditions, ConditionType::Ready)?;
+        Some((ready.status.clone(), ready.reason.clone(), ready.message.clone()))
+    };
+    let (was, is) = (told(before), told(after));
+    let severity = match standing {
+        Standing::Ready => Severity::Normal,
+        Standing::Stalled => Severity::Warning,
+        Standing::Reconciling => return Vec::new(),
+    };
+    match is {
+        Some((_, _, message)) if was != told(after) => {
+            vec![Note { severity, reason: reason.as_str(), action: "Provision", message }]
+        }
+        Some(_) | None => Vec::new(),
+    }
+}
+
+/// Something that somebody changed, and that is as it should be again. Actions differ by object, since Events that are alike
+/// are folded and keep the first text.
+#[must_use]
+pub fn corrected(action: &'static str, what: &str, environment: &str) -> Note {
+    let message =
+        format!("{what} was changed or removed by somebody and is again as environment {environment} wants it");
+    Note { severity: Severity::Warning, reason: Reason::DriftCorrected.as_str(), action, message }
+}

@@ -1,0 +1,84 @@
+//! Whose run a change asks for.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::ResourceExt;
+
+use super::desired;
+use super::observed::row;
+use super::provisioned::Provisioned;
+use crate::api::v1alpha1::Environment;
+use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
+use crate::cluster::cache::{Cache, Change, Key};
+use crate::cluster::runner::Queue;
+
+/// Asks for runs as long as anything that is watched changes: the environments, and what they provisioned.
+pub async fn wake(environments: Cache<Environment>, provisioned: Provisioned, queue: Queue) {
+    let mut own = environments.subscribe();
+    let mut namespaces = provisioned.namespaces.subscribe();
+    let mut accounts = provisioned.accounts.subscribe();
+    let mut bindings = provisioned.bindings.subscribe();
+    loop {
+        let keys = tokio::select! {
+            Some(change) = own.recv() => affected(&environments, &change),
+            Some(change) = namespaces.recv() => of_namespace(&environments, &change),
+            Some(change) = accounts.recv() => of_account(&environments, &change),
+            Some(change) = bindings.recv() => of_binding(&environments, &change),
+            else => return,
+        };
+        for key in keys {
+            queue.add(key);
+        }
+    }
+}
+
+/// The environment itself; when it is gone, also those that wanted what it had.
+fn affected(environments: &Cache<Environment>, change: &Change<Environment>) -> Vec<Key> {
+    let mut keys = vec![change.key.clone()];
+    if let (true, Some(gone)) = (change.gone, &change.object) {
+        let held = gone.status.iter().flat_map(|status| &status.targets).map(|row| row.namespace.clone());
+        let wanted = desired::targets(gone).into_iter().map(|target| target.namespace);
+        for namespace in held.chain(wanted) {
+            keys.extend(concerned(environments, &namespace));
+        }
+    }
+    keys
+}
+
+fn of_namespace(environments: &Cache<Environment>, change: &Change<Namespace>) -> Vec<Key> {
+    owners(environments, &change.key.name, change.object.as_deref().map(ResourceExt::labels))
+}
+
+fn of_account(environments: &Cache<Environment>, change: &Change<ServiceAccount>) -> Vec<Key> {
+    owners(environments, &change.key.namespace, change.object.as_deref().map(ResourceExt::labels))
+}
+
+fn of_binding(environments: &Cache<Environment>, change: &Change<RoleBinding>) -> Vec<Key> {
+    owners(environments, &change.key.namespace, change.object.as_deref().map(ResourceExt::labels))
+}
+
+/// The environment that the labels name, if it has to do with the namespace; otherwise every one that has.
+fn owners(environments: &Cache<Environment>, namespace: &str, labels: Option<&BTreeMap<String, String>>) -> Vec<Key> {
+    let label = |name: &str| labels.and_then(|labels| labels.get(name));
+    if let (Some(space), Some(name)) = (label(SPACE_LABEL), label(ENVIRONMENT_LABEL)) {
+        let key = Key::new(space.as_str(), name.as_str());
+        if environments.get(&key).is_some_and(|environment| is_concerned(&environment, namespace)) {
+            return vec![key];
+        }
+    }
+    concerned(environments, namespace)
+}
+
+fn concerned(environments: &Cache<Environment>, namespace: &str) -> Vec<Key> {
+    let all = environments.all();
+    all.iter()
+        .filter(|environment| is_concerned(environment, namespace))
+        .map(|environment| Key::of(environment.as_ref()))
+        .collect()
+}
+
+fn is_concerned(environment: &Environment, namespace: &str) -> bool {
+    desired::wants(environment, namespace) || row(environment, namespace).is_some()
+}
