@@ -10,7 +10,7 @@ use super::report::{self, Problem};
 use crate::api::condition::{Reason, Standing};
 use crate::api::v1alpha1::environment::TargetStatus;
 use crate::controllers::decision::Note;
-use kube::api::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// What a run adds up to.
 #[derive(Debug, Default)]
