@@ -118,7 +118,8 @@ mod tests {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..9 {
             let before = level - 1;
-            bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![format!("*a{before}"); 10].join(", ")));
+            let aliases = vec![format!("*a{before}"); 10].join(", ");
+            bomb.extend([format!("a{level}: &a{level} [{aliases}]\n")]);
         }
         let problem = read(&bomb).unwrap_err();
         assert_eq!(problem[0].reason, ProblemReason::InvalidManifest);

@@ -35,7 +35,7 @@ pub struct Scope {
 impl Scope {
     /// The field manager of everything that the project applies, so that two projects conflict and never overwrite each other.
     #[must_use]
-    pub fn field_manager(&self) -> String {
+    pub fn applies_as(&self) -> String {
         format!("gantry/{}", self.project)
     }
 

@@ -1,0 +1,44 @@
+//! Jobs: healthy when complete. Pure.
+
+use k8s_openapi::api::batch::v1::{Job, JobCondition};
+use k8s_openapi::api::core::v1::Pod;
+
+use super::{Assessment, Case, FailureReason, Health, pod};
+
+pub(super) fn assess(case: &Case, job: &Job) -> Assessment {
+    if condition(job, "Complete").is_some() {
+        return Assessment::healthy();
+    }
+    let failed = condition(job, "Failed").or_else(|| condition(job, "FailureTarget"));
+    if let Some(failed) = failed {
+        return failure(case, job, failed);
+    }
+    let found = pod::worst(case, case.related.pods_of(job.metadata.uid.as_deref()));
+    if matches!(found.health, Health::Failed(_)) {
+        return found;
+    }
+    let suspended = job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or(false);
+    found.worse(case.progressing(if suspended {
+        "is suspended: set spec.suspend to false"
+    } else {
+        "waits to complete"
+    }))
+}
+
+fn failure(case: &Case, job: &Job, failed: &JobCondition) -> Assessment {
+    let said = failed.message.as_deref().or(failed.reason.as_deref()).unwrap_or("its pods failed");
+    let pods: Vec<&Pod> = case.related.pods_of(job.metadata.uid.as_deref()).collect();
+    let last = pods.iter().rev().find_map(|pod| pod::ended_badly(case, pod));
+    match last {
+        Some(container) => {
+            let message = format!("{said} {}", container.place());
+            case.failure(FailureReason::JobFailed, &message).of(container.reference()).into()
+        }
+        None => case.failure(FailureReason::JobFailed, said).into(),
+    }
+}
+
+fn condition<'a>(job: &'a Job, kind: &str) -> Option<&'a JobCondition> {
+    let conditions = job.status.as_ref()?.conditions.as_deref()?;
+    conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True")
+}
