@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod environment;
+#[cfg(test)]
 mod install;
 #[cfg(test)]
 mod support;

@@ -1,0 +1,643 @@
+//! What an environment provisions, keeps, refuses and gives up, on the real cluster, under the shipped rights and policies.
+
+use gantry::api::condition::{self, ConditionType};
+use gantry::api::v1alpha1::Environment;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::support::shared::shared;
+use crate::support::space::Space;
+use crate::support::wait;
+
+const SPACE_LABEL: &str = "gantry.dev/space";
+const ENVIRONMENT_LABEL: &str = "gantry.dev/environment";
+/// Who Gantry is to the API server.
+const OPERATOR: &str = "system:serviceaccount:gantry-system:gantry";
+const BINDINGS: [&str; 3] = ["gantry-deployer", "gantry-impersonator", "gantry-pull-secrets"];
+
+async fn space() -> Space {
+    Space::create(shared().await.admin().await).await
+}
+
+fn namespaces(space: &Space) -> Api<Namespace> {
+    Api::all(space.client.clone())
+}
+
+fn inside<K>(space: &Space, namespace: &str) -> Api<K>
+where
+    K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
+{
+    Api::namespaced(space.client.clone(), namespace)
+}
+
+/// A namespace that exists before any environment wants it.
+async fn prepared(space: &Space, suffix: &str, labels: Value) -> String {
+    let name = format!("{}-{suffix}", space.name);
+    space.apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})).await;
+    name
+}
+
+/// An environment of one target in this namespace.
+fn at(namespace: &str) -> Value {
+    json!({"order": 10, "targets": [{"name": "main", "namespace": namespace}]})
+}
+
+fn ready(environment: &Environment) -> Option<(bool, String, String)> {
+    let status = environment.status.as_ref()?;
+    let ready = condition::find(&status.conditions, ConditionType::Ready)?;
+    Some((ready.status == "True", ready.reason.clone(), ready.message.clone()))
+}
+
+/// Waits until an environment is not ready for this reason, and gives back what it says.
+async fn not_ready(space: &Space, name: &str, reason: &str) -> String {
+    let known = wait::object(&space.api(), name, reason, |known: &Environment| {
+        ready(known).is_some_and(|(ready, why, _)| !ready && why == reason)
+    })
+    .await;
+    ready(&known).expect("a condition").2
+}
+
+/// Waits until an Event about the environment has the reason and names the object.
+async fn event(space: &Space, environment: &str, (reason, object): (&str, &str)) {
+    let events: Api<Event> = space.api();
+    wait::eventually(&format!("an Event {reason} about {object}"), || async {
+        let all = events.list(&ListParams::default()).await.ok()?;
+        all.items
+            .into_iter()
+            .find(|event| {
+                event.reason.as_deref() == Some(reason)
+                    && event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref()) == Some(environment)
+                    && event.note.as_deref().is_some_and(|note| note.contains(object))
+            })
+            .map(drop)
+    })
+    .await;
+}
+
+async fn merge<K>(api: &Api<K>, name: &str, patch: Value)
+where
+    K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap_or_else(|error| panic!("{error}"));
+}
+
+async fn may(client: &Client, user: &str, attributes: ResourceAttributes) -> bool {
+    let spec = SubjectAccessReviewSpec {
+        user: Some(user.to_owned()),
+        resource_attributes: Some(attributes),
+        ..SubjectAccessReviewSpec::default()
+    };
+    let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
+    let answer = Api::<SubjectAccessReview>::all(client.clone()).create(&PostParams::default(), &review).await;
+    answer.expect("an answer").status.is_some_and(|status| status.allowed)
+}
+
+fn attributes(namespace: &str, verb: &str, resource: &str) -> ResourceAttributes {
+    let (group, resource) = resource.split_once('/').map_or(("", resource), |(group, resource)| (group, resource));
+    ResourceAttributes {
+        namespace: Some(namespace.to_owned()),
+        verb: Some(verb.to_owned()),
+        group: Some(group.to_owned()),
+        resource: Some(resource.to_owned()),
+        ..ResourceAttributes::default()
+    }
+}
+
+fn pull_secret(space: &Space, name: &str, registry: &str) -> Value {
+    let config = json!({"auths": {registry: {"username": "robot", "password": "swordfish"}}}).to_string();
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": name, "namespace": space.name, "annotations": {"private": "not to be copied"}},
+        "stringData": {".dockerconfigjson": config},
+    })
+}
+
+fn config(secret: &Secret) -> String {
+    let data = secret.data.as_ref().and_then(|data| data.get(".dockerconfigjson"));
+    data.map(|content| String::from_utf8_lossy(&content.0).into_owned()).unwrap_or_default()
+}
+
+fn offered(account: &ServiceAccount) -> Vec<String> {
+    account.image_pull_secrets.iter().flatten().map(|reference| reference.name.clone()).collect()
+}
+
+/// Makes Gantry look at an environment again, and waits until it has.
+async fn look_again(space: &Space, name: &str) {
+    let environments: Api<Environment> = space.api();
+    let paused = environments.get(name).await.expect("an environment").spec.paused;
+    merge(&environments, name, json!({"spec": {"paused": !paused}})).await;
+    space.environment_ready(name).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_is_a_namespace_with_a_limited_account() {
+    let space = space().await;
+    space.environment("dev", 10).await;
+    let name = format!("{}-dev", space.name);
+    let namespace = namespaces(&space).get(&name).await.expect("a namespace");
+    let labels = namespace.labels();
+    assert_eq!(labels[SPACE_LABEL], space.name);
+    assert_eq!(labels[ENVIRONMENT_LABEL], "dev");
+    assert_eq!(labels["app.kubernetes.io/managed-by"], "gantry");
+    for mode in ["enforce", "audit", "warn"] {
+        assert_eq!(labels[&format!("pod-security.kubernetes.io/{mode}")], "restricted");
+    }
+    let account = inside::<ServiceAccount>(&space, &name).get("gantry-deployer").await.expect("an account");
+    assert_eq!(account.automount_service_account_token, Some(false));
+    let bindings = inside::<RoleBinding>(&space, &name).list(&ListParams::default()).await.expect("bindings");
+    let names: Vec<_> = bindings.iter().map(|binding| (binding.name_any(), binding.role_ref.name.clone())).collect();
+    let same = |name: &str| (name.to_owned(), name.to_owned());
+    assert_eq!(names, [same("gantry-deployer"), same("gantry-impersonator")]);
+    let environment = space.environment_ready("dev").await;
+    let [target] = environment.status.expect("a status").targets.try_into().expect("one target");
+    assert_eq!((target.name.as_str(), &target.namespace, target.created), ("default", &name, true));
+    assert_eq!(target.uid, namespace.uid());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gantry_may_act_as_just_that_account_and_the_account_may_neither_read_secrets_nor_grant() {
+    let space = space().await;
+    space.environment("dev", 10).await;
+    let namespace = format!("{}-dev", space.name);
+    let (operator, client) = (OPERATOR, &space.client);
+    let impersonate = |namespace: &str, account: &str| ResourceAttributes {
+        name: Some(account.to_owned()),
+        ..attributes(namespace, "impersonate", "serviceaccounts")
+    };
+    assert!(may(client, operator, impersonate(&namespace, "gantry-deployer")).await);
+    assert!(!may(client, operator, impersonate(&namespace, "default")).await);
+    assert!(!may(client, operator, impersonate(&space.name, "gantry-deployer")).await);
+    assert!(!may(client, operator, attributes(&namespace, "get", "secrets")).await);
+    let deployer = format!("system:serviceaccount:{namespace}:gantry-deployer");
+    assert!(may(client, &deployer, attributes(&namespace, "patch", "apps/deployments")).await);
+    for (verb, resource) in [
+        ("get", "secrets"),
+        ("list", "secrets"),
+        ("create", "serviceaccounts"),
+        ("create", "rbac.authorization.k8s.io/rolebindings"),
+        ("impersonate", "serviceaccounts"),
+    ] {
+        assert!(!may(client, &deployer, attributes(&namespace, verb, resource)).await, "{verb} {resource}");
+    }
+    assert!(!may(client, &deployer, attributes(&space.name, "get", "configmaps")).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_that_somebody_changes_are_put_back_and_an_event_says_so() {
+    let space = space().await;
+    space.environment("dev", 10).await;
+    let name = format!("{}-dev", space.name);
+    let tampered = json!({"metadata": {"labels": {
+        ENVIRONMENT_LABEL: "production", "app.kubernetes.io/managed-by": null,
+        "pod-security.kubernetes.io/enforce": "privileged", "theirs": "kept",
+    }}});
+    merge(&namespaces(&space), &name, tampered).await;
+    let restored = wait::object(&namespaces(&space), &name, "restored", |namespace: &Namespace| {
+        let labels = namespace.labels();
+        let is = |label: &str, value: &str| labels.get(label).is_some_and(|known| known == value);
+        is(ENVIRONMENT_LABEL, "dev")
+            && is("app.kubernetes.io/managed-by", "gantry")
+            && is("pod-security.kubernetes.io/enforce", "restricted")
+    })
+    .await;
+    assert_eq!(restored.labels()["theirs"], "kept");
+    event(&space, "dev", ("DriftCorrected", &format!("namespace {name}"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_or_binding_that_somebody_removes_is_made_again() {
+    let space = space().await;
+    space.environment("dev", 10).await;
+    let name = format!("{}-dev", space.name);
+    let accounts: Api<ServiceAccount> = inside(&space, &name);
+    let bindings: Api<RoleBinding> = inside(&space, &name);
+    let before =
+        (accounts.get("gantry-deployer").await.expect("an account"), bindings.get("gantry-impersonator").await);
+    let (account, binding) = (before.0.uid(), before.1.expect("a binding").uid());
+    accounts.delete("gantry-deployer", &DeleteParams::default()).await.expect("a deletion");
+    wait::object(&accounts, "gantry-deployer", "made again", |found: &ServiceAccount| found.uid() != account).await;
+    event(&space, "dev", ("DriftCorrected", &format!("ServiceAccount {name}/gantry-deployer"))).await;
+    bindings.delete("gantry-impersonator", &DeleteParams::default()).await.expect("a deletion");
+    wait::object(&bindings, "gantry-impersonator", "made again", |found: &RoleBinding| found.uid() != binding).await;
+    event(&space, "dev", ("DriftCorrected", &format!("RoleBinding {name}/gantry-impersonator"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_binding_that_somebody_changes_is_put_back_even_its_role() {
+    let space = space().await;
+    space.environment("dev", 10).await;
+    let name = format!("{}-dev", space.name);
+    let bindings: Api<RoleBinding> = inside(&space, &name);
+    let more = json!([
+        {"kind": "ServiceAccount", "name": "gantry-deployer", "namespace": name},
+        {"kind": "ServiceAccount", "name": "default", "namespace": name},
+    ]);
+    merge(&bindings, "gantry-deployer", json!({"subjects": more})).await;
+    wait::object(&bindings, "gantry-deployer", "of one subject", |found: &RoleBinding| {
+        found.subjects.iter().flatten().count() == 1
+    })
+    .await;
+    event(&space, "dev", ("DriftCorrected", &format!("RoleBinding {name}/gantry-deployer"))).await;
+
+    bindings.delete("gantry-deployer", &DeleteParams::default()).await.expect("a deletion");
+    let forged = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "gantry-deployer", "namespace": name, "labels": {"app.kubernetes.io/managed-by": "gantry"}},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"kind": "ServiceAccount", "name": "gantry-deployer", "namespace": name}],
+    });
+    // Gantry may be faster and have made the right one already: then the role cannot be changed, and is right.
+    let _ = space.try_apply(forged).await;
+    wait::object(&bindings, "gantry-deployer", "of its role", |found: &RoleBinding| {
+        found.role_ref.name == "gantry-deployer"
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_somebody_deletes_is_made_again() {
+    let space = space().await;
+    space.environment("dev", 10).await;
+    let name = format!("{}-dev", space.name);
+    let uid = namespaces(&space).get(&name).await.expect("a namespace").uid();
+    namespaces(&space).delete(&name, &DeleteParams::default()).await.expect("a deletion");
+    let again = wait::object(&space.api(), "dev", "at home in a new namespace", |known: &Environment| {
+        let target = known.status.as_ref().and_then(|status| status.targets.first());
+        ready(known).is_some_and(|(ready, ..)| ready) && target.is_some_and(|target| target.uid != uid)
+    })
+    .await;
+    let found = namespaces(&space).get(&name).await.expect("a namespace");
+    assert_eq!(again.status.expect("a status").targets[0].uid, found.uid());
+    event(&space, "dev", ("DriftCorrected", &format!("namespace {name}"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_finds_everything_in_place_writes_nothing() {
+    let space = space().await;
+    space.apply(pull_secret(&space, "ghcr", "ghcr.io")).await;
+    space.environment_with("dev", json!({"order": 10, "pullSecrets": ["ghcr"]})).await;
+    let name = format!("{}-dev", space.name);
+    let versions = || async {
+        let mut all = vec![namespaces(&space).get(&name).await.expect("a namespace").resource_version()];
+        let accounts = inside::<ServiceAccount>(&space, &name).list(&ListParams::default()).await.expect("accounts");
+        all.extend(accounts.iter().map(ResourceExt::resource_version));
+        let bindings = inside::<RoleBinding>(&space, &name).list(&ListParams::default()).await.expect("bindings");
+        all.extend(bindings.iter().map(ResourceExt::resource_version));
+        let secrets = inside::<Secret>(&space, &name).list(&ListParams::default()).await.expect("secrets");
+        all.extend(secrets.iter().map(ResourceExt::resource_version));
+        all
+    };
+    let before = versions().await;
+    let mark = shared().await.plane.audit().mark();
+    look_again(&space, "dev").await;
+    assert_eq!(versions().await, before);
+    let seen = shared().await.plane.audit().since(mark).expect("the audit log");
+    let writes: Vec<_> = seen
+        .iter()
+        .filter(|event| event.user == OPERATOR && (event.namespace == name || event.name == name))
+        .filter(|event| !["get", "list", "watch"].contains(&event.verb.as_str()))
+        .map(|event| (&event.verb, &event.request_uri))
+        .collect();
+    assert!(writes.is_empty(), "{writes:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pull_secrets_are_copied_offered_to_pods_and_follow_their_source() {
+    let space = space().await;
+    space.apply(pull_secret(&space, "ghcr", "ghcr.io")).await;
+    space.environment_with("dev", json!({"order": 10, "pullSecrets": ["ghcr"]})).await;
+    let name = format!("{}-dev", space.name);
+    let secrets: Api<Secret> = inside(&space, &name);
+    let copy = secrets.get("ghcr").await.expect("a copy");
+    assert!(config(&copy).contains("ghcr.io"));
+    assert_eq!(copy.type_.as_deref(), Some("kubernetes.io/dockerconfigjson"));
+    assert_eq!(copy.labels()[ENVIRONMENT_LABEL], "dev");
+    assert!(!copy.annotations().contains_key("private"));
+    let account = inside::<ServiceAccount>(&space, &name).get("default").await.expect("an account");
+    assert_eq!(offered(&account), ["ghcr"]);
+
+    space.apply(pull_secret(&space, "ghcr", "quay.io")).await;
+    look_again(&space, "dev").await;
+    assert!(config(&secrets.get("ghcr").await.expect("a copy")).contains("quay.io"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_somebody_edits_is_put_back() {
+    let space = space().await;
+    space.apply(pull_secret(&space, "ghcr", "ghcr.io")).await;
+    space.environment_with("dev", json!({"order": 10, "pullSecrets": ["ghcr"]})).await;
+    let name = format!("{}-dev", space.name);
+    let secrets: Api<Secret> = inside(&space, &name);
+    merge(&secrets, "ghcr", json!({"stringData": {".dockerconfigjson": "{\"auths\":{}}"}})).await;
+    look_again(&space, "dev").await;
+    assert!(config(&secrets.get("ghcr").await.expect("a copy")).contains("ghcr.io"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_secret_that_is_no_longer_listed_leaves_no_copy_and_no_right() {
+    let space = space().await;
+    space.apply(pull_secret(&space, "ghcr", "ghcr.io")).await;
+    space.apply(pull_secret(&space, "quay", "quay.io")).await;
+    space.environment_with("dev", json!({"order": 10, "pullSecrets": ["ghcr", "quay"]})).await;
+    let name = format!("{}-dev", space.name);
+    let accounts: Api<ServiceAccount> = inside(&space, &name);
+    let theirs = json!({"imagePullSecrets": [{"name": "ghcr"}, {"name": "quay"}, {"name": "theirs"}]});
+    merge(&accounts, "default", theirs).await;
+
+    space.environment_with("dev", json!({"order": 10, "pullSecrets": ["quay"]})).await;
+    let secrets: Api<Secret> = inside(&space, &name);
+    assert!(secrets.get_opt("ghcr").await.expect("an answer").is_none());
+    assert!(secrets.get_opt("quay").await.expect("an answer").is_some());
+    let mut names = offered(&accounts.get("default").await.expect("an account"));
+    names.sort();
+    assert_eq!(names, ["quay", "theirs"]);
+
+    space.environment_with("dev", json!({"order": 10, "pullSecrets": []})).await;
+    assert!(secrets.get_opt("quay").await.expect("an answer").is_none());
+    let bindings: Api<RoleBinding> = inside(&space, &name);
+    assert!(bindings.get_opt("gantry-pull-secrets").await.expect("an answer").is_none());
+    assert_eq!(offered(&accounts.get("default").await.expect("an account")), ["theirs"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unusable_pull_secret_is_named_with_the_field_and_heals() {
+    let space = space().await;
+    let opaque = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "opaque", "namespace": space.name},
+        "stringData": {".dockerconfigjson": "hunter2"},
+    });
+    space.apply(opaque).await;
+    for (name, says) in [
+        ("missing", "does not exist in space"),
+        ("opaque", "has type \"Opaque\""),
+        ("../../../kube-system/secrets/x", "is not the name of a Secret"),
+    ] {
+        space.apply(space.object("Environment", "dev", json!({"order": 10, "pullSecrets": [name]}))).await;
+        let said = wait::object(&space.api(), "dev", says, |known: &Environment| {
+            ready(known).is_some_and(|(_, reason, message)| reason == "PullSecretInvalid" && message.contains(says))
+        })
+        .await;
+        let (_, _, message) = ready(&said).expect("a condition");
+        assert!(message.starts_with("spec.pullSecrets[0]: ") && !message.contains("hunter2"), "{message}");
+    }
+    space.apply(pull_secret(&space, "ghcr", "ghcr.io")).await;
+    space.environment_with("dev", json!({"order": 10, "pullSecrets": ["ghcr"]})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_space_that_does_not_let_gantry_read_its_secrets_is_told_how() {
+    let space = space().await;
+    let bindings: Api<RoleBinding> = space.api();
+    bindings.delete("gantry-space", &DeleteParams::default()).await.expect("a deletion");
+    wait::eventually("the right is gone", || async {
+        (!may(&space.client, OPERATOR, attributes(&space.name, "get", "secrets")).await).then_some(())
+    })
+    .await;
+    space.apply(pull_secret(&space, "ghcr", "ghcr.io")).await;
+    space.apply(space.object("Environment", "dev", json!({"order": 10, "pullSecrets": ["ghcr"]}))).await;
+    let said = not_ready(&space, "dev", "PullSecretInvalid").await;
+    assert!(said.contains("spec.pullSecrets[0]") && said.contains("gantry-space"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_somebody_else_in_the_namespace_is_never_overwritten() {
+    let space = space().await;
+    let name = prepared(&space, "old", json!({SPACE_LABEL: space.name})).await;
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "ghcr", "namespace": name},
+        "stringData": {"password": "theirs"},
+    });
+    space.apply(theirs).await;
+    space.apply(pull_secret(&space, "ghcr", "ghcr.io")).await;
+    let mut spec = at(&name);
+    spec["pullSecrets"] = json!(["ghcr"]);
+    space.apply(space.object("Environment", "dev", spec)).await;
+    let said = not_ready(&space, "dev", "PullSecretInvalid").await;
+    assert!(said.contains("is not Gantry's copy"), "{said}");
+    let secret = inside::<Secret>(&space, &name).get("ghcr").await.expect("their secret");
+    assert_eq!(secret.data.expect("data").keys().collect::<Vec<_>>(), ["password"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_of_kubernetes_are_refused_when_they_are_written() {
+    let space = space().await;
+    for name in ["kube-system", "kube-public", "default"] {
+        let said = space.try_apply(space.object("Environment", "dev", at(name))).await.expect_err("a refusal");
+        assert!(said.contains("spec.targets[].namespace must not be default or start with kube-"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_that_no_environment_may_have_are_refused_with_the_field_and_the_remedy() {
+    let (space, other) = (space().await, space().await);
+    other.environment("dev", 10).await;
+    for (name, says) in [
+        ("gantry-system", "is the one that Gantry runs in"),
+        (space.name.as_str(), "is the space itself"),
+        (other.name.as_str(), "is a space"),
+    ] {
+        let environment = format!("in-{name}");
+        space.apply(space.object("Environment", &environment, at(name))).await;
+        let said = not_ready(&space, &environment, "NamespaceForbidden").await;
+        assert!(said.starts_with("spec.targets[0].namespace: ") && said.contains(says), "{said}");
+        assert!(said.contains("choose another namespace"), "{said}");
+        event(&space, &environment, ("NamespaceForbidden", name)).await;
+    }
+    let long = "x".repeat(60);
+    space.apply(space.object("Environment", &long, json!({"order": 10}))).await;
+    let said = not_ready(&space, &long, "NamespaceForbidden").await;
+    assert!(said.contains("spec.targets") && said.contains("63"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_of_others_is_refused_until_it_is_labelled_for_the_space() {
+    let space = space().await;
+    let name = prepared(&space, "old", json!({})).await;
+    space.apply(space.object("Environment", "dev", at(&name))).await;
+    let said = not_ready(&space, "dev", "NamespaceTaken").await;
+    assert!(said.contains(&format!("{SPACE_LABEL}={}", space.name)), "{said}");
+    let accounts = inside::<ServiceAccount>(&space, &name);
+    assert!(accounts.get_opt("gantry-deployer").await.expect("an answer").is_none());
+
+    merge(&namespaces(&space), &name, json!({"metadata": {"labels": {SPACE_LABEL: space.name}}})).await;
+    let environment = space.environment_ready("dev").await;
+    assert!(!environment.status.expect("a status").targets[0].created);
+    assert!(accounts.get_opt("gantry-deployer").await.expect("an answer").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_of_another_space_or_environment_is_refused_with_its_owner() {
+    let space = space().await;
+    let foreign = prepared(&space, "pay", json!({SPACE_LABEL: "pay"})).await;
+    space.apply(space.object("Environment", "dev", at(&foreign))).await;
+    assert!(not_ready(&space, "dev", "NamespaceTaken").await.contains("belongs to space pay"));
+    let marked = prepared(&space, "marked", json!({SPACE_LABEL: space.name, ENVIRONMENT_LABEL: "other"})).await;
+    space.apply(space.object("Environment", "test", at(&marked))).await;
+    assert!(not_ready(&space, "test", "NamespaceTaken").await.contains("labelled for environment other"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_environments_never_share_a_namespace_and_the_second_gets_it_when_the_first_goes() {
+    let space = space().await;
+    let name = format!("{}-shared", space.name);
+    space.environment_with("first", at(&name)).await;
+    space.apply(space.object("Environment", "second", at(&name))).await;
+    let said = not_ready(&space, "second", "NamespaceTaken").await;
+    assert!(said.contains(&format!("belongs to environment first of space {}", space.name)), "{said}");
+    let environments: Api<Environment> = space.api();
+    environments.delete("first", &DeleteParams::default()).await.expect("a deletion");
+    let second = space.environment_ready("second").await;
+    assert!(!second.status.expect("a status").targets[0].created, "it was created for the first");
+    let labels = namespaces(&space).get(&name).await.expect("a namespace");
+    assert_eq!(labels.labels()[ENVIRONMENT_LABEL], "second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_spaces_never_share_a_namespace() {
+    let (one, two) = (space().await, space().await);
+    let name = format!("{}-{}", one.name, two.name);
+    one.environment_with("dev", at(&name)).await;
+    two.apply(two.object("Environment", "dev", at(&name))).await;
+    let said = not_ready(&two, "dev", "NamespaceTaken").await;
+    assert!(said.contains(&format!("belongs to environment dev of space {}", one.name)), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_somebody_takes_from_the_space_is_left_alone() {
+    let space = space().await;
+    space.environment("dev", 10).await;
+    let name = format!("{}-dev", space.name);
+    merge(&namespaces(&space), &name, json!({"metadata": {"labels": {SPACE_LABEL: null}}})).await;
+    let said = not_ready(&space, "dev", "NamespaceTaken").await;
+    assert!(said.contains(SPACE_LABEL), "{said}");
+    space.api::<Environment>().delete("dev", &DeleteParams::default()).await.expect("a deletion");
+    wait::gone(&space.api::<Environment>(), "dev").await;
+    assert!(namespaces(&space).get_opt(&name).await.expect("an answer").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_being_deleted_is_waited_for() {
+    let space = space().await;
+    space.environment("dev", 10).await;
+    let name = format!("{}-dev", space.name);
+    let config_maps: Api<ConfigMap> = inside(&space, &name);
+    let held = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "held", "namespace": name, "finalizers": ["tests.gantry.dev/held"]},
+    });
+    space.apply(held).await;
+    namespaces(&space).delete(&name, &DeleteParams::default()).await.expect("a deletion");
+    let said = not_ready(&space, "dev", "NamespaceTerminating").await;
+    assert!(said.contains(&name), "{said}");
+    let environment = space.api::<Environment>().get("dev").await.expect("an environment");
+    let conditions = environment.status.expect("a status").conditions;
+    assert!(condition::is_true(&conditions, ConditionType::Reconciling));
+    assert!(!condition::is_true(&conditions, ConditionType::Stalled));
+    merge(&config_maps, "held", json!({"metadata": {"finalizers": null}})).await;
+    space.environment_ready("dev").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_no_longer_a_target_is_released_with_its_workloads() {
+    let space = space().await;
+    space.environment("dev", 10).await;
+    let (old, new) = (format!("{}-dev", space.name), format!("{}-new", space.name));
+    space.apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "work", "namespace": old}})).await;
+    space.environment_with("dev", at(&new)).await;
+    let released = namespaces(&space).get(&old).await.expect("a namespace");
+    assert!(!released.labels().contains_key(ENVIRONMENT_LABEL), "{:?}", released.labels());
+    let bindings: Api<RoleBinding> = inside(&space, &old);
+    for name in BINDINGS {
+        assert!(bindings.get_opt(name).await.expect("an answer").is_none(), "{name}");
+    }
+    assert!(inside::<ConfigMap>(&space, &old).get_opt("work").await.expect("an answer").is_some());
+    let environment = space.environment_ready("dev").await;
+    let targets = environment.status.expect("a status").targets;
+    assert_eq!(targets.iter().map(|target| target.namespace.as_str()).collect::<Vec<_>>(), [new]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_environment_keeps_its_workloads_and_takes_gantrys_rights_along() {
+    let space = space().await;
+    space.apply(pull_secret(&space, "ghcr", "ghcr.io")).await;
+    space.environment_with("dev", json!({"order": 10, "pullSecrets": ["ghcr"]})).await;
+    let name = format!("{}-dev", space.name);
+    space
+        .apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "work", "namespace": name}}))
+        .await;
+    let environments: Api<Environment> = space.api();
+    environments.delete("dev", &DeleteParams::default()).await.expect("a deletion");
+    wait::gone(&environments, "dev").await;
+    let namespace = namespaces(&space).get(&name).await.expect("a namespace");
+    assert!(!namespace.labels().contains_key(ENVIRONMENT_LABEL), "{:?}", namespace.labels());
+    assert!(inside::<ConfigMap>(&space, &name).get_opt("work").await.expect("an answer").is_some());
+    let bindings: Api<RoleBinding> = inside(&space, &name);
+    for binding in BINDINGS {
+        assert!(bindings.get_opt(binding).await.expect("an answer").is_none(), "{binding}");
+    }
+    // Pods that start there later still need it.
+    assert!(inside::<Secret>(&space, &name).get_opt("ghcr").await.expect("an answer").is_some());
+    // And an environment of that name takes it up again.
+    space.environment("dev", 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_gantry_created_goes_with_its_environment_if_the_spec_says_so() {
+    let space = space().await;
+    space.environment_with("dev", json!({"order": 10, "deletionPolicy": "Delete"})).await;
+    let name = format!("{}-dev", space.name);
+    let environments: Api<Environment> = space.api();
+    environments.delete("dev", &DeleteParams::default()).await.expect("a deletion");
+    wait::gone(&environments, "dev").await;
+    assert!(namespaces(&space).get_opt(&name).await.expect("an answer").is_none(), "the environment went first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_gantry_did_not_create_never_goes_with_its_environment() {
+    let space = space().await;
+    let name = prepared(&space, "old", json!({SPACE_LABEL: space.name})).await;
+    let mut spec = at(&name);
+    spec["deletionPolicy"] = json!("Delete");
+    space.environment_with("dev", spec).await;
+    let environments: Api<Environment> = space.api();
+    environments.delete("dev", &DeleteParams::default()).await.expect("a deletion");
+    wait::gone(&environments, "dev").await;
+    let namespace = namespaces(&space).get(&name).await.expect("a namespace");
+    assert!(namespace.metadata.deletion_timestamp.is_none());
+    assert_eq!(namespace.labels()[SPACE_LABEL], space.name);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_space_is_not_held_back_by_its_environments() {
+    let space = space().await;
+    space.environment_with("dev", json!({"order": 10, "deletionPolicy": "Delete"})).await;
+    space.environment("test", 20).await;
+    let name = format!("{}-dev", space.name);
+    let held = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "held", "namespace": name, "finalizers": ["tests.gantry.dev/held"]},
+    });
+    space.apply(held).await;
+    namespaces(&space).delete(&space.name, &DeleteParams::default()).await.expect("a deletion");
+    wait::gone(&namespaces(&space), &space.name).await;
+    let config_maps: Api<ConfigMap> = inside(&space, &name);
+    merge(&config_maps, "held", json!({"metadata": {"finalizers": null}})).await;
+    wait::gone(&namespaces(&space), &name).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_refused_target_does_not_stop_the_others() {
+    let space = space().await;
+    let taken = prepared(&space, "taken", json!({})).await;
+    let free = format!("{}-free", space.name);
+    let targets = json!([{"name": "a", "namespace": taken}, {"name": "b", "namespace": free}]);
+    space.apply(space.object("Environment", "dev", json!({"order": 10, "targets": targets}))).await;
+    let said = not_ready(&space, "dev", "NamespaceTaken").await;
+    assert!(said.starts_with("spec.targets[0].namespace: "), "{said}");
+    wait::object(&inside::<RoleBinding>(&space, &free), "gantry-impersonator", "there", |_: &RoleBinding| true).await;
+}
