@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod cel;
+#[cfg(test)]
 mod environment;
 #[cfg(test)]
 mod install;

@@ -10,7 +10,7 @@ use super::history::PinnedPackage;
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(oldSelf.finished) || !oldSelf.finished || (has(self.finished) && self.finished && self.phase == oldSelf.phase)")
-    .message("a finished promotion keeps its phase"))]
+    .message("status.phase never changes once status.finished is true"))]
 pub struct PromotionStatus {
     /// Generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]

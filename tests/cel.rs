@@ -1,0 +1,354 @@
+//! Every CEL rule of every kind: one object that it lets through and one that it refuses, by a message that names the field.
+//! Tried here with kube's evaluator, and on the real API server, which also proves that the rules fit its cost budget.
+
+use std::collections::BTreeSet;
+
+use gantry::api::crds;
+use gantry_plane::Identity;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::cel::Validator;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::support::shared::shared;
+use crate::support::space::Space;
+
+/// One rule, tried.
+struct Case {
+    kind: &'static str,
+    /// How the rule's message begins.
+    message: &'static str,
+    /// What is there before, for rules about changes.
+    before: Option<Value>,
+    accepted: Value,
+    refused: Value,
+    /// What a policy of the API server does before the rule is asked; it cannot be reached there.
+    shadowed: Option<&'static str>,
+}
+
+impl Case {
+    fn new(kind: &'static str, message: &'static str, (accepted, refused): (Value, Value)) -> Self {
+        Self { kind, message, before: None, accepted, refused, shadowed: None }
+    }
+
+    fn after(self, before: Value) -> Self {
+        Self { before: Some(before), ..self }
+    }
+
+    fn shadowed(self, why: &'static str) -> Self {
+        Self { shadowed: Some(why), ..self }
+    }
+}
+
+/// An object of a kind with this name and spec.
+fn object(kind: &str, name: &str, spec: Value) -> Value {
+    json!({"apiVersion": "gantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
+}
+
+fn environment(name: &str, namespaces: &[&str]) -> Value {
+    let target = |(index, namespace)| json!({"name": format!("t{index}"), "namespace": namespace});
+    let targets: Vec<Value> = namespaces.iter().enumerate().map(target).collect();
+    object("Environment", name, json!({"order": 10, "targets": targets}))
+}
+
+fn project(name: &str, image: &str, step: Value) -> Value {
+    let spec = json!({"packages": [{"name": "api", "image": image}], "process": [step]});
+    object("Project", name, spec)
+}
+
+fn step(apply: Value) -> Value {
+    json!({"name": "deploy", "timeout": "10m", "apply": apply})
+}
+
+fn inline() -> Value {
+    step(json!({"manifests": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}]}))
+}
+
+fn release(name: &str, spec: Value) -> Value {
+    let mut given = json!({"project": "checkout", "version": "1.4.2"});
+    merge(&mut given, spec);
+    object("Release", name, given)
+}
+
+fn promotion(change: Value) -> Value {
+    let mut spec = json!({"project": "checkout", "version": "1.4.2", "environment": "dev", "whenNotReady": "Refuse"});
+    merge(&mut spec, change);
+    object("Promotion", "cel", spec)
+}
+
+fn ended(phase: &str) -> Value {
+    let mut promotion = promotion(json!({}));
+    promotion["status"] = json!({"phase": phase, "finished": true, "applied": false});
+    promotion
+}
+
+fn record(message: &str) -> Value {
+    let spec = json!({
+        "promotion": "checkout-1.4.2-dev", "promotionUid": "u", "project": "checkout", "version": "1.4.2", "environment": "dev",
+        "requestedBy": {"username": "alice"}, "phase": "Succeeded", "reason": "Deployed", "message": message, "applied": true,
+        "createdAt": "2026-01-01T00:00:00.000000Z", "finishedAt": "2026-01-01T00:00:00.000000Z",
+    });
+    object("AuditRecord", "promotion-checkout-1.4.2-dev", spec)
+}
+
+fn merge(into: &mut Value, change: Value) {
+    if let (Value::Object(into), Value::Object(change)) = (into, change) {
+        into.extend(change);
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = of_environments();
+    cases.extend(of_projects());
+    cases.extend(of_releases());
+    cases.extend(of_promotions());
+    let records = Case::new("AuditRecord", "spec is immutable", (record("it runs"), record("it never ran")));
+    cases.push(records.after(record("it runs")));
+    cases
+}
+
+fn of_environments() -> Vec<Case> {
+    vec![
+        Case::new(
+            "Environment",
+            "metadata.name must be a DNS label",
+            (environment("production", &[]), environment("production.eu", &[])),
+        ),
+        Case::new(
+            "Environment",
+            "spec.targets[].namespace must not be default",
+            (environment("dev", &["shop-dev"]), environment("dev", &["kube-system"])),
+        ),
+        Case::new(
+            "Environment",
+            "spec.targets[].namespace must differ",
+            (environment("dev", &["shop-a", "shop-b"]), environment("dev", &["shop-a", "shop-a"])),
+        ),
+    ]
+}
+
+fn of_projects() -> Vec<Case> {
+    let image = "ghcr.io:443/acme/checkout";
+    vec![
+        Case::new(
+            "Project",
+            "metadata.name must be a DNS label",
+            (project("checkout", image, inline()), project("check.out", image, inline())),
+        ),
+        Case::new(
+            "Project",
+            "spec.packages[].image must have no tag",
+            (project("checkout", image, inline()), project("checkout", "ghcr.io/acme/checkout:1.4.2", inline())),
+        ),
+        Case::new(
+            "Project",
+            "spec.process[] needs exactly one thing to do",
+            (project("checkout", image, inline()), project("checkout", image, json!({"name": "deploy"}))),
+        ),
+        Case::new(
+            "Project",
+            "spec.process[].apply needs exactly one of",
+            (
+                project("checkout", image, step(json!({"manifestsFrom": {"configMap": "x"}}))),
+                project("checkout", image, step(json!({}))),
+            ),
+        ),
+    ]
+}
+
+fn of_releases() -> Vec<Case> {
+    let package = |package: Value| release("checkout-1.4.2", json!({"packages": [package]}));
+    vec![
+        Case::new(
+            "Release",
+            "metadata.name must be <spec.project>-<spec.version>",
+            (release("checkout-1.4.2", json!({})), release("checkout-1.4.3", json!({}))),
+        ),
+        Case::new(
+            "Release",
+            "spec.packages[] needs a version",
+            (package(json!({"name": "api", "version": "1.4.2"})), package(json!({"name": "api"}))),
+        ),
+        Case::new(
+            "Release",
+            "spec is immutable",
+            (release("checkout-1.4.2", json!({})), release("checkout-1.4.2", json!({"notes": "other"}))),
+        )
+        .after(release("checkout-1.4.2", json!({}))),
+    ]
+}
+
+fn of_promotions() -> Vec<Case> {
+    let same = || promotion(json!({}));
+    let changed = |message, change| Case::new("Promotion", message, (same(), promotion(change))).after(same());
+    let mut long = same();
+    long["metadata"]["name"] = "x".repeat(201).into();
+    let canceled = || promotion(json!({"cancel": {"reason": "wrong version"}}));
+    let stamped = || promotion(json!({"requestedBy": {"username": "alice"}}));
+    vec![
+        Case::new("Promotion", "metadata.name must have at most 200", (same(), long)),
+        changed("spec.project, spec.version and spec.environment are immutable", json!({"environment": "production"})),
+        changed("spec.reason is immutable", json!({"reason": "because"})),
+        changed("spec.whenNotReady is immutable", json!({"whenNotReady": "Wait"})),
+        Case::new("Promotion", "spec.requestedBy is written by the API server", (stamped(), same()))
+            .after(stamped())
+            .shadowed("the API server restores the requester before it asks the rule"),
+        Case::new("Promotion", "spec.cancel cannot be taken back", (canceled(), same())).after(canceled()),
+        Case::new("Promotion", "status.phase never changes", (ended("Failed"), ended("Succeeded")))
+            .after(ended("Failed")),
+    ]
+}
+
+/// The rules of a definition: kind and message of each.
+fn rules(definition: &CustomResourceDefinition) -> BTreeSet<(String, String)> {
+    fn walk(kind: &str, schema: &Value, found: &mut BTreeSet<(String, String)>) {
+        match schema {
+            Value::Object(fields) => {
+                for rule in fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+                    let message = rule["message"].as_str().unwrap_or_default();
+                    found.insert((kind.to_owned(), message.to_owned()));
+                }
+                fields.values().for_each(|value| walk(kind, value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| walk(kind, value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk(&definition.spec.names.kind, &schema(definition), &mut found);
+    found
+}
+
+fn schema(definition: &CustomResourceDefinition) -> Value {
+    let version = definition.spec.versions[0].schema.as_ref().expect("a schema");
+    serde_json::to_value(version.open_api_v3_schema.as_ref().expect("a schema")).expect("JSON")
+}
+
+#[test]
+fn every_rule_has_a_case_and_a_message_that_names_a_field() {
+    let known: BTreeSet<_> = crds::all().iter().flat_map(rules).collect();
+    let cases = cases();
+    for (kind, message) in &known {
+        assert!(
+            ["spec", "metadata.", "status."].iter().any(|field| message.starts_with(field)),
+            "the message of a rule of {kind} begins with no field: {message}"
+        );
+        let tried = cases.iter().filter(|case| case.kind == kind && message.starts_with(case.message)).count();
+        assert_eq!(tried, 1, "a rule of {kind} has {tried} cases in tests/cel.rs: {message}");
+    }
+    assert_eq!(known.len(), cases.len(), "a case without a rule");
+}
+
+#[test]
+fn every_rule_lets_the_good_object_through_and_refuses_the_bad_one() {
+    let definitions = crds::all();
+    for case in cases() {
+        let definition = definitions.iter().find(|known| known.spec.names.kind == case.kind).expect("the kind");
+        let schema = schema(definition);
+        let says = |object: &Value| {
+            let validated = Validator::new().validate_with_defaults(&schema, object, case.before.as_ref());
+            validated.err().map(|errors| errors.into_vec()).unwrap_or_default()
+        };
+        let accepted = says(&case.accepted);
+        assert!(accepted.is_empty(), "{} {}: the good object is refused: {accepted:?}", case.kind, case.message);
+        let refused = says(&case.refused);
+        assert!(
+            refused.iter().any(|error| error.message.starts_with(case.message)),
+            "{} {}: the bad object is not refused by it: {refused:?}",
+            case.kind,
+            case.message
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_server_refuses_by_the_same_rules() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let operator = cluster.plane.client(&Identity::service_account("gantry-system", "gantry")).await.expect("a client");
+    for (number, mut case) in cases().into_iter().enumerate() {
+        if let Some(why) = case.shadowed {
+            eprintln!("{} {}: not tried on the API server, since {why}", case.kind, case.message);
+            continue;
+        }
+        // Updates need an object that is there, which is this case's own.
+        if case.kind == "Promotion" && case.before.is_some() {
+            for object in [&mut case.accepted, &mut case.refused].into_iter().chain(&mut case.before) {
+                object["metadata"]["name"] = format!("cel-{number}").into();
+            }
+        }
+        let tried = Tried { admin: &space.client, operator: &operator, space: &space.name, case: &case };
+        let (accepted, refused) = tried.run().await;
+        assert!(accepted.is_none(), "{} {}: the good object is refused: {accepted:?}", case.kind, case.message);
+        let refused = refused.unwrap_or_default();
+        assert!(refused.contains(case.message), "{} {}: the bad object: {refused:?}", case.kind, case.message);
+    }
+}
+
+/// One case on the API server.
+struct Tried<'a> {
+    admin: &'a Client,
+    operator: &'a Client,
+    space: &'a str,
+    case: &'a Case,
+}
+
+impl Tried<'_> {
+    /// What is said against the good and the bad object, each as a dry run.
+    async fn run(&self) -> (Option<String>, Option<String>) {
+        let Some(before) = &self.case.before else {
+            return (self.create(&self.case.accepted).await, self.create(&self.case.refused).await);
+        };
+        // Records and status are the operator's to write.
+        let creator = if self.case.kind == "AuditRecord" { self.operator } else { self.admin };
+        let api = self.api(creator);
+        let mut there = api.create(&PostParams::default(), &self.read(before)).await.expect("the object before");
+        if let Some(status) = before.get("status") {
+            let patch = Patch::Merge(json!({"status": status}));
+            let name = there.metadata.name.clone().expect("a name");
+            let params = PatchParams::default();
+            there = self.api(self.operator).patch_status(&name, &params, &patch).await.expect("the status before");
+        }
+        (self.update(&there, &self.case.accepted).await, self.update(&there, &self.case.refused).await)
+    }
+
+    async fn create(&self, object: &Value) -> Option<String> {
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        self.api(self.admin).create(&dry, &self.read(object)).await.err().map(|error| error.to_string())
+    }
+
+    /// Only what the case changes is changed: spec, or status.
+    async fn update(&self, there: &DynamicObject, object: &Value) -> Option<String> {
+        let name = there.metadata.name.as_deref().expect("a name");
+        let dry = PatchParams { dry_run: true, ..PatchParams::default() };
+        if let Some(status) = object.get("status") {
+            let patch = Patch::Merge(json!({"status": status}));
+            let patched = self.api(self.operator).patch_status(name, &dry, &patch).await;
+            return patched.err().map(|error| error.to_string());
+        }
+        let (path, value) = ("/spec", &object["spec"]);
+        let operations = json!([{"op": "replace", "path": path, "value": value}]);
+        let patch = Patch::Json::<()>(serde_json::from_value(operations).expect("a patch"));
+        let patched = self.api(self.admin).patch(name, &dry, &patch).await;
+        let said = patched.err().map(|error| error.to_string());
+        // Nobody but the operator touches records, whatever the rule says.
+        said.filter(|said| self.case.kind != "AuditRecord" || said.contains(self.case.message))
+    }
+
+    fn api(&self, client: &Client) -> Api<DynamicObject> {
+        let plural = format!("{}s", self.case.kind.to_lowercase());
+        let resource = ApiResource {
+            group: "gantry.dev".into(),
+            version: "v1alpha1".into(),
+            api_version: "gantry.dev/v1alpha1".into(),
+            kind: self.case.kind.into(),
+            plural,
+        };
+        Api::namespaced_with(client.clone(), self.space, &resource)
+    }
+
+    fn read(&self, object: &Value) -> DynamicObject {
+        serde_json::from_value(object.clone()).expect("an object")
+    }
+}
