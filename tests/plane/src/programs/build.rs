@@ -144,7 +144,7 @@ impl GoProgram {
         let log = output.try_clone().map_err(system("sharing the build's log".to_owned()))?;
         let child = Command::new(go)
             .current_dir(self.directory())
-            .args(["build", "-trimpath", "-ldflags", LINKER_FLAGS, "-o"])
+            .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", LINKER_FLAGS, "-o"])
             .arg(&unfinished)
             .arg(self.package)
             .env("CGO_ENABLED", "0")

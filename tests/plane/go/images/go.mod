@@ -1,0 +1,3 @@
+module gantry.dev/plane/images
+
+go 1.21
