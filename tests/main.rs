@@ -9,4 +9,6 @@ mod environment;
 #[cfg(test)]
 mod install;
 #[cfg(test)]
+mod release;
+#[cfg(test)]
 mod support;
