@@ -10,15 +10,21 @@
 //!
 //! Stages 2 to 4 act as the [`Deployer`](deployer::Deployer) and never without a [fence](fence).
 
+pub mod check;
+pub mod deployer;
 pub mod fence;
 pub mod image;
 pub mod inventory;
+mod live;
 pub mod manifest;
 pub mod object;
 mod order;
 pub mod ownership;
+mod pod_security;
 pub mod prepare;
 pub mod problem;
+pub mod prune;
+mod refusal;
 pub mod write;
 
 pub use write::Applied;

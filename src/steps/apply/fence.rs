@@ -1,16 +1,17 @@
 //! The fence: nothing is written by somebody who has lost the right to.
 //!
-//! The right is the slot of a project and environment. A write is made only with the uid and resourceVersion of an object that
-//! were read *after* the slot was verified by a live read:
-//! - an existing object carries both, so any write since then, by anyone, makes ours a conflict (409);
-//! - an object that is deleted meanwhile is not made again: a uid without an object is a conflict too;
-//! - an absent object is created only if it is still absent: the apply carries resourceVersion [`NEVER`], which no stored
-//!   object ever has. The API server compares it when the object exists and ignores it when it does not
-//!   (`Store.Update` in k8s.io/apiserver `pkg/registry/generic/registry/store.go`).
+//! The right is the slot of a project and environment. Every write goes: read the object, *then* verify the slot by a live read,
+//! then write on the condition that the object is as it was read. The order matters: whoever takes the slot after it was verified
+//! writes after we have read, and so makes our write a conflict (409); the other way round, their write could be read as ours.
+//! - An existing object is written with the uid and resourceVersion that were read: any write since, by anyone, is a conflict.
+//! - An object that is deleted meanwhile is not made again: a uid without an object is a conflict too (`applyPatch` in
+//!   k8s.io/apiserver `pkg/endpoints/handlers/patch.go`).
+//! - An absent object is created only if it is still absent: the apply carries resourceVersion [`NEVER`], which no stored
+//!   object has. The API server compares it when the object exists and ignores it when it does not (`Store.Update` in
+//!   `pkg/registry/generic/registry/store.go`).
 //!
-//! After a conflict the slot is verified again before anything is read again. So a process that was paused after verifying
-//! can change or delete nothing that its successor has touched. One thing is left to it: to create an object that its successor
-//! does not have, within the time that its request is on the way; the write gate (`cluster::gate`) bounds that time.
+//! So a process that was paused can change or delete nothing that its successor has touched. One thing is left to it: to create
+//! an object that its successor does not have, while its request is on the way; the write gate (`cluster::gate`) bounds that time.
 
 use std::future::Future;
 
