@@ -297,6 +297,8 @@ async fn a_run_that_finds_everything_in_place_writes_nothing() {
     look_again(&space, "dev").await;
     assert_eq!(versions().await, before);
     let seen = shared().await.plane.audit().since(mark).expect("the audit log");
+    let told = |event: &gantry_plane::audit::AuditEvent| event.user == OPERATOR && event.subresource == "status";
+    assert!(seen.iter().any(|event| told(event) && event.namespace == space.name), "no run is in the audit log");
     let writes: Vec<_> = seen
         .iter()
         .filter(|event| event.user == OPERATOR && (event.namespace == name || event.name == name))

@@ -56,8 +56,28 @@ impl Environments {
 async fn apply(client: &Client, object: &Object) -> Result<(), ClusterError> {
     match object {
         Object::Account(account) => applied_inside::<ServiceAccount>(client, account).await,
-        Object::Binding(binding) => applied_inside::<RoleBinding>(client, binding).await,
+        Object::Binding(binding) => apply_binding(client, binding).await,
         Object::Secret(secret) => once_granted(|| applied_inside::<Secret>(client, secret)).await,
+    }
+}
+
+/// A binding that somebody made since it was looked at may bind another role, which can only be changed by making it anew.
+async fn apply_binding(client: &Client, binding: &RoleBinding) -> Result<(), ClusterError> {
+    match applied_inside::<RoleBinding>(client, binding).await {
+        Err(error) if error.status().is_some_and(|status| status.code == 422) => {
+            let namespace = binding.metadata.namespace.as_deref().unwrap_or_default();
+            let name = binding.metadata.name.as_deref().unwrap_or_default();
+            let api = Api::<RoleBinding>::namespaced(client.clone(), namespace);
+            let found = api.get_opt(name).await.map_err(|error| ClusterError::api(format!("read {name}"), error))?;
+            match found {
+                Some(found) if found.role_ref.name != binding.role_ref.name => {
+                    remove(&api, &Identity::of(&found)).await?;
+                    applied_inside::<RoleBinding>(client, binding).await
+                }
+                Some(_) | None => Err(error),
+            }
+        }
+        result => result,
     }
 }
 

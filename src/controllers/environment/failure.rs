@@ -32,3 +32,64 @@ fn message(error: &ClusterError) -> String {
     }
     said
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use kube::core::Status;
+
+    use super::*;
+    use crate::api::condition::{ConditionType, find};
+    use crate::api::v1alpha1::Environment;
+    use crate::controllers::environment::observed::{Operator, Owner};
+
+    fn observed() -> Observed {
+        let operator = Operator { namespace: "gantry-system".into(), account: "gantry".into() };
+        Observed {
+            environment: Arc::new(Environment::default()),
+            owner: Owner { space: "shop".into(), environment: "dev".into(), uid: "u".into(), created: None, operator },
+            now: jiff::Timestamp::UNIX_EPOCH,
+            places: Vec::new(),
+            former: Vec::new(),
+            sources: BTreeMap::new(),
+            space_ends: false,
+        }
+    }
+
+    fn refused(code: u16, cause: Option<&str>) -> ClusterError {
+        let causes: Vec<_> = cause.map(|reason| serde_json::json!({"reason": reason})).into_iter().collect();
+        let said = serde_json::json!({"code": code, "message": "no", "details": {"causes": causes}});
+        let said: Status = serde_json::from_value(said).unwrap();
+        ClusterError::api("apply RoleBinding shop-dev/gantry-deployer", kube::Error::Api(Box::new(said)))
+    }
+
+    fn told(error: &ClusterError) -> Option<(String, String)> {
+        let status = status(&observed(), error)?;
+        find(&status.conditions, ConditionType::Ready).map(|ready| (ready.reason.clone(), ready.message.clone()))
+    }
+
+    #[test]
+    fn what_the_api_server_refuses_is_said_with_the_object_and_the_remedy() {
+        let (reason, message) = told(&refused(403, None)).unwrap();
+        assert_eq!(reason, "ProvisioningFailed");
+        assert_eq!(
+            message,
+            "cannot apply RoleBinding shop-dev/gantry-deployer: no; give Gantry this right (deploy/ has them all) or remove the policy that refuses it"
+        );
+        assert_eq!(told(&refused(422, None)).unwrap().0, "ProvisioningFailed");
+    }
+
+    #[test]
+    fn what_goes_away_by_itself_is_not_worth_a_condition() {
+        for code in [409, 429, 500, 503] {
+            assert_eq!(told(&refused(code, None)), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_goes_is_waited_for() {
+        assert_eq!(told(&refused(403, Some("NamespaceTerminating"))).unwrap().0, "NamespaceTerminating");
+    }
+}
