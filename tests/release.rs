@@ -87,7 +87,12 @@ async fn a_release_is_sealed_by_digest_and_a_tag_that_moves_later_changes_nothin
     let second = push((&host, None), ("sealed/api", "1.0.0"), "second").await;
     assert_ne!(first, second);
     // Everything that could make Gantry look again: the project changes, and with it another release is sealed.
-    project(&space, json!([{"name": "api", "image": format!("{host}/sealed/api")}]), json!({"manifests": [config_map("settings", "two")]})).await;
+    project(
+        &space,
+        json!([{"name": "api", "image": format!("{host}/sealed/api")}]),
+        json!({"manifests": [config_map("settings", "two")]}),
+    )
+    .await;
     let later = release(&space, "1.0.1", json!([{"name": "api", "version": "1.0.0"}])).await;
     assert_eq!(sealed(&space, &later).await.packages[0].digest, second);
     let now = sealed(&space, &name).await;
@@ -141,11 +146,12 @@ async fn a_pull_secret_is_read_at_the_moment_of_use_and_what_is_wrong_with_it_is
     let said = not_sealed(&space, &name, "PullSecretInvalid").await;
     assert!(said.contains("Secret private does not exist"), "{said}");
 
-    space.apply(json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "private", "namespace": space.name},
-        "stringData": {"password": "right-password"},
-    }))
-    .await;
+    space
+        .apply(json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "private", "namespace": space.name},
+            "stringData": {"password": "right-password"},
+        }))
+        .await;
     let said = wait::object(&space.api(), &name, "saying that the Secret has the wrong type", |known: &Release| {
         let ready = known.status.as_ref().and_then(|status| condition::find(&status.conditions, ConditionType::Ready));
         ready.is_some_and(|ready| ready.message.contains("kubernetes.io/dockerconfigjson"))
@@ -166,10 +172,14 @@ async fn a_pull_secret_is_read_at_the_moment_of_use_and_what_is_wrong_with_it_is
 #[tokio::test(flavor = "multi_thread")]
 async fn a_given_digest_needs_no_registry() {
     let digest = format!("sha256:{}", "d".repeat(64));
-    let space = shop(json!({"name": "api", "image": "registry.invalid/acme/api", "pullSecret": "nobody-reads-this"})).await;
+    let space =
+        shop(json!({"name": "api", "image": "registry.invalid/acme/api", "pullSecret": "nobody-reads-this"})).await;
     let name = release(&space, "1.0.0", json!([{"name": "api", "version": "1.0.0", "digest": digest}])).await;
     let status = sealed(&space, &name).await;
-    assert_eq!((status.packages[0].digest.as_str(), status.packages[0].version.as_deref()), (digest.as_str(), Some("1.0.0")));
+    assert_eq!(
+        (status.packages[0].digest.as_str(), status.packages[0].version.as_deref()),
+        (digest.as_str(), Some("1.0.0"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,10 +244,18 @@ async fn every_package_that_is_unknown_or_missing_is_named_in_one_sentence() {
     let digest = format!("sha256:{}", "f".repeat(64));
     let name = release(&space, "1.0.0", json!([{"name": "web", "digest": digest}])).await;
     let said = not_sealed(&space, &name, "UnknownPackage").await;
-    assert!(said.contains("spec.packages[0].name") && said.contains("only api") && said.contains("package web"), "{said}");
+    assert!(
+        said.contains("spec.packages[0].name") && said.contains("only api") && said.contains("package web"),
+        "{said}"
+    );
     assert!(said.contains("no version of package api"), "{said}");
     // What is missing in the project can be added there: the release is looked at again.
-    project(&space, json!([{"name": "web", "image": "registry.invalid/acme/web"}]), json!({"manifests": [config_map("a", "b")]})).await;
+    project(
+        &space,
+        json!([{"name": "web", "image": "registry.invalid/acme/web"}]),
+        json!({"manifests": [config_map("a", "b")]}),
+    )
+    .await;
     sealed(&space, &name).await;
 }
 
@@ -280,7 +298,8 @@ async fn a_project_that_is_wrong_says_so_and_one_broken_release_does_not_stop_ot
     let packages = json!([{"name": "api", "image": image}, {"name": "web", "image": image}]);
     project(&space, packages, json!({"manifests": [{"kind": "ConfigMap"}]})).await;
     let digest = format!("sha256:{}", "a".repeat(64));
-    let broken = release(&space, "1.0.0", json!([{"name": "api", "digest": digest}, {"name": "web", "digest": digest}])).await;
+    let broken =
+        release(&space, "1.0.0", json!([{"name": "api", "digest": digest}, {"name": "web", "digest": digest}])).await;
     let said = not_sealed(&space, &broken, "Invalid").await;
     assert!(said.contains("spec.packages[1].image") && said.contains("given twice"), "{said}");
     assert!(said.contains("spec.process[0].apply.manifests[0].metadata.name"), "{said}");

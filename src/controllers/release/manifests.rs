@@ -1,133 +1,164 @@
-//! From what a step says to the objects that it applies: inline ones, or the YAML documents of a ConfigMap. Pure.
+//! From what a step says to the objects that it applies, and everything that is wrong with them and can be seen before there
+//! is an environment. Pure.
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::problem::Problem;
-use super::snapshot::SnapshotManifest;
+use super::snapshot::{SnapshotManifest, SnapshotStep};
 use crate::api::condition::Reason;
-use crate::api::manifest;
+use crate::api::v1alpha1::ReleaseSpec;
+use crate::api::v1alpha1::history::PinnedPackage;
 use crate::api::v1alpha1::project::Manifest;
+use crate::domain::name::{EnvironmentName, InvalidName, ProjectName, ReleaseVersion};
+use crate::steps::apply::image::PinnedImage;
+use crate::steps::apply::manifest;
+use crate::steps::apply::ownership::Scope;
+use crate::steps::apply::prepare::prepare;
+use crate::steps::apply::problem::Problem as StepProblem;
 
-/// The manifests that a step writes out itself. Their content was checked with the project.
+/// The manifests that a step writes out itself.
 #[must_use]
 pub fn inline(manifests: &[Manifest]) -> Vec<SnapshotManifest> {
-    let origin = |index| format!("manifests[{index}]");
-    manifests
-        .iter()
-        .enumerate()
-        .map(|(index, manifest)| SnapshotManifest { origin: origin(index), object: manifest.0.clone() })
-        .collect()
+    let values: Vec<_> = manifests.iter().map(|manifest| manifest.0.clone()).collect();
+    manifest::inline(&values).into_iter().map(kept).collect()
 }
 
 /// The YAML documents of a ConfigMap, key by key.
 ///
 /// # Errors
-/// Every document that does not read, or is no manifest.
+/// Every key that is no YAML, or that there is no document at all.
 pub fn documents(
     (step, config_map): (&str, &str),
     files: &BTreeMap<String, String>,
 ) -> Result<Vec<SnapshotManifest>, Vec<Problem>> {
-    let place = |source: &str| format!("step {step}, ConfigMap {config_map}, {source}");
-    let (mut read, mut problems) = (Vec::new(), Vec::new());
-    let mut seen: BTreeMap<manifest::Identity, String> = BTreeMap::new();
-    for (key, text) in files {
-        let objects = match parse(text) {
-            Ok(objects) => objects,
-            Err(error) => {
-                let message = format!("{}: it is no YAML ({error}): correct the ConfigMap", place(key));
-                problems.push(Problem::new(Reason::Invalid, message));
-                continue;
-            }
-        };
-        for (index, object) in objects.into_iter().enumerate() {
-            let source = format!("{key}[{index}]");
-            match manifest::identity(&object, &place(&source)) {
-                Err(wrong) => problems.extend(wrong.iter().map(Problem::invalid)),
-                Ok(identity) => {
-                    if let Some(first) = seen.get(&identity) {
-                        let message =
-                            format!("{}: {identity} is there already, as {first}: remove one", place(&source));
-                        problems.push(Problem::new(Reason::Invalid, message));
-                    }
-                    seen.entry(identity).or_insert_with(|| source.clone());
-                    read.push(SnapshotManifest { origin: source, object });
-                }
-            }
-        }
-    }
-    if read.is_empty() && problems.is_empty() {
+    let read = manifest::config_map(step, config_map, files)
+        .map_err(|problems| problems.iter().map(problem).collect::<Vec<_>>())?;
+    if read.is_empty() {
         let message = format!(
             "step {step}: ConfigMap {config_map} has no manifest: add a key with YAML documents, or remove the step"
         );
-        problems.push(Problem::new(Reason::ManifestsNotFound, message));
+        return Err(vec![Problem::new(Reason::ManifestsNotFound, message)]);
     }
-    if problems.is_empty() { Ok(read) } else { Err(problems) }
+    Ok(read.into_iter().map(kept).collect())
 }
 
-/// Reads YAML as kubectl does (numbers such as `0644` are octal), with bounds on aliases and depth.
-fn parse(text: &str) -> Result<Vec<Value>, String> {
-    let options = serde_saphyr::options! {
-        legacy_octal_numbers: true,
-        with_snippet: false,
-        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::Reject,
+/// Everything that the step would refuse in every environment: what is no manifest, and images that the release does not pin.
+#[must_use]
+pub fn check(step: &SnapshotStep, spec: &ReleaseSpec, packages: &[PinnedPackage]) -> Vec<Problem> {
+    let scope = match scope(step, spec) {
+        Ok(scope) => scope,
+        Err(wrong) => return vec![Problem::new(Reason::Invalid, wrong.to_string())],
     };
-    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| one_line(&error.to_string()))
+    let manifests = step.apply.manifests.iter().map(anywhere).collect();
+    let Err(problems) = prepare(manifests, &scope, &images(packages)) else { return Vec::new() };
+    problems.told().iter().map(problem).collect()
 }
 
-/// A parser's message, made fit for a condition.
-fn one_line(text: &str) -> String {
-    const LONGEST: usize = 200;
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(LONGEST).collect()
+/// The manifest without its namespace, which only a target can judge.
+fn anywhere(manifest: &SnapshotManifest) -> manifest::Manifest {
+    let mut value = manifest.object.clone();
+    if let Some(metadata) = value.get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
+        metadata.remove("namespace");
+    }
+    manifest::Manifest { origin: manifest.origin.clone(), value }
+}
+
+/// A scope without a target: its namespace is nobody's.
+fn scope(step: &SnapshotStep, spec: &ReleaseSpec) -> Result<Scope, InvalidName> {
+    Ok(Scope {
+        step: step.name.clone(),
+        space: String::new(),
+        project: ProjectName::try_from(spec.project.as_str())?,
+        environment: EnvironmentName::try_from("any")?,
+        version: ReleaseVersion::try_from(spec.version.as_str())?,
+        namespace: String::new(),
+    })
+}
+
+/// The images that the release pins. What does not parse pins nothing.
+fn images(packages: &[PinnedPackage]) -> Vec<PinnedImage> {
+    let image = |package: &PinnedPackage| {
+        Some(PinnedImage {
+            repository: package.image.parse().ok()?,
+            tag: package.version.as_ref().and_then(|version| version.parse().ok()),
+            digest: package.digest.parse().ok()?,
+        })
+    };
+    packages.iter().filter_map(image).collect()
+}
+
+fn kept(manifest: manifest::Manifest) -> SnapshotManifest {
+    SnapshotManifest { origin: manifest.origin, object: manifest.value }
+}
+
+fn problem(found: &StepProblem) -> Problem {
+    Problem::new(Reason::Invalid, format!("step {}, {found}", found.step))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::snapshot::SnapshotApply;
     use super::*;
 
-    fn read(files: &[(&str, &str)]) -> Result<Vec<SnapshotManifest>, Vec<String>> {
+    fn read(files: &[(&str, &str)]) -> Result<Vec<SnapshotManifest>, Vec<(Reason, String)>> {
         let files = files.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
         documents(("deploy", "checkout"), &files)
-            .map_err(|problems| problems.into_iter().map(|problem| problem.message).collect())
+            .map_err(|problems| problems.into_iter().map(|problem| (problem.reason, problem.message)).collect())
     }
 
-    const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n";
-
-    #[test]
-    fn every_document_of_every_key_is_an_object_in_the_order_of_keys() {
-        let config =
-            "---\n# nothing\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {mode: 0644}\n---\n";
-        let found = read(&[("b.yaml", POD), ("a.yaml", config)]).unwrap();
-        let sources: Vec<_> = found.iter().map(|one| one.origin.as_str()).collect();
-        assert_eq!(sources, ["a.yaml[0]", "b.yaml[0]"]);
-        assert_eq!(found[0].object.pointer("/data/mode"), Some(&Value::from(0o644)));
+    fn checked(objects: &[Value]) -> Vec<String> {
+        let manifests: Vec<_> = objects.iter().cloned().map(Manifest).collect();
+        let apply = SnapshotApply { manifests: inline(&manifests), force_conflicts: false };
+        let step = SnapshotStep { name: "deploy".into(), timeout: "10m".into(), apply };
+        let spec = ReleaseSpec { project: "checkout".into(), version: "1.0.0".into(), ..ReleaseSpec::default() };
+        let package = PinnedPackage {
+            name: "api".into(),
+            image: "ghcr.io/acme/checkout".into(),
+            version: None,
+            digest: format!("sha256:{}", "a".repeat(64)),
+        };
+        check(&step, &spec, &[package]).into_iter().map(|problem| problem.message).collect()
     }
 
-    #[test]
-    fn every_document_that_is_no_manifest_is_named_with_step_key_and_remedy() {
-        let wrong =
-            read(&[("a.yaml", "kind: [Pod"), ("b.yaml", POD), ("c.yaml", POD), ("d.yaml", "- x\n")]).unwrap_err();
-        assert_eq!(wrong.len(), 3, "{wrong:?}");
-        assert!(wrong[0].starts_with("step deploy, ConfigMap checkout, a.yaml: it is no YAML ("), "{wrong:?}");
-        assert_eq!(
-            wrong[1],
-            "step deploy, ConfigMap checkout, c.yaml[0]: Pod/a is there already, as b.yaml[0]: remove one"
-        );
-        assert!(wrong[2].starts_with("step deploy, ConfigMap checkout, d.yaml[0]: it is a list"), "{wrong:?}");
+    fn pod(image: &str) -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "somewhere"},
+            "spec": {"containers": [{"name": "api", "image": image}]},
+        })
     }
 
     #[test]
-    fn a_bomb_of_aliases_and_a_key_given_twice_are_refused() {
-        let bomb = format!("a: &a [{}]\nb: &b [{}]\nc: [{}]\n", "x,".repeat(500), "*a,".repeat(500), "*b,".repeat(500));
-        assert!(read(&[("bomb.yaml", &bomb)]).unwrap_err()[0].contains("it is no YAML"));
-        let twice = format!("{POD}kind: Secret\n");
-        assert!(read(&[("twice.yaml", &twice)]).unwrap_err()[0].contains("it is no YAML"));
+    fn a_key_that_is_no_yaml_is_named_with_step_and_remedy() {
+        let wrong = read(&[("a.yaml", "kind: [Pod"), ("b.yaml", "a: 1")]).unwrap_err();
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        let (reason, message) = &wrong[0];
+        assert_eq!(*reason, Reason::Invalid);
+        assert!(message.starts_with("step deploy, ConfigMap checkout, key a.yaml: is not YAML"), "{message}");
     }
 
     #[test]
     fn a_config_map_without_any_manifest_says_so() {
-        assert!(read(&[]).unwrap_err()[0].contains("has no manifest"));
-        assert!(read(&[("a.yaml", "# later\n")]).unwrap_err()[0].contains("has no manifest"));
+        for files in [&[][..], &[("a.yaml", "# later\n")][..]] {
+            let wrong = read(files).unwrap_err();
+            assert!(wrong[0].0 == Reason::ManifestsNotFound && wrong[0].1.contains("has no manifest"), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_image_that_is_no_package_is_refused_before_there_is_an_environment() {
+        assert!(checked(&[pod("ghcr.io/acme/other")])[0].contains("ghcr.io/acme/other"));
+    }
+
+    #[test]
+    fn a_namespace_is_judged_by_the_target_alone() {
+        assert_eq!(checked(&[pod("ghcr.io/acme/checkout")]), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_named_by_its_place() {
+        let said = checked(&[json!({"kind": "Pod"})]);
+        assert!(said[0].starts_with("step deploy, manifests[0]: apiVersion"), "{said:?}");
     }
 }

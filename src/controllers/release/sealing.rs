@@ -63,6 +63,10 @@ impl Sealing<'_> {
         );
         let steps = keep(steps, &mut problems);
         let pinned = keep(pinned.into_iter().map(|pin| pin.map_err(|problem| vec![problem])).collect(), &mut problems);
+        if problems.is_empty() {
+            let spec = &self.release.spec;
+            problems.extend(steps.iter().flat_map(|step| manifests::check(step, spec, &pinned)));
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
