@@ -72,7 +72,7 @@ impl Plane {
         plane.until_first_work(&client).await?;
         plane.registry.until_ready().await?;
         if options.real_node {
-            plane.real = Some(RealNode::start(&plane).await?);
+            plane.real = Some(RealNode::start(&plane, options.simulated_nodes > 0).await?);
         }
         nodes.until_ready(&client).await?;
         Ok(plane)
