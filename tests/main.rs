@@ -9,6 +9,8 @@ mod environment;
 #[cfg(test)]
 mod install;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod release;
 #[cfg(test)]
 mod support;

@@ -1,5 +1,6 @@
 //! The certificate authority of one cluster.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::path::{Path, PathBuf};
 
 use rcgen::{
@@ -110,13 +111,16 @@ impl Credential {
     }
 }
 
-/// Writes a file that only its owner can read.
+/// Writes a file that only its owner can read. Whoever reads it meanwhile sees the old content or the new one.
 pub(crate) fn write_private(path: &Path, contents: &[u8]) -> Result<(), PlaneError> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let failed = || PlaneError::system(format!("writing {}", path.display()));
-    let opened = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path);
-    opened.map_err(failed())?.write_all(contents).map_err(failed())
+    static WRITTEN: AtomicU32 = AtomicU32::new(0);
+    let partial = path.with_extension(format!("partial{}", WRITTEN.fetch_add(1, Ordering::Relaxed)));
+    let opened = std::fs::File::options().create_new(true).write(true).mode(0o600).open(&partial);
+    opened.map_err(failed())?.write_all(contents).map_err(failed())?;
+    std::fs::rename(&partial, path).map_err(failed())
 }
 
 /// The signer keeps one entry for each spelling of a kind, and "organisation" has two spellings: its
