@@ -1,7 +1,7 @@
 //! The certificate authority of one cluster.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -115,8 +115,8 @@ impl Credential {
 pub(crate) fn write_private(path: &Path, contents: &[u8]) -> Result<(), PlaneError> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let failed = || PlaneError::system(format!("writing {}", path.display()));
     static WRITTEN: AtomicU32 = AtomicU32::new(0);
+    let failed = || PlaneError::system(format!("writing {}", path.display()));
     let partial = path.with_extension(format!("partial{}", WRITTEN.fetch_add(1, Ordering::Relaxed)));
     let opened = std::fs::File::options().create_new(true).write(true).mode(0o600).open(&partial);
     opened.map_err(failed())?.write_all(contents).map_err(failed())?;
