@@ -6,6 +6,7 @@
 pub mod image;
 pub mod manifest;
 pub mod operator;
+pub mod proxy;
 pub mod shared;
 pub mod space;
 pub mod wait;

@@ -1,0 +1,47 @@
+//! What the README says is true: its manifests are applied, its table of metrics is the registry's.
+
+use gantry::telemetry::metrics::DOCUMENTED;
+
+use crate::support::shared::shared;
+use crate::support::space::Space;
+
+fn readme() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("the README")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_manifest_in_the_readme_is_applied_and_leads_to_a_success() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let text = readme();
+    let mut manifests = 0;
+    for block in text.split("```yaml\n").skip(1) {
+        let yaml = block.split("```").next().expect("a block");
+        let yaml = yaml
+            .replace("namespace: shop", &format!("namespace: {}", space.name))
+            .replace("localhost:5000", &cluster.plane.registry().host());
+        gantry_plane::manifests::apply(&space.client, "kubectl", &yaml).await.unwrap_or_else(|e| panic!("{e}:\n{yaml}"));
+        manifests += 1;
+    }
+    assert_eq!(manifests, 4, "one manifest for each of the four core kinds");
+    let ended = space.ended("greeter-1.0.0-dev").await.status.expect("a status");
+    assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
+}
+
+#[test]
+fn the_table_of_metrics_is_what_the_operator_registers() {
+    let mut table = "| metric | labels | meaning |\n|---|---|---|\n".to_owned();
+    for known in DOCUMENTED {
+        let labels = if known.labels.is_empty() { "–" } else { known.labels };
+        table.push_str(&format!("| `{}` | {labels} | {} |\n", known.name, known.help));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let text = readme();
+    let (before, rest) = text.split_once("<!-- metrics -->\n").expect("the place of the table");
+    let (written, after) = rest.split_once("<!-- /metrics -->").expect("the end of the table");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, format!("{before}<!-- metrics -->\n{table}<!-- /metrics -->{after}")).expect("written");
+        return;
+    }
+    assert_eq!(written, table, "run UPDATE_GOLDEN=1 cargo test the_table_of_metrics");
+}
