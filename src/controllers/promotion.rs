@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod decide;
 pub mod facts;
+pub mod inventory;
 pub mod observe;
 pub mod plan;
 pub mod progress;

@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::deployments::DeploymentsController;
-use super::environment::EnvironmentController;
+use super::environment::Environments;
+use super::environment::provisioned::Provisioned;
+use super::environment::wake;
 use super::outcomes::Outcomes;
 use super::pipeline::{self, Controller};
 use super::project::ProjectController;
@@ -68,9 +70,10 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
         TcpListener::bind(settings.listen).await.map_err(|error| StartError::Listen(settings.listen, error))?;
     let mut tasks = JoinSet::new();
     let stores = Stores::start(&cluster.client(), &mut tasks);
+    let provisioned = Provisioned::start(&cluster.client(), &mut tasks);
     let (events, writer) = Events::new(cluster.client(), &settings.identity, metrics.clone());
     tasks.spawn(writer);
-    let probes: Arc<dyn Probes> = Arc::new(StoreProbes { stores: stores.clone() });
+    let probes: Arc<dyn Probes> = Arc::new(CacheProbes { stores: stores.clone(), provisioned: provisioned.clone() });
     let served = server::serve(listener, (metrics.clone(), probes), stop.clone());
     tasks.spawn(async move {
         if let Err(error) = served.await {
@@ -79,6 +82,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
     });
     let (leads, election) = elect(&settings, &cluster, &stop);
     stores.until_synced().await;
+    provisioned.until_synced().await;
     let access = Access { plain_http: settings.plain_http_registries.clone(), ..Access::default() };
     let context = Arc::new(Context {
         discovery: Discovery::new(cluster.client()),
@@ -90,7 +94,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
         metrics,
         stores,
     });
-    let ended = lead(&context, leads, &stop).await;
+    let ended = lead((&context, &provisioned), leads, &stop).await;
     stop.cancel();
     // The Lease is given up last, when nothing acts any more.
     let _ = election.await;
@@ -119,7 +123,7 @@ fn elect(
 
 /// Waits until this process leads, then runs every controller until it no longer does or is told to stop.
 async fn lead(
-    context: &Arc<Context>,
+    (context, provisioned): (&Arc<Context>, &Provisioned),
     mut leads: watch::Receiver<bool>,
     stop: &CancellationToken,
 ) -> Result<(), StartError> {
@@ -130,7 +134,7 @@ async fn lead(
     context.metrics.leads(true);
     tracing::info!(identity = context.settings.identity, "this process leads");
     let working = stop.child_token();
-    let controllers = start(context, &working);
+    let controllers = start(context, provisioned, &working);
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
         _ = leads.wait_for(|leads| !*leads) => Err(StartError::LostLead),
@@ -142,7 +146,7 @@ async fn lead(
 }
 
 /// Every controller with its queue, and the triggers that feed them.
-fn start(context: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> {
+fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationToken) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let (promotions, promotion_requests) = Queue::new();
     let (projects, project_requests) = Queue::new();
@@ -166,14 +170,14 @@ fn start(context: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> {
     let shared = || Arc::clone(context);
     started.spawn(&mut tasks, ProjectController { context: shared() }, (project_requests, COALESCE));
     started.spawn(&mut tasks, DeploymentsController { context: shared() }, (deployment_requests, COALESCE));
-    started.spawn(&mut tasks, ReleaseController::new(shared(), releases.clone()), (release_requests, COALESCE));
-    started.spawn(&mut tasks, EnvironmentController { context: shared() }, (environment_requests, Duration::ZERO));
-    let queues = Queues { promotions, projects, releases, environments, deployments };
-    tasks.spawn(stop.clone().run_until_cancelled_owned(super::environment::drift(shared(), queues.environments.clone())).map_to_unit());
+    started.spawn(&mut tasks, ReleaseController { context: shared() }, (release_requests, COALESCE));
+    let environment = Environments::new(context.as_ref().clone(), provisioned.clone());
+    started.spawn(&mut tasks, environment, (environment_requests, Duration::ZERO));
+    let woken = wake::wake(context.stores.environments.clone(), provisioned.clone(), environments);
+    started.until_stopped(&mut tasks, woken);
+    let queues = Queues { promotions, projects, releases, deployments };
     let triggers = Triggers { context: shared(), queues, bench };
-    tasks.spawn(async move {
-        let _ = started.stop.clone().run_until_cancelled_owned(triggers.run(objects)).await;
-    });
+    started.until_stopped(&mut tasks, triggers.run(objects));
     tasks
 }
 
@@ -190,6 +194,15 @@ impl Started {
 
     fn running(&self) -> (Metrics, CancellationToken) {
         (self.context.metrics.clone(), self.stop.clone())
+    }
+
+    /// Runs something that has no end of its own.
+    fn until_stopped(&self, tasks: &mut JoinSet<()>, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        tasks.spawn(async move {
+            // Stopped or ended: both are an end.
+            let _ = stop.run_until_cancelled_owned(task).await;
+        });
     }
 
     /// Runs a controller of the one pipeline.
@@ -212,13 +225,15 @@ impl Started {
 }
 
 /// The process is ready when it has seen everything; it does not need to lead for that.
-struct StoreProbes {
+struct CacheProbes {
     stores: Stores,
+    provisioned: Provisioned,
 }
 
-impl Probes for StoreProbes {
+impl Probes for CacheProbes {
     fn waits_for(&self) -> Vec<String> {
-        self.stores.missing().iter().map(|kind| format!("the list of {kind}")).collect()
+        let missing = self.stores.missing().into_iter().chain(self.provisioned.missing());
+        missing.map(|kind| format!("the list of {kind}")).collect()
     }
 
     fn broken(&self) -> Option<String> {

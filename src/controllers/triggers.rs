@@ -6,8 +6,9 @@
 //! | a promotion that has ended and is not recorded everywhere | itself |
 //! | a project | itself, its promotions that wait, its releases, and its ends that are still to be recorded |
 //! | a release | itself, its promotions that wait, and its ends that are still to be recorded |
-//! | an environment | itself, its rows, its promotions that wait, and its ends; when its order or existence changes, the rows of the space |
+//! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows of the space |
 //! | an end | the rows of project, environment and release, and promotions of the project that wait |
+//! | what an environment provisioned | that environment: `environment/wake.rs` |
 //! | an object in a namespace where a step runs | the promotions whose steps run there |
 
 use std::collections::HashMap;
@@ -33,8 +34,6 @@ pub struct Queues {
     pub projects: Queue,
     /// Releases and their rows.
     pub releases: Queue,
-    /// Environments: what they provision.
-    pub environments: Queue,
     /// Environments: their rows.
     pub deployments: Queue,
 }
@@ -122,7 +121,6 @@ impl Triggers {
 
     fn environment(&self, change: &Change<Environment>, orders: &mut HashMap<Key, i64>) {
         let Key { namespace, name } = &change.key;
-        self.queues.environments.add(change.key.clone());
         self.queues.deployments.add(change.key.clone());
         let order = change.object.as_ref().filter(|_| !change.gone).map(|known| known.spec.order);
         let before = match order {

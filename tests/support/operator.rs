@@ -21,6 +21,15 @@ impl Operator {
 
     /// The same with a kubeconfig of the test's own, which leads through a proxy.
     pub async fn start_against(plane: &Plane, name: &str, kubeconfig: PathBuf) -> Self {
+        Self::start_logging(plane, name, (kubeconfig, "info,gantry=debug")).await
+    }
+
+    /// The same without a line of log that is no warning.
+    pub async fn start_quietly(plane: &Plane, name: &str) -> Self {
+        Self::start_logging(plane, name, (kubeconfig(plane).await, "warn")).await
+    }
+
+    async fn start_logging(plane: &Plane, name: &str, (kubeconfig, level): (PathBuf, &str)) -> Self {
         let operator = Self { name: format!("operator-{name}"), port: plane.run().free_port().expect("a port") };
         let arguments = [
             "controller".to_owned(),
@@ -28,7 +37,7 @@ impl Operator {
             format!("--listen=127.0.0.1:{}", operator.port),
             format!("--identity={name}"),
             "--lease-seconds=5".to_owned(),
-            "--log-level=info,gantry=debug".to_owned(),
+            format!("--log-level={level}"),
         ];
         let invocation = Invocation {
             program: PathBuf::from(env!("CARGO_BIN_EXE_gantry")),
@@ -70,6 +79,14 @@ impl Operator {
     pub async fn resume(&self, plane: &Plane) {
         plane.run().start_again(&self.name).expect("the operator starts");
         self.until_ready().await;
+    }
+
+    /// The most memory that it ever had, in KiB (VmHWM of /proc).
+    pub fn peak_memory(&self, plane: &Plane) -> u64 {
+        let id = plane.run().process_id(&self.name).expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
     }
 
     /// Everything that it logged.

@@ -1,6 +1,6 @@
 //! The cluster that tests share, and how Gantry is installed into one.
 
-use gantry_plane::{Identity, Options, Plane, manifests};
+use gantry_plane::{AuditEvent, Identity, Options, Plane, manifests};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::runtime::conditions::is_crd_established;
 use kube::{Api, Client};
@@ -113,4 +113,15 @@ fn files(folder: &str) -> Vec<String> {
     // The namespace comes before what is in it.
     paths.sort_by_key(|path| !path.ends_with("namespace.yaml"));
     paths.iter().map(|path| std::fs::read_to_string(path).expect("a readable file")).collect()
+}
+
+/// Whether a request was a write of the operator, as itself or as somebody else, other than to its leader Lease.
+pub fn is_write_of_the_operator(event: &AuditEvent) -> bool {
+    let leader = event.resource == "leases" && event.namespace == "gantry-system";
+    event.user == "system:serviceaccount:gantry-system:gantry" && is_write(event) && !leader
+}
+
+/// Whether a request was to change something.
+pub fn is_write(event: &AuditEvent) -> bool {
+    !["get", "list", "watch"].contains(&event.verb.as_str()) && !event.dry_run
 }

@@ -48,7 +48,15 @@ where
 }
 
 /// Tries until something is there.
-pub async fn eventually<T, F>(what: &str, mut attempt: impl FnMut() -> F) -> T
+pub async fn eventually<T, F>(what: &str, attempt: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    eventually_within(PATIENCE, what, attempt).await
+}
+
+/// Tries until something is there, for at most this long.
+pub async fn eventually_within<T, F>(patience: Duration, what: &str, mut attempt: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
@@ -61,5 +69,5 @@ where
             }
         }
     };
-    tokio::time::timeout(PATIENCE, tried).await.unwrap_or_else(|_| panic!("{what}: not after {PATIENCE:?}"))
+    tokio::time::timeout(patience, tried).await.unwrap_or_else(|_| panic!("{what}: not after {patience:?}"))
 }

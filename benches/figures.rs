@@ -1,0 +1,255 @@
+//! The figures of the README, measured on a real API server with simulated nodes. `cargo bench` prints them as a table.
+//!
+//! Times are what a client sees: from its create to the change that its own watch shows.
+
+#[allow(dead_code, reason = "the harness of the tests; a benchmark needs only some of it")]
+#[path = "../tests/support.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use gantry::api::v1alpha1::Promotion;
+use gantry_plane::{Identity, Options, Plane};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::ListParams;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use support::operator::Operator;
+use support::shared;
+use support::space::Space;
+use support::{manifest, wait};
+
+/// How many promotions are measured one after the other.
+const IDLE: usize = 30;
+/// Projects and environments of the burst: 1,000 pairs.
+const PROJECTS: usize = 100;
+const ENVIRONMENTS: usize = 10;
+/// How long nothing is done to see whether anything is written.
+const QUIET: Duration = Duration::from_secs(60);
+
+#[tokio::main]
+async fn main() {
+    // `cargo test --benches` only wants to know that it builds.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let plane = shared::own(Options::default().with_simulated_nodes(4)).await;
+    let operator = Operator::start_quietly(&plane, "bench").await;
+    let client = plane.client(&Identity::Admin).await.expect("a client");
+    let mut table = Table::default();
+    idle(&plane, &client, &mut table).await;
+    burst(&plane, &client, &operator, &mut table).await;
+    quiet(&plane, &mut table).await;
+    table.print();
+}
+
+/// Rows of the README's table.
+#[derive(Default)]
+struct Table {
+    rows: Vec<[String; 3]>,
+}
+
+impl Table {
+    fn row(&mut self, figure: &str, measured: String, goal: &str) {
+        println!("{figure}: {measured} (goal {goal})");
+        self.rows.push([figure.to_owned(), measured, goal.to_owned()]);
+    }
+
+    fn print(&self) {
+        println!("\n| figure | measured | goal |\n|---|---|---|");
+        for [figure, measured, goal] in &self.rows {
+            println!("| {figure} | {measured} | {goal} |");
+        }
+    }
+}
+
+fn percentile(times: &mut [Duration], percent: usize) -> String {
+    times.sort_unstable();
+    let place = (times.len() * percent).div_ceil(100).saturating_sub(1);
+    times.get(place).map_or_else(String::new, |time| format!("{} ms", time.as_millis()))
+}
+
+/// One promotion at a time: created → workload written, and workload healthy → succeeded.
+async fn idle(plane: &Plane, client: &Client, table: &mut Table) {
+    let space = Space::create(client.clone()).await;
+    let image = format!("{}/checkout", plane.registry().host());
+    space.environment("dev", 10).await;
+    let (mut written, mut succeeded) = (Vec::new(), Vec::new());
+    for n in 0..IDLE {
+        let version = format!("1.0.{n}");
+        space.project("checkout", &image, json!([manifest::deployment("checkout", &image)])).await;
+        space.apply(release(&space, "checkout", &version, n)).await;
+        space.sealed(&format!("checkout-{version}")).await;
+        let deployments: Api<Deployment> = space.in_environment("dev");
+        let promotions: Api<Promotion> = space.api();
+        let label = version.clone();
+        let begun = Instant::now();
+        let name = space.promote("checkout", &version, "dev").await;
+        let created = begun.elapsed();
+        let workload = async {
+            let mut changes = watcher(deployments, watcher::Config::default()).applied_objects().boxed();
+            let (mut patched, mut healthy) = (None, None);
+            while let Some(Ok(deployment)) = changes.next().await {
+                let ours = deployment.metadata.labels.iter().flatten().any(|(_, value)| *value == label);
+                if ours && patched.is_none() {
+                    patched = Some(begun.elapsed());
+                }
+                if ours && is_healthy(&deployment) {
+                    healthy = Some(begun.elapsed());
+                    break;
+                }
+            }
+            (patched.expect("a write"), healthy.expect("a healthy workload"))
+        };
+        let ended = async {
+            wait::object(&promotions, &name, "finished", |known| known.status.as_ref().is_some_and(|s| s.finished)).await;
+            begun.elapsed()
+        };
+        let ((patched, healthy), ended) = futures::join!(workload, ended);
+        written.push(patched.saturating_sub(created));
+        succeeded.push(ended.saturating_sub(healthy));
+    }
+    let figures = |times: &mut Vec<Duration>| format!("p50 {}, p99 {}", percentile(times, 50), percentile(times, 99));
+    table.row("promotion created → first workload write, idle", figures(&mut written), "p99 ≤ 150 ms");
+    table.row("workload healthy → Succeeded", figures(&mut succeeded), "p99 ≤ 150 ms");
+}
+
+fn is_healthy(deployment: &Deployment) -> bool {
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    deployment.status.as_ref().is_some_and(|status| {
+        status.observed_generation == deployment.metadata.generation
+            && status.updated_replicas.unwrap_or(0) == wanted
+            && status.available_replicas.unwrap_or(0) == wanted
+            && status.replicas.unwrap_or(0) == wanted
+    })
+}
+
+/// A release whose image needs no registry.
+fn release(space: &Space, project: &str, version: &str, n: usize) -> Value {
+    let digest = format!("sha256:{n:064x}");
+    let packages = json!([{"name": "api", "version": version, "digest": digest}]);
+    let spec = json!({"project": project, "version": version, "packages": packages});
+    space.object("Release", &format!("{project}-{version}"), spec)
+}
+
+/// A thousand promotions at once, each of Deployment, Service and Ingress.
+async fn burst(plane: &Plane, client: &Client, operator: &Operator, table: &mut Table) {
+    let space = Space::create(client.clone()).await;
+    let image = format!("{}/checkout", plane.registry().host());
+    for environment in 0..ENVIRONMENTS {
+        space.environment(&format!("e{environment}"), 10).await;
+    }
+    let projects: Vec<String> = (0..PROJECTS).map(|n| format!("p{n}")).collect();
+    for project in &projects {
+        space.project(project, &image, workload(project, &image)).await;
+        space.apply(release(&space, project, "1.0.0", 1)).await;
+    }
+    for project in &projects {
+        space.sealed(&format!("{project}-1.0.0")).await;
+    }
+    let before = writes(plane).await;
+    let begun = Instant::now();
+    let pairs = projects.iter().flat_map(|project| (0..ENVIRONMENTS).map(move |n| (project, format!("e{n}"))));
+    let space = &space;
+    let promoted: Vec<String> = futures::stream::iter(pairs)
+        .map(|(project, environment)| async move { space.promote(project, "1.0.0", &environment).await })
+        .buffer_unordered(32)
+        .collect()
+        .await;
+    let promotions: Api<Promotion> = space.api();
+    wait::eventually_within(Duration::from_secs(600), "every promotion succeeded", || async {
+        let finished = ListParams::default().fields("status.finished=true");
+        let ended = promotions.list(&finished).await.ok()?.items;
+        let failed: Vec<_> = ended.iter().filter(|known| !succeeded(known)).filter_map(|k| k.status.clone()).collect();
+        assert!(failed.is_empty(), "{failed:#?}");
+        (ended.len() == promoted.len()).then_some(())
+    })
+    .await;
+    let took = begun.elapsed();
+    wait::eventually_within(Duration::from_secs(600), "every promotion is recorded", || async {
+        let all = promotions.list(&ListParams::default()).await.ok()?.items;
+        all.iter().all(|known| known.metadata.finalizers.is_none()).then_some(())
+    })
+    .await;
+    let recorded = begun.elapsed();
+    let after = writes(plane).await;
+    table.row(
+        "1,000 promotions at once, succeeded / recorded everywhere",
+        format!("{:.0} s / {:.0} s", took.as_secs_f64(), recorded.as_secs_f64()),
+        "≤ 60 s",
+    );
+    let peak = operator.peak_memory(plane);
+    table.row("peak memory of the operator", format!("{} MiB", peak / 1024), "≤ 64 MiB");
+    by_resource(&before, &after, promoted.len(), table);
+}
+
+fn succeeded(promotion: &Promotion) -> bool {
+    promotion.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Succeeded"))
+}
+
+fn workload(name: &str, image: &str) -> Value {
+    let mut deployment = manifest::deployment(name, image);
+    deployment["spec"]["replicas"] = json!(0);
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+        "spec": {"clusterIP": "None", "selector": {"app": name}, "ports": [{"port": 80}]},
+    });
+    let backend = json!({"service": {"name": name, "port": {"number": 80}}});
+    let ingress = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": name},
+        "spec": {"defaultBackend": backend},
+    });
+    json!([deployment, service, ingress])
+}
+
+/// Writes that the API server counted, by resource; dry runs apart.
+async fn writes(plane: &Plane) -> BTreeMap<String, f64> {
+    let text = plane.api_server_metrics().await.expect("the API server's metrics");
+    let mut counted = BTreeMap::new();
+    for line in text.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
+        let label = |name: &str| {
+            let after = line.split(&format!("{name}=\"")).nth(1)?;
+            after.split('"').next().map(str::to_owned)
+        };
+        let writes = ["APPLY", "PATCH", "POST", "PUT", "DELETE"].map(Some);
+        if !writes.contains(&label("verb").as_deref()) || label("dry_run").as_deref() == Some("All") {
+            continue;
+        }
+        let resource = [label("resource"), label("subresource").filter(|sub| !sub.is_empty())];
+        let resource = resource.into_iter().flatten().collect::<Vec<_>>().join("/");
+        let count: f64 = line.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0.0);
+        *counted.entry(resource).or_insert(0.0) += count;
+    }
+    counted
+}
+
+/// Resources that only the operator writes while the burst runs; the promotions themselves are the client's.
+const OURS: [&str; 9] = [
+    "promotions/status", "promotions", "leases", "controllerrevisions", "auditrecords", "events", "projects/status",
+    "environments/status", "releases/status",
+];
+
+fn by_resource(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>, count: usize, table: &mut Table) {
+    let each = |resource: &str| {
+        let of = |counted: &BTreeMap<String, f64>| counted.get(resource).copied().unwrap_or(0.0);
+        let created = if resource == "promotions" { 1.0 } else { 0.0 };
+        (of(after) - of(before)) / f64::from(u32::try_from(count).unwrap_or(u32::MAX)) - created
+    };
+    let shares: Vec<String> = OURS.iter().map(|resource| format!("{resource} {:.2}", each(resource))).collect();
+    let sum: f64 = OURS.iter().map(|resource| each(resource)).sum();
+    table.row("API writes per promotion in the burst, without workload objects", format!("{sum:.1}"), "≤ 10");
+    println!("  {}", shares.join(", "));
+}
+
+/// Nothing happens for a minute: what does the operator write?
+async fn quiet(plane: &Plane, table: &mut Table) {
+    let mark = plane.audit().mark();
+    tokio::time::sleep(QUIET).await;
+    let events = plane.audit().since(mark).expect("the audit log");
+    let writes = events.iter().filter(|event| shared::is_write_of_the_operator(event)).count();
+    table.row("idle for a minute: writes other than the Lease", writes.to_string(), "0");
+}

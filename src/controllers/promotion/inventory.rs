@@ -1,0 +1,95 @@
+//! Where the inventory of a project in a target is kept: ControllerRevision `<project>.<environment>.<target>` in the space.
+//!
+//! The API server lets nobody change the data of a ControllerRevision (k8s.io/kubernetes `pkg/apis/apps/validation`), and an
+//! inventory changes; so the list is in an annotation, which holds up to 256 KiB, and the data is empty.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::json;
+
+use crate::api::v1alpha1::Promotion;
+use crate::cluster::error::ClusterError;
+use crate::steps::apply::inventory::Inventory;
+
+const ANNOTATION: &str = "gantry.dev/inventory";
+const PROJECT_LABEL: &str = "gantry.dev/project";
+const ENVIRONMENT_LABEL: &str = "gantry.dev/environment";
+
+/// The inventory of one project in one target, as it is stored.
+#[derive(Clone)]
+pub struct Stored {
+    revisions: Api<ControllerRevision>,
+    name: String,
+    labels: BTreeMap<String, String>,
+    version: Option<String>,
+    /// What it says.
+    pub inventory: Inventory,
+}
+
+impl Stored {
+    /// Reads the inventory that a promotion starts from; one that is not there is empty.
+    ///
+    /// # Errors
+    /// When it cannot be read, or does not read as an inventory: then nobody knows what would have to be pruned.
+    pub async fn read(client: &Client, promotion: &Promotion, target: &str) -> Result<Self, ClusterError> {
+        let spec = &promotion.spec;
+        let revisions: Api<ControllerRevision> =
+            Api::namespaced(client.clone(), promotion.metadata.namespace.as_deref().unwrap_or_default());
+        let name = format!("{}.{}.{target}", spec.project, spec.environment);
+        let known = revisions.get_opt(&name).await.map_err(|e| ClusterError::api("read the inventory", e))?;
+        let text = known.as_ref().and_then(|revision| revision.metadata.annotations.as_ref()?.get(ANNOTATION).cloned());
+        let inventory = match text {
+            None => Inventory::default(),
+            Some(text) => serde_json::from_str(&text).map_err(|error| ClusterError::Unreadable {
+                object: format!("ControllerRevision {name}"),
+                message: format!("annotation {ANNOTATION}: {error}; delete the annotation to start without an inventory"),
+            })?,
+        };
+        let labels = [(PROJECT_LABEL, &spec.project), (ENVIRONMENT_LABEL, &spec.environment)];
+        Ok(Self {
+            revisions,
+            name,
+            labels: labels.map(|(label, value)| (label.to_owned(), value.clone())).into(),
+            version: known.and_then(|revision| revision.metadata.resource_version),
+            inventory,
+        })
+    }
+
+    /// Writes another inventory, on the version that was read. The same one again writes nothing.
+    ///
+    /// # Errors
+    /// When the API server does not take it; a conflict means that somebody else wrote since.
+    pub async fn write(&mut self, inventory: Inventory) -> Result<(), ClusterError> {
+        if self.version.is_some() && inventory == self.inventory {
+            return Ok(());
+        }
+        let annotations = BTreeMap::from([(ANNOTATION.to_owned(), inventory.canonical())]);
+        let written = match &self.version {
+            Some(version) => {
+                let patch = json!({"metadata": {"resourceVersion": version, "annotations": annotations}});
+                self.revisions.patch(&self.name, &PatchParams::default(), &Patch::Merge(patch)).await
+            }
+            None => self.revisions.create(&PostParams::default(), &self.revision(annotations)).await,
+        };
+        let written = written.map_err(|error| ClusterError::api("write the inventory", error))?;
+        self.version = written.metadata.resource_version;
+        self.inventory = inventory;
+        Ok(())
+    }
+
+    fn revision(&self, annotations: BTreeMap<String, String>) -> ControllerRevision {
+        ControllerRevision {
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                labels: Some(self.labels.clone()),
+                annotations: Some(annotations),
+                ..ObjectMeta::default()
+            },
+            data: Some(k8s_openapi::apimachinery::pkg::runtime::RawExtension(json!({}))),
+            revision: 1,
+        }
+    }
+}

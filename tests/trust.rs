@@ -1,0 +1,85 @@
+//! Who wrote what, from the API server's own log; and that a settled operator writes nothing.
+
+use gantry_plane::{AuditEvent, Options};
+use serde_json::json;
+
+use crate::support::manifest::{config_map, deployment};
+use crate::support::operator::Operator;
+use crate::support::shared::{self, is_write, is_write_of_the_operator, shared};
+use crate::support::space::Space;
+use crate::support::wait;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_workload_write_is_made_as_the_environments_account_and_none_as_the_operator() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let image = format!("{}/checkout", cluster.plane.registry().host());
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([deployment("checkout", &image), config_map("settings", "x")])).await;
+    space.release("checkout", "1.0.0").await;
+    let mark = cluster.plane.audit().mark();
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let namespace = format!("{}-dev", space.name);
+    let account = format!("system:serviceaccount:{namespace}:gantry-deployer");
+    let events = cluster.plane.audit().since(mark).expect("the audit log");
+    let workload = |event: &&AuditEvent| {
+        event.namespace == namespace && ["deployments", "configmaps"].contains(&event.resource.as_str()) && is_write(event)
+            && event.user.contains("gantry")
+    };
+    let written: Vec<_> = events.iter().filter(workload).collect();
+    assert!(written.len() >= 2, "{written:#?}");
+    for event in written {
+        assert_eq!(event.impersonated.as_deref(), Some(account.as_str()), "{event:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_reads_no_secret_that_nobody_named() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let image = format!("{}/checkout", cluster.plane.registry().host());
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([config_map("settings", "x")])).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let events = cluster.plane.audit().since(gantry_plane::AuditMark::default()).expect("the audit log");
+    let read = |event: &&AuditEvent| {
+        event.resource == "secrets" && event.user == "system:serviceaccount:gantry-system:gantry"
+            && event.namespace.starts_with(&space.name) && event.verb != "patch"
+    };
+    assert_eq!(events.iter().filter(read).count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_rest_the_operator_writes_nothing_but_its_lease() {
+    let plane = shared::own(Options::default()).await;
+    let _operator = Operator::start(&plane, "rest").await;
+    let client = plane.client(&gantry_plane::Identity::Admin).await.expect("a client");
+    let space = Space::create(client).await;
+    let image = format!("{}/checkout", plane.registry().host());
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([deployment("checkout", &image)])).await;
+    let packages = json!([{"name": "api", "version": "1.0.0", "digest": format!("sha256:{}", "b".repeat(64))}]);
+    let spec = json!({"project": "checkout", "version": "1.0.0", "packages": packages});
+    space.apply(space.object("Release", "checkout-1.0.0", spec)).await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    wait::object(&space.api(), "checkout-1.0.0-dev", "recorded", |known: &gantry::api::v1alpha1::Promotion| {
+        known.metadata.finalizers.is_none()
+    })
+    .await;
+    // The Lease is renewed more than once in the time that nothing else may be written.
+    let mut mark = plane.audit().mark();
+    let (mut renewed, mut noise) = (0, usize::MAX);
+    wait::eventually("ten renewals of the Lease in a row without another write", || {
+        let (events, next) = plane.audit().read(mark).expect("the audit log");
+        mark = next;
+        let wrote = events.iter().filter(|event| is_write_of_the_operator(event)).count();
+        let leases = |event: &&AuditEvent| event.resource == "leases" && event.namespace == "gantry-system" && is_write(event);
+        renewed = if wrote == 0 { renewed + events.iter().filter(leases).count() } else { 0 };
+        noise = wrote;
+        let settled = renewed >= 10;
+        async move { settled.then_some(()) }
+    })
+    .await;
+    assert_eq!(noise, 0);
+}
