@@ -54,6 +54,9 @@ pub trait Controller: Send + Sync + 'static {
         effect: &Self::Effect,
     ) -> impl Future<Output = Result<(), ClusterError>> + Send;
 
+    /// Shows in metrics what was decided. Nothing by default.
+    fn show(&self, _key: &Key, _observed: &Self::Observed, _status: &Self::Status) {}
+
     /// The status that tells of an effect that failed; nothing when it is not worth telling.
     fn failed(observed: &Self::Observed, error: &ClusterError) -> Option<Self::Status>;
 }
@@ -80,6 +83,7 @@ pub async fn reconcile<C: Controller>(
         }
     }
     status::write(&api, C::object(&observed), (&before, &decision.status)).await?;
+    controller.show(key, &observed, &decision.status);
     let regarding = reference(C::object(&observed));
     for note in decision.events {
         say(events, note, regarding.clone());

@@ -16,6 +16,7 @@ use super::environment::wake;
 use super::outcomes::Outcomes;
 use super::pipeline::{self, Controller};
 use super::project::ProjectController;
+use super::project::series::Series;
 use super::promotion::PromotionController;
 use super::promotion::bench::Bench;
 use super::release::ReleaseController;
@@ -168,7 +169,8 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     };
     tasks.spawn(runner::run(settings, promotion_requests, started.running(), reconcile));
     let shared = || Arc::clone(context);
-    started.spawn(&mut tasks, ProjectController { context: shared() }, (project_requests, COALESCE));
+    let project = ProjectController { context: shared(), series: Series::new(context.metrics.clone()) };
+    started.spawn(&mut tasks, project, (project_requests, COALESCE));
     started.spawn(&mut tasks, DeploymentsController { context: shared() }, (deployment_requests, COALESCE));
     started.spawn(&mut tasks, ReleaseController { context: shared() }, (release_requests, COALESCE));
     let environment = Environments::new(context.as_ref().clone(), provisioned.clone());

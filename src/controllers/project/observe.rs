@@ -21,6 +21,8 @@ pub struct Observed {
     pub unfinished: Vec<Arc<Promotion>>,
     /// The environments of the space, with their order.
     pub order: BTreeMap<String, i64>,
+    /// The namespace of the first target of each environment.
+    pub namespaces: BTreeMap<String, String>,
     /// The time of the run.
     pub now: Timestamp,
 }
@@ -31,12 +33,17 @@ pub fn observe(context: &Context, key: &Key) -> Option<Observed> {
     let project = context.stores.projects.get(key)?;
     let environments = context.stores.environments.in_namespace(&key.namespace);
     let order = environments.iter().map(|known| (known.metadata.name.clone().unwrap_or_default(), known.spec.order));
+    let namespaces = environments.iter().filter_map(|known| {
+        let target = known.status.as_ref()?.targets.first()?;
+        Some((known.metadata.name.clone()?, target.namespace.clone()))
+    });
     let mut unfinished = context.stores.unfinished.in_namespace(&key.namespace);
     unfinished.retain(|promotion| promotion.spec.project == key.name);
     Some(Observed {
         outcomes: context.outcomes.of_project(&key.namespace, &key.name),
         unfinished,
         order: order.collect(),
+        namespaces: namespaces.collect(),
         now: Timestamp::now(),
         project,
     })

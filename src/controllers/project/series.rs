@@ -1,0 +1,106 @@
+//! The metrics of a project's rows. A series goes with what it spoke of: version, reason, environment or project.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::observe::Observed;
+use crate::api::v1alpha1::project::EnvironmentRow;
+use crate::cluster::cache::Key;
+use crate::domain::promotion::phase::Phase;
+use crate::telemetry::metrics::{Metrics, Place};
+
+/// What is shown of one row.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Shown {
+    /// Version and namespace that run.
+    deployed: Option<(String, String)>,
+    /// Why the oldest waiting promotion waits, and since when (Unix time in seconds).
+    waiting: Option<(String, f64)>,
+    /// How many promotions run.
+    running: i64,
+    /// When the last promotion failed, if it did (Unix time in seconds).
+    failed: Option<f64>,
+    /// Whether what was applied is healthy, where that is known.
+    healthy: Option<bool>,
+}
+
+/// What is shown of every project.
+#[derive(Clone)]
+pub struct Series {
+    metrics: Metrics,
+    shown: Arc<Mutex<BTreeMap<Key, BTreeMap<String, Shown>>>>,
+}
+
+impl Series {
+    /// Nothing shown yet.
+    #[must_use]
+    pub fn new(metrics: Metrics) -> Self {
+        Self { metrics, shown: Arc::default() }
+    }
+
+    /// Shows these rows of the project, and nothing else of it.
+    pub fn show(&self, key: &Key, observed: &Observed, rows: &[EnvironmentRow]) {
+        let now = rows.iter().map(|row| (row.name.clone(), shown(observed, row))).collect();
+        self.replace(key, now);
+    }
+
+    /// Shows nothing of a project that is gone.
+    pub fn forget(&self, key: &Key) {
+        self.replace(key, BTreeMap::new());
+    }
+
+    fn replace(&self, key: &Key, now: BTreeMap<String, Shown>) {
+        // A panic while the lock was held left a map that is still whole.
+        let mut all = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = if now.is_empty() { all.remove(key) } else { all.insert(key.clone(), now.clone()) };
+        let before = before.unwrap_or_default();
+        let gone = before.keys().filter(|name| !now.contains_key(*name)).map(|name| (name, Shown::default()));
+        for (environment, shown) in gone.chain(now.iter().map(|(name, shown)| (name, shown.clone()))) {
+            let place = Place {
+                space: key.namespace.clone(),
+                project: key.name.clone(),
+                environment: environment.clone(),
+            };
+            self.update(&place, &before.get(environment).cloned().unwrap_or_default(), &shown);
+        }
+    }
+
+    fn update(&self, place: &Place, before: &Shown, now: &Shown) {
+        self.metrics.deployed(place, version_and_namespace(before), version_and_namespace(now));
+        let reason = before.waiting.as_ref().map(|(reason, _)| reason.as_str());
+        self.metrics.waiting(place, reason, now.waiting.as_ref().map(|(reason, since)| (reason.as_str(), *since)));
+        self.metrics.running(place, now.running);
+        self.metrics.failed_since(place, now.failed);
+        self.metrics.healthy(place, now.healthy);
+    }
+}
+
+fn shown(observed: &Observed, row: &EnvironmentRow) -> Shown {
+    let here = || observed.unfinished.iter().filter(|promotion| promotion.spec.environment == row.name);
+    let is_running = |phase: Option<&str>| phase == Some(Phase::Running.as_str());
+    let phase = |promotion: &crate::api::v1alpha1::Promotion| promotion.status.as_ref().and_then(|s| s.phase.clone());
+    let oldest = here()
+        .filter(|promotion| !is_running(phase(promotion).as_deref()))
+        .min_by_key(|promotion| promotion.metadata.creation_timestamp.clone());
+    let namespace = observed.namespaces.get(&row.name).cloned().unwrap_or_default();
+    let failed = row.last.as_ref().filter(|last| last.phase == Phase::Failed.as_str());
+    Shown {
+        deployed: row.current.as_ref().map(|current| (current.version.clone(), namespace)),
+        waiting: oldest.and_then(|promotion| {
+            let reason = promotion.status.as_ref()?.reason.clone()?;
+            Some((reason, seconds(promotion.metadata.creation_timestamp.as_ref()?.0)))
+        }),
+        running: i64::try_from(here().filter(|p| is_running(phase(p).as_deref())).count()).unwrap_or(i64::MAX),
+        failed: failed.map(|last| seconds(last.at.0)),
+        healthy: row.health.as_ref().map(|health| health == "Healthy"),
+    }
+}
+
+fn version_and_namespace(shown: &Shown) -> Option<(&str, &str)> {
+    shown.deployed.as_ref().map(|(version, namespace)| (version.as_str(), namespace.as_str()))
+}
+
+/// Unix time. Whole milliseconds fit into an f64 for some hundred thousand years.
+fn seconds(at: jiff::Timestamp) -> f64 {
+    at.duration_since(jiff::Timestamp::UNIX_EPOCH).as_secs_f64()
+}
