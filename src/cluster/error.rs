@@ -33,6 +33,12 @@ pub enum ClusterError {
     /// The configuration does not lead to an API server.
     #[error("no API server: {0}; give --kubeconfig or run in a cluster")]
     Config(String),
+    /// Somebody else has the right to write that this process had.
+    #[error("{by} has the slot now; nothing more is written")]
+    Fenced {
+        /// Who.
+        by: String,
+    },
     /// An invariant of ours is broken.
     #[error("{0}")]
     Bug(String),
@@ -50,7 +56,7 @@ impl ClusterError {
     pub fn class(&self) -> Class {
         match self {
             Self::Api { source, .. } => class_of(source),
-            Self::Deadline { .. } => Class::Retryable,
+            Self::Deadline { .. } | Self::Fenced { .. } => Class::Retryable,
             Self::Unreadable { .. } | Self::Config(_) => Class::Blocked,
             Self::NoIdentity | Self::Bug(_) => Class::Bug,
         }
@@ -91,7 +97,7 @@ impl ClusterError {
                 kube::Error::Api(status) => Some(status),
                 _ => None,
             },
-            Self::Deadline { .. } | Self::Unreadable { .. } | Self::NoIdentity | Self::Config(_) | Self::Bug(_) => None,
+            Self::Deadline { .. } | Self::Fenced { .. } | Self::Unreadable { .. } | Self::NoIdentity | Self::Config(_) | Self::Bug(_) => None,
         }
     }
 }

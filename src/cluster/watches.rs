@@ -25,6 +25,8 @@ pub struct Topic {
 /// A watch that lives as long as somebody holds it.
 #[derive(Debug)]
 pub struct Subscription {
+    /// What is watched.
+    pub topic: Topic,
     /// The objects as they are now.
     pub objects: Cache<DynamicObject>,
     _ends_with_us: DropGuard,
@@ -73,6 +75,6 @@ impl Watches {
             }
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(forward));
-        Subscription { objects, _ends_with_us: stop.drop_guard() }
+        Subscription { topic: topic.clone(), objects, _ends_with_us: stop.drop_guard() }
     }
 }

@@ -7,6 +7,8 @@ pub mod bench;
 pub mod decide;
 pub mod facts;
 pub mod inventory;
+pub mod lookout;
+pub mod manifests;
 pub mod observe;
 pub mod plan;
 pub mod progress;

@@ -1,0 +1,162 @@
+//! Watches what a step applied, and judges whether it is healthy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::LogParams;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+
+use super::PromotionController;
+use super::bench::Job;
+use super::observe::Observed;
+use super::progress::State;
+use crate::api::v1alpha1::promotion_status::FailureRecord;
+use crate::cluster::cache::{Cache, Key};
+use crate::cluster::error::ClusterError;
+use crate::cluster::watches::{Subscription, Topic};
+use crate::steps::apply::deployer::Deployer;
+use crate::steps::apply::write::Applied;
+use crate::steps::health::{ContainerRef, FailAfter, Failure, Health, Limits, Related, assess as judge};
+
+/// How many lines and bytes of a log are kept.
+const LINES: usize = 20;
+const LINE_BYTES: usize = 200;
+
+/// Watches every kind that was applied, and what lies beneath it.
+///
+/// # Errors
+/// When the kinds cannot be discovered.
+pub async fn watch(
+    controller: &PromotionController,
+    deployer: &Deployer,
+    applied: &[Applied],
+) -> Result<Vec<Arc<Subscription>>, ClusterError> {
+    let mut topics: Vec<Topic> = Vec::new();
+    let Some(namespace) = applied.first().map(|one| one.object.namespace.clone()) else { return Ok(Vec::new()) };
+    let mut kinds: Vec<GroupVersionKind> =
+        applied.iter().filter(|one| !one.object.is_secret()).map(|one| one.object.gvk()).collect();
+    if applied.iter().any(|one| ["apps", "batch"].contains(&one.object.group.as_str())) {
+        kinds.push(GroupVersionKind::gvk("", "v1", "Pod"));
+        kinds.push(GroupVersionKind::gvk("apps", "v1", "ReplicaSet"));
+    }
+    for gvk in kinds {
+        if let Some(kind) = deployer.discovery.kind(&gvk).await? {
+            let topic = Topic { namespace: namespace.clone(), resource: kind.resource };
+            if !topics.contains(&topic) {
+                topics.push(topic);
+            }
+        }
+    }
+    let watches: Vec<_> = topics.iter().map(|topic| controller.watches.subscribe(&deployer.client, topic)).collect();
+    for watch in &watches {
+        // A watch that is forbidden never becomes complete; the step's timeout then says what it waited for.
+        let _ = tokio::time::timeout(Duration::from_secs(5), watch.objects.until_synced()).await;
+    }
+    Ok(watches)
+}
+
+/// Whether everything that was applied is healthy.
+///
+/// # Errors
+/// Never yet; reading a failing container's log is best effort.
+pub async fn assess(controller: &PromotionController, observed: &Observed, job: &Job) -> Result<State, ClusterError> {
+    let limits = limits(observed, job);
+    let related = Related::new(&all(job, "Pod"), &all(job, "ReplicaSet"));
+    let (mut recheck, mut message): (Option<Timestamp>, Option<String>) = (None, None);
+    for one in job.applied.iter().filter(|one| !one.object.is_secret()) {
+        let found = store(job, &one.object.gvk()).and_then(|objects| {
+            objects.get(&Key::new(&one.object.namespace, &one.object.name))
+        });
+        let Some(object) = found.filter(|object| is_new_enough(object, one)) else {
+            message.get_or_insert_with(|| format!("{}: waits for the watch to show the change", one.object));
+            continue;
+        };
+        let assessment = judge(&one.object, &object, &related, &limits);
+        recheck = [recheck, assessment.recheck].into_iter().flatten().min();
+        match assessment.health {
+            Health::Healthy => {}
+            Health::Progressing { message: waits, .. } => drop(message.get_or_insert(waits)),
+            Health::Failed(failure) => return Ok(State::Failed(record(controller, job, (&one.object.slashed(), failure)).await)),
+        }
+    }
+    Ok(message.map_or(State::Done, |message| State::Waiting { message, recheck }))
+}
+
+/// Only states that are no older than what was applied count.
+fn is_new_enough(object: &DynamicObject, applied: &Applied) -> bool {
+    if object.metadata.uid.as_deref() != Some(&applied.uid) {
+        return false;
+    }
+    let number = |version: &str| version.parse::<u64>().unwrap_or(u64::MAX);
+    let seen = object.metadata.resource_version.as_deref().map_or(0, number);
+    seen >= number(&applied.resource_version)
+}
+
+fn store<'a>(job: &'a Job, gvk: &GroupVersionKind) -> Option<&'a Cache<DynamicObject>> {
+    let same = |resource: &ApiResource| (&resource.group, &resource.kind) == (&gvk.group, &gvk.kind);
+    job.watches.iter().find(|watch| same(&watch.topic.resource)).map(|watch| &watch.objects)
+}
+
+fn all(job: &Job, kind: &str) -> Vec<Arc<DynamicObject>> {
+    let watch = job.watches.iter().find(|watch| watch.topic.resource.kind == kind);
+    watch.map(|watch| watch.objects.all()).unwrap_or_default()
+}
+
+fn limits(observed: &Observed, job: &Job) -> Limits {
+    let fail_after = observed.environment.as_ref().map(|known| known.spec.fail_after.clone()).unwrap_or_default();
+    let duration = |text: &str| {
+        let read = text.parse::<SignedDuration>().ok().and_then(|read| Duration::try_from(read).ok());
+        read.unwrap_or(Duration::from_secs(120))
+    };
+    Limits {
+        fail_after: FailAfter {
+            image_pull: duration(&fail_after.image_pull),
+            crash_loop: u32::try_from(fail_after.crash_loop).unwrap_or(3),
+            unschedulable: duration(&fail_after.unschedulable),
+        },
+        applied: job.progress.applied_at.unwrap_or(observed.now),
+        now: Timestamp::now(),
+    }
+}
+
+async fn record(controller: &PromotionController, job: &Job, (object, failure): (&str, Failure)) -> FailureRecord {
+    let log = match &failure.container {
+        Some(container) => tail(controller, &job.namespace, container).await,
+        None => Vec::new(),
+    };
+    FailureRecord {
+        object: Some(object.to_owned()),
+        reason: failure.reason.as_str().to_owned(),
+        message: failure.message,
+        details: Vec::new(),
+        container: failure.container.map(|container| format!("{}/{}", container.pod, container.container)),
+        log,
+    }
+}
+
+/// The last lines of a container, as the deployer. A log that cannot be read is left out: the failure stands without it.
+async fn tail(controller: &PromotionController, namespace: &str, container: &ContainerRef) -> Vec<String> {
+    let context = &controller.context;
+    let Ok(deployer) = Deployer::of(&context.cluster, &context.discovery, namespace) else { return Vec::new() };
+    let pods: Api<Pod> = Api::namespaced(deployer.client, namespace);
+    let lines = i64::try_from(LINES).unwrap_or(i64::MAX);
+    let params = |previous| LogParams {
+        container: Some(container.container.clone()),
+        tail_lines: Some(lines),
+        previous,
+        ..LogParams::default()
+    };
+    let mut text = pods.logs(&container.pod, &params(container.previous)).await.unwrap_or_default();
+    if text.is_empty() && container.previous {
+        text = pods.logs(&container.pod, &params(false)).await.unwrap_or_default();
+    }
+    let clean = |line: &str| {
+        let plain: String = line.chars().filter(|c| !c.is_control()).collect();
+        crate::api::condition::cut(&plain, LINE_BYTES)
+    };
+    let kept: Vec<String> = text.lines().map(clean).collect();
+    kept.into_iter().rev().take(LINES).rev().collect()
+}

@@ -1,0 +1,254 @@
+//! The effects of a promotion in a target's namespace: check everything, apply, wait until healthy, prune.
+//!
+//! Harmless to repeat: what is applied again does not change, and what is pruned is gone. Before the first effect of a step,
+//! its status said that it started, and the inventory lists what it is about to apply.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::PromotionController;
+use super::bench::Job;
+use super::inventory::Stored;
+use super::observe::Observed;
+use super::plan::{Plan, PlanState, PlannedStep};
+use super::progress::{Progress, State};
+use super::slot::Slot;
+use super::{lookout, manifests};
+use crate::api::v1alpha1::promotion_status::FailureRecord;
+use crate::cluster::cache::Key;
+use crate::cluster::error::ClusterError;
+use crate::error::Class;
+use crate::steps::apply::check::{Checked, Terms, check};
+use crate::steps::apply::deployer::Deployer;
+use crate::steps::apply::fence::Lost;
+use crate::steps::apply::inventory::Inventory;
+use crate::steps::apply::object::ObjectRef;
+use crate::steps::apply::problem::Problems;
+use crate::steps::apply::prune::prune;
+use crate::steps::apply::write::{Applied, WriteError, write};
+
+/// Takes the step one stage further, and says where it stands.
+///
+/// # Errors
+/// When something could not be read or written that may go better next time.
+pub async fn work(controller: &PromotionController, observed: &Observed, step: usize) -> Result<Progress, ClusterError> {
+    let plan = match &observed.plan {
+        PlanState::Known(plan) => Arc::clone(plan),
+        PlanState::Broken(message) => return Ok(failed(step, observed, failure("SnapshotMissing", message))),
+        PlanState::Unknown => return Err(ClusterError::Bug("a step runs whose plan nobody loaded".to_owned())),
+    };
+    let Some(planned) = plan.steps.get(step) else {
+        return Ok(failed(step, observed, failure("PlanChanged", "its release has fewer steps than its status")));
+    };
+    let promotion = &observed.promotion;
+    let key = Key::of(promotion.as_ref());
+    let bench = Workbench { controller, observed, plan: &plan, planned, step };
+    let job = match controller.bench.job(&key, promotion).filter(|job| job.progress.step == step) {
+        Some(job) => job,
+        None => match bench.apply().await? {
+            Ok(job) => job,
+            Err(progress) => return Ok(progress),
+        },
+    };
+    let job = bench.look(job).await?;
+    let progress = job.progress.clone();
+    controller.bench.put(key, job);
+    Ok(progress)
+}
+
+/// One step, and everything that it needs.
+struct Workbench<'a> {
+    controller: &'a PromotionController,
+    observed: &'a Observed,
+    plan: &'a Plan,
+    planned: &'a PlannedStep,
+    step: usize,
+}
+
+/// A stage that went wrong for good ends with the step's progress.
+type Stage<T> = Result<Result<T, Progress>, ClusterError>;
+
+impl Workbench<'_> {
+    /// Checks and applies everything.
+    async fn apply(&self) -> Stage<Job> {
+        let deployer = self.deployer()?;
+        let checked = match self.check(&deployer).await? {
+            Ok(checked) => checked,
+            Err(progress) => return Ok(Err(progress)),
+        };
+        let client = self.controller.context.cluster.client();
+        let slot = Slot::of(&client, &self.observed.promotion);
+        let mut stored = Stored::read(&client, &self.observed.promotion, &self.planned.record.target).await?;
+        let objects: Vec<&ObjectRef> = checked.iter().map(|one| &one.prepared.object).collect();
+        // Written before the first effect, so that no crash leaves an object that nobody knows of.
+        stored.write(stored.inventory.merged(&Inventory::planned(objects))).await?;
+        let mut applied = Vec::with_capacity(checked.len());
+        for one in &checked {
+            match write(&deployer, one, (&self.terms(self.planned)?, &slot)).await {
+                Ok(written) => applied.push(written),
+                Err(error) => return self.stopped(error, &applied).map(Err),
+            }
+        }
+        stored.write(stored.inventory.merged(&Inventory::of(&applied))).await?;
+        let watches = lookout::watch(self.controller, &deployer, &applied).await?;
+        Ok(Ok(Job {
+            uid: self.observed.promotion.metadata.uid.clone().unwrap_or_default(),
+            namespace: self.planned.record.namespace.clone(),
+            progress: self.progress(&applied, waiting("its objects were just applied")),
+            applied,
+            watches,
+        }))
+    }
+
+    /// Before the first effect of the promotion, every step in every target is checked; later ones check their own again.
+    async fn check(&self, deployer: &Deployer) -> Stage<Vec<Checked>> {
+        let mut problems = Problems::default();
+        if self.step == 0 {
+            for later in self.plan.steps.iter().skip(1) {
+                let deployer = self.deployer_of(&later.record.namespace)?;
+                if let Err(found) = self.check_one(&deployer, later).await? {
+                    problems.extend(found.told().iter().cloned());
+                }
+            }
+        }
+        match self.check_one(deployer, self.planned).await? {
+            Ok(checked) if problems.is_empty() => Ok(Ok(checked)),
+            Ok(_) => Ok(Err(self.refused(&problems))),
+            Err(mut found) => {
+                found.extend(problems.told().iter().cloned());
+                Ok(Err(self.refused(&found)))
+            }
+        }
+    }
+
+    async fn check_one(
+        &self,
+        deployer: &Deployer,
+        planned: &PlannedStep,
+    ) -> Result<Result<Vec<Checked>, Problems>, ClusterError> {
+        let terms = self.terms(planned)?;
+        match manifests::prepared(&planned.step, &terms.scope, &self.plan.packages) {
+            Ok(prepared) => check(deployer, prepared, &terms).await,
+            Err(problems) => Ok(Err(problems)),
+        }
+    }
+
+    /// Looks whether everything is healthy; if so, prunes what is left over.
+    async fn look(&self, job: Job) -> Result<Job, ClusterError> {
+        let state = lookout::assess(self.controller, self.observed, &job).await?;
+        let mut job = Job { progress: Progress { state, ..job.progress.clone() }, ..job };
+        if job.progress.state == State::Done && self.is_last_of_target() {
+            job.progress.pruned = self.prune().await?;
+        }
+        Ok(job)
+    }
+
+    /// Deletes what the inventory has and this release has not, then forgets it.
+    async fn prune(&self) -> Result<Vec<String>, ClusterError> {
+        let client = self.controller.context.cluster.client();
+        let mut stored = Stored::read(&client, &self.observed.promotion, &self.planned.record.target).await?;
+        let mut kept = Vec::new();
+        for planned in self.plan.steps.iter().filter(|step| step.record.target == self.planned.record.target) {
+            let scope = self.terms(planned)?.scope;
+            let prepared = manifests::prepared(&planned.step, &scope, &self.plan.packages).unwrap_or_default();
+            kept.extend(prepared.into_iter().map(|one| one.object));
+        }
+        let kept = Inventory::planned(&kept);
+        let leftovers = stored.inventory.leftovers(&kept);
+        if leftovers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (deployer, terms) = (self.deployer()?, self.terms(self.planned)?);
+        let slot = Slot::of(&client, &self.observed.promotion);
+        let mut pruned = Vec::new();
+        for entry in &leftovers {
+            let gone = prune(&deployer, entry, (&terms, &slot)).await.map_err(into_cluster)?;
+            pruned.extend(gone.map(|object| object.slashed()));
+        }
+        let entries = stored.inventory.entries().iter().filter(|entry| !leftovers.contains(entry)).cloned();
+        stored.write(Inventory::new(entries.collect::<Vec<_>>())).await?;
+        Ok(pruned)
+    }
+
+    fn is_last_of_target(&self) -> bool {
+        let rest = self.plan.steps.iter().skip(self.step + 1);
+        !rest.into_iter().any(|later| later.record.target == self.planned.record.target)
+    }
+
+    fn deployer(&self) -> Result<Deployer, ClusterError> {
+        self.deployer_of(&self.planned.record.namespace)
+    }
+
+    fn deployer_of(&self, namespace: &str) -> Result<Deployer, ClusterError> {
+        let context = &self.controller.context;
+        Deployer::of(&context.cluster, &context.discovery, namespace)
+    }
+
+    fn terms(&self, planned: &PlannedStep) -> Result<Terms, ClusterError> {
+        let scope = manifests::scope(&self.observed.promotion, &planned.record);
+        Ok(Terms { scope: scope?, force: planned.step.apply.force_conflicts })
+    }
+
+    fn refused(&self, problems: &Problems) -> Progress {
+        let record = FailureRecord {
+            object: problems.told().first().map(|problem| problem.object.clone()),
+            reason: problems.reason().as_str().to_owned(),
+            message: problems.to_string(),
+            details: problems.sentences(),
+            ..FailureRecord::default()
+        };
+        failed(self.step, self.observed, record)
+    }
+
+    /// An apply that did not go through: what may go better next time is tried again, the rest is the end of the step.
+    fn stopped(&self, error: WriteError, applied: &[Applied]) -> Result<Progress, ClusterError> {
+        let error = into_cluster(error);
+        match error.class() {
+            Class::Retryable | Class::Terminal | Class::Bug => Err(error),
+            Class::Blocked => {
+                let record = failure("ApplyFailed", &error.to_string());
+                Ok(Progress { state: State::Failed(record), ..self.progress(applied, waiting("")) })
+            }
+        }
+    }
+
+    fn progress(&self, applied: &[Applied], state: State) -> Progress {
+        let earlier = self.observed.promotion.status.as_ref().is_some_and(|status| status.applied);
+        Progress {
+            step: self.step,
+            objects: applied.iter().map(|one| one.object.slashed()).collect(),
+            pruned: Vec::new(),
+            applied_at: Some(Timestamp::now()),
+            applied: earlier || !applied.is_empty(),
+            state,
+        }
+    }
+}
+
+fn waiting(message: &str) -> State {
+    State::Waiting { message: message.to_owned(), recheck: None }
+}
+
+fn failure(reason: &str, message: &str) -> FailureRecord {
+    FailureRecord { reason: reason.to_owned(), message: message.to_owned(), ..FailureRecord::default() }
+}
+
+/// A step that failed before it changed anything.
+fn failed(step: usize, observed: &Observed, record: FailureRecord) -> Progress {
+    Progress {
+        step,
+        objects: Vec::new(),
+        pruned: Vec::new(),
+        applied_at: None,
+        applied: observed.promotion.status.as_ref().is_some_and(|status| status.applied),
+        state: State::Failed(record),
+    }
+}
+
+fn into_cluster(error: WriteError) -> ClusterError {
+    match error {
+        WriteError::Cluster(error) | WriteError::Lost(Lost::Unknown(error)) => error,
+        WriteError::Lost(Lost::Taken { by }) => ClusterError::Fenced { by },
+    }
+}
