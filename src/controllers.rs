@@ -11,5 +11,8 @@ pub mod environment;
 pub mod outcomes;
 pub mod pipeline;
 pub mod project;
+pub mod promotion;
 pub mod release;
+pub mod start;
 pub mod stores;
+pub mod triggers;

@@ -6,7 +6,7 @@
 //! | [`api`] | what people write in YAML: kinds, conditions, generated definitions | `domain` |
 //! | [`cluster`] | Kubernetes I/O: clients, caches, the reconcile loop, leases, Events | `telemetry` |
 //! | [`registry`] | tags to digests | `domain` |
-//! | `steps` | what a step of a process does in a target namespace: apply, health, prune | `cluster`, `registry`, `domain` |
+//! | [`steps`] | what a step of a process does in a target namespace: apply, health, prune | `cluster`, `registry`, `domain` |
 //! | [`controllers`] | observe → decide → act, one room a kind | all of the above |
 //! | [`telemetry`], [`server`], [`settings`] | metrics, logs, probes, arguments | – |
 //!
@@ -26,7 +26,8 @@ pub mod steps;
 pub mod telemetry;
 
 use clap::Parser;
-use settings::{Command, CommandLine};
+use settings::{Command, CommandLine, Settings};
+use tokio_util::sync::CancellationToken;
 
 /// Does what the command line says.
 ///
@@ -40,6 +41,37 @@ pub async fn run(arguments: impl IntoIterator<Item = String>) -> Result<(), Box<
             }
             Ok(())
         }
-        Command::Controller(_) => Err("the operator is not built in yet".into()),
+        Command::Controller(settings) => operate(settings).await,
+    }
+}
+
+/// Runs the operator until it is told to stop.
+async fn operate(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
+    telemetry::logs::start(settings.log_format, &settings.log_level);
+    // Somebody may have chosen the same one before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        asked_to_stop().await;
+        tracing::info!("asked to stop; runs under way are finished first");
+        told.cancel();
+    });
+    Ok(controllers::start::run(settings, stop).await?)
+}
+
+/// Ctrl-C, or what the kubelet sends.
+async fn asked_to_stop() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM is not noticed; Ctrl-C is");
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
 }

@@ -14,3 +14,15 @@ mod policies;
 mod release;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod containers;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod promotion;
+#[cfg(test)]
+mod readme;
+#[cfg(test)]
+mod refusal;
+#[cfg(test)]
+mod trust;

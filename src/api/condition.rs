@@ -103,13 +103,13 @@ pub enum Standing {
 
 /// One fact to be written as a condition.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fact {
+pub struct Fact<'a> {
     /// The condition's type.
     pub kind: ConditionType,
     /// Whether it holds; `None` is `Unknown`.
     pub holds: Option<bool>,
     /// One word from a closed set.
-    pub reason: &'static str,
+    pub reason: &'a str,
     /// One sentence: the object and the next action.
     pub message: String,
 }
@@ -124,7 +124,7 @@ pub struct Stamp {
 }
 
 /// Writes `fact` into `conditions`: sorted by type, the time changes only when the status does.
-pub fn set(conditions: &mut Vec<Condition>, fact: Fact, stamp: Stamp) {
+pub fn set(conditions: &mut Vec<Condition>, fact: Fact<'_>, stamp: Stamp) {
     let status = match fact.holds {
         Some(true) => "True",
         Some(false) => "False",
@@ -147,7 +147,7 @@ pub fn set(conditions: &mut Vec<Condition>, fact: Fact, stamp: Stamp) {
 }
 
 /// Writes `Ready`, `Reconciling` and `Stalled` for one standing.
-pub fn set_standing(conditions: &mut Vec<Condition>, standing: &Standing, because: (&'static str, &str), stamp: Stamp) {
+pub fn set_standing(conditions: &mut Vec<Condition>, standing: &Standing, because: (&str, &str), stamp: Stamp) {
     let (reason, message) = because;
     let ready = matches!(standing, Standing::Ready);
     let reconciling = matches!(standing, Standing::Reconciling);

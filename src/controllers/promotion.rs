@@ -32,7 +32,7 @@ use crate::cluster::status as status_write;
 use crate::cluster::watches::Watches;
 use crate::controllers::context::Context;
 use crate::controllers::pipeline;
-use crate::controllers::release::snapshot;
+use crate::controllers::release::revision;
 use crate::domain::promotion::outcome::Outcome;
 use bench::Bench;
 use decide::{Decision, Effect};
@@ -138,7 +138,7 @@ impl PromotionController {
         let Some(name) = started.or(sealed) else {
             return Ok(PlanState::Broken("its release has no snapshot; make a new release".to_owned()));
         };
-        match snapshot::load(&self.context.cluster.client(), space, &name).await? {
+        match revision::load(&self.context.cluster.client(), space, &name).await? {
             Ok(snapshot) => Ok(PlanState::Known(Arc::new(plan::plan(&snapshot, release, environment)))),
             Err(broken) => Ok(PlanState::Broken(broken.to_string())),
         }

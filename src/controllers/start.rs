@@ -84,7 +84,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
     let (leads, election) = elect(&settings, &cluster, &stop);
     stores.until_synced().await;
     provisioned.until_synced().await;
-    let access = Access { plain_http: settings.plain_http_registries.clone(), ..Access::default() };
+    let access = Access { plain_http: settings.plain_http_registries.iter().cloned().collect(), ..Access::default() };
     let context = Arc::new(Context {
         discovery: Discovery::new(cluster.client()),
         registry: Arc::new(Resolver::new(&access).map_err(|error| StartError::Registry(error.to_string()))?),
@@ -172,7 +172,8 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let project = ProjectController { context: shared(), series: Series::new(context.metrics.clone()) };
     started.spawn(&mut tasks, project, (project_requests, COALESCE));
     started.spawn(&mut tasks, DeploymentsController { context: shared() }, (deployment_requests, COALESCE));
-    started.spawn(&mut tasks, ReleaseController { context: shared() }, (release_requests, COALESCE));
+    let release = ReleaseController::new(shared(), releases.clone());
+    started.spawn(&mut tasks, release, (release_requests, COALESCE));
     let environment = Environments::new(context.as_ref().clone(), provisioned.clone());
     started.spawn(&mut tasks, environment, (environment_requests, Duration::ZERO));
     let woken = wake::wake(context.stores.environments.clone(), provisioned.clone(), environments);

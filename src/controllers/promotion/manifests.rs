@@ -18,7 +18,7 @@ use crate::steps::apply::problem::Problems;
 /// All problems of all manifests.
 pub fn prepared(step: &SnapshotStep, scope: &Scope, packages: &[PinnedPackage]) -> Result<Vec<Prepared>, Problems> {
     let manifests = step.apply.manifests.iter();
-    let manifests = manifests.map(|one| Manifest { origin: one.source.clone(), value: one.object.clone() }).collect();
+    let manifests = manifests.map(|one| Manifest { origin: one.origin.clone(), value: one.object.clone() }).collect();
     prepare(manifests, scope, &images(packages))
 }
 

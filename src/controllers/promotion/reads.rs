@@ -56,9 +56,10 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     let client = context.cluster.client();
     let promotion = Arc::clone(&observed.promotion);
     let space = promotion.metadata.namespace.clone().unwrap_or_default();
+    let release_name = release_of(&promotion);
     let (project, release, environments, rivals) = futures::try_join!(
         get::<Project>(&client, &space, &promotion.spec.project),
-        get::<Release>(&client, &space, &release_of(&promotion)),
+        get::<Release>(&client, &space, &release_name),
         all::<Environment>(&client, &space, ListParams::default()),
         all::<Promotion>(&client, &space, unfinished(&promotion)),
     )?;
