@@ -106,7 +106,8 @@ async fn idle(plane: &Plane, client: &Client, table: &mut Table) {
             (patched.expect("a write"), healthy.expect("a healthy workload"))
         };
         let ended = async {
-            wait::object(&promotions, &name, "finished", |known| known.status.as_ref().is_some_and(|s| s.finished)).await;
+            wait::object(&promotions, &name, "finished", |known| known.status.as_ref().is_some_and(|s| s.finished))
+                .await;
             begun.elapsed()
         };
         let ((patched, healthy), ended) = futures::join!(workload, ended);
@@ -229,8 +230,15 @@ async fn writes(plane: &Plane) -> BTreeMap<String, f64> {
 
 /// Resources that only the operator writes while the burst runs; the promotions themselves are the client's.
 const OURS: [&str; 9] = [
-    "promotions/status", "promotions", "leases", "controllerrevisions", "auditrecords", "events", "projects/status",
-    "environments/status", "releases/status",
+    "promotions/status",
+    "promotions",
+    "leases",
+    "controllerrevisions",
+    "auditrecords",
+    "events",
+    "projects/status",
+    "environments/status",
+    "releases/status",
 ];
 
 fn by_resource(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>, count: usize, table: &mut Table) {

@@ -87,7 +87,9 @@ impl Story {
             }
         };
         let real = options.real_node;
-        println!("▸ Starting a Kubernetes cluster from source (the first time, its programs are built; that takes a while)");
+        println!(
+            "▸ Starting a Kubernetes cluster from source (the first time, its programs are built; that takes a while)"
+        );
         let begun = Instant::now();
         let plane = Plane::start(options).await?;
         let client = plane.client(&Identity::Admin).await?;
@@ -164,7 +166,9 @@ impl Story {
             environment: Vec::new(),
         };
         self.plane.run().start("operator", invocation)?;
-        self.say(&format!("operator started as system:serviceaccount:gantry-system:gantry (metrics on :{port}/metrics)"));
+        self.say(&format!(
+            "operator started as system:serviceaccount:gantry-system:gantry (metrics on :{port}/metrics)"
+        ));
         Ok(())
     }
 
@@ -231,7 +235,11 @@ impl Story {
         if status.phase.as_deref() != Some("Failed") {
             return Err(format!("{name} should have failed: {:?}", status.message).into());
         }
-        self.say(&format!("{name} failed ({}): {}", status.reason.unwrap_or_default(), status.message.unwrap_or_default()));
+        self.say(&format!(
+            "{name} failed ({}): {}",
+            status.reason.unwrap_or_default(),
+            status.message.unwrap_or_default()
+        ));
         let answers = self.versions("dev").await?;
         self.say(&format!("dev still answers: {}", answers.join(", ")));
         Ok(())
@@ -255,9 +263,14 @@ impl Story {
         if let (Some(digest), Some(fields)) = (digest, package.as_object_mut()) {
             fields.insert("digest".to_owned(), json!(digest));
         }
-        self.apply(&object("Release", &format!("checkout-{version}"), json!({
-            "project": "checkout", "version": version, "packages": [package],
-        }))).await
+        self.apply(&object(
+            "Release",
+            &format!("checkout-{version}"),
+            json!({
+                "project": "checkout", "version": version, "packages": [package],
+            }),
+        ))
+        .await
     }
 
     async fn promote(&self, version: &str, environment: &str, suffix: &str) -> Outcome<String> {
@@ -286,7 +299,9 @@ impl Story {
     async fn succeeds(&self, name: &str, environment: &str, version: &str) -> Outcome<()> {
         let status = self.ended(name).await?.status.unwrap_or_default();
         if status.phase.as_deref() != Some("Succeeded") {
-            return Err(format!("{name}: {} {}", status.phase.unwrap_or_default(), status.message.unwrap_or_default()).into());
+            return Err(
+                format!("{name}: {} {}", status.phase.unwrap_or_default(), status.message.unwrap_or_default()).into()
+            );
         }
         let answers = self.versions(environment).await?;
         if self.real && (answers.is_empty() || answers.iter().any(|answer| !answer.contains(version))) {
@@ -296,7 +311,8 @@ impl Story {
             (Some(from), Some(to)) => format!(" in {:.1}s", to.0.duration_since(from.0).as_secs_f64()),
             _ => String::new(),
         };
-        let said = if answers.is_empty() { String::new() } else { format!("; its containers answer: {}", answers.join(", ")) };
+        let said =
+            if answers.is_empty() { String::new() } else { format!("; its containers answer: {}", answers.join(", ")) };
         self.say(&format!("{environment} runs {version}{took}{said}"));
         Ok(())
     }

@@ -101,8 +101,11 @@ async fn failed(space: &Space) -> Promotion {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_loop_is_reported_with_the_last_lines_of_the_container() {
-    let Some(cluster) = containers("a_crash_loop_is_reported_with_the_last_lines_of_the_container").await else { return };
-    let (space, _) = shop(cluster, |image| json!([real("checkout", image, &[("CRASH", "1"), ("LOG", "no database")])])).await;
+    let Some(cluster) = containers("a_crash_loop_is_reported_with_the_last_lines_of_the_container").await else {
+        return;
+    };
+    let (space, _) =
+        shop(cluster, |image| json!([real("checkout", image, &[("CRASH", "1"), ("LOG", "no database")])])).await;
     space.release("checkout", "1.0.0").await;
     let status = failed(&space).await.status.expect("a status");
     let failure = status.failure.expect("a failure");

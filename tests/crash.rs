@@ -58,9 +58,15 @@ async fn end_state(space: &Space) -> Vec<String> {
     let revisions = space.api::<ControllerRevision>().list(&ListParams::default()).await.expect("revisions").items;
     vec![
         format!("{:?} {:?} applied={}", status.phase, status.reason, status.applied),
-        format!("steps {:?}", status.steps.iter().map(|step| (&step.name, &step.phase, &step.objects)).collect::<Vec<_>>()),
+        format!(
+            "steps {:?}",
+            status.steps.iter().map(|step| (&step.name, &step.phase, &step.objects)).collect::<Vec<_>>()
+        ),
         format!("generation {:?}", deployed.metadata.generation),
-        format!("records {:?}", records.iter().map(|record| (&record.spec.promotion, &record.spec.phase)).collect::<Vec<_>>()),
+        format!(
+            "records {:?}",
+            records.iter().map(|record| (&record.spec.promotion, &record.spec.phase)).collect::<Vec<_>>()
+        ),
         format!("current {:?}", row.current.as_ref().map(|current| (&current.version, &current.promotion))),
         format!("running {:?} waiting {:?}", row.running, row.waiting),
         format!("revisions {}", revisions.len()),

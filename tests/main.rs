@@ -3,26 +3,18 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
-mod cel;
-#[cfg(test)]
-mod environment;
-#[cfg(test)]
-mod install;
-#[cfg(test)]
-mod policies;
-#[cfg(test)]
-mod release;
-#[cfg(test)]
-mod support;
-#[cfg(test)]
 mod containers;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod install;
 #[cfg(test)]
 mod promotion;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod refusal;
+#[cfg(test)]
+mod support;
 #[cfg(test)]
 mod trust;

@@ -51,7 +51,8 @@ async fn a_release_moves_through_its_environments_in_order_and_every_history_say
     let project = space
         .project_says("checkout", "in both environments", |project| {
             let rows = project.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
-            rows.iter().filter(|row| row.current.as_ref().is_some_and(|current| current.version == "1.0.0")).count() == 2
+            rows.iter().filter(|row| row.current.as_ref().is_some_and(|current| current.version == "1.0.0")).count()
+                == 2
         })
         .await;
     let rows = project.status.expect("a status").environments;

@@ -20,7 +20,9 @@ async fn every_manifest_in_the_readme_is_applied_and_leads_to_a_success() {
         let yaml = yaml
             .replace("namespace: shop", &format!("namespace: {}", space.name))
             .replace("localhost:5000", &cluster.plane.registry().host());
-        gantry_plane::manifests::apply(&space.client, "kubectl", &yaml).await.unwrap_or_else(|e| panic!("{e}:\n{yaml}"));
+        gantry_plane::manifests::apply(&space.client, "kubectl", &yaml)
+            .await
+            .unwrap_or_else(|e| panic!("{e}:\n{yaml}"));
         manifests += 1;
     }
     assert_eq!(manifests, 4, "one manifest for each of the four core kinds");

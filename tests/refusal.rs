@@ -68,9 +68,11 @@ async fn an_image_that_is_no_package_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kind_that_the_account_may_not_write_is_refused() {
-    let said = refused(|_| json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "mine"}, "rules": [],
-    }))
+    let said = refused(|_| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "mine"}, "rules": [],
+        })
+    })
     .await;
     assert!(said.contains("Role") && said.contains("gantry-deployer"), "{said}");
 }

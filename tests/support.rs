@@ -3,10 +3,16 @@
 //! The cluster, the operator (as its own ServiceAccount, under exactly the shipped RBAC) and the policies are shared; every
 //! test has a space of its own, and an operator or a cluster of its own where it breaks something.
 
-pub mod image;
+// Paths are written out, since the benchmark includes this file from its own folder.
+#[path = "support/manifest.rs"]
 pub mod manifest;
+#[path = "support/operator.rs"]
 pub mod operator;
+#[path = "support/proxy.rs"]
 pub mod proxy;
+#[path = "support/shared.rs"]
 pub mod shared;
+#[path = "support/space.rs"]
 pub mod space;
+#[path = "support/wait.rs"]
 pub mod wait;

@@ -23,7 +23,9 @@ async fn every_workload_write_is_made_as_the_environments_account_and_none_as_th
     let account = format!("system:serviceaccount:{namespace}:gantry-deployer");
     let events = cluster.plane.audit().since(mark).expect("the audit log");
     let workload = |event: &&AuditEvent| {
-        event.namespace == namespace && ["deployments", "configmaps"].contains(&event.resource.as_str()) && is_write(event)
+        event.namespace == namespace
+            && ["deployments", "configmaps"].contains(&event.resource.as_str())
+            && is_write(event)
             && event.user.contains("gantry")
     };
     let written: Vec<_> = events.iter().filter(workload).collect();
@@ -44,8 +46,10 @@ async fn the_operator_reads_no_secret_that_nobody_named() {
     space.deploy("checkout", "1.0.0", "dev").await;
     let events = cluster.plane.audit().since(gantry_plane::AuditMark::default()).expect("the audit log");
     let read = |event: &&AuditEvent| {
-        event.resource == "secrets" && event.user == "system:serviceaccount:gantry-system:gantry"
-            && event.namespace.starts_with(&space.name) && event.verb != "patch"
+        event.resource == "secrets"
+            && event.user == "system:serviceaccount:gantry-system:gantry"
+            && event.namespace.starts_with(&space.name)
+            && event.verb != "patch"
     };
     assert_eq!(events.iter().filter(read).count(), 0);
 }
@@ -74,7 +78,8 @@ async fn at_rest_the_operator_writes_nothing_but_its_lease() {
         let (events, next) = plane.audit().read(mark).expect("the audit log");
         mark = next;
         let wrote = events.iter().filter(|event| is_write_of_the_operator(event)).count();
-        let leases = |event: &&AuditEvent| event.resource == "leases" && event.namespace == "gantry-system" && is_write(event);
+        let leases =
+            |event: &&AuditEvent| event.resource == "leases" && event.namespace == "gantry-system" && is_write(event);
         renewed = if wrote == 0 { renewed + events.iter().filter(leases).count() } else { 0 };
         noise = wrote;
         let settled = renewed >= 10;

@@ -97,7 +97,12 @@ impl ClusterError {
                 kube::Error::Api(status) => Some(status),
                 _ => None,
             },
-            Self::Deadline { .. } | Self::Fenced { .. } | Self::Unreadable { .. } | Self::NoIdentity | Self::Config(_) | Self::Bug(_) => None,
+            Self::Deadline { .. }
+            | Self::Fenced { .. }
+            | Self::Unreadable { .. }
+            | Self::NoIdentity
+            | Self::Config(_)
+            | Self::Bug(_) => None,
         }
     }
 }

@@ -101,10 +101,9 @@ impl PromotionController {
                 Ok(Observed { name_use, ..observed })
             }
             Effect::ReadLive => {
-                let (live, look) = futures::try_join!(
-                    reads::live(&self.context, observed),
-                    async { Slot::of(&client, &promotion).look().await },
-                )?;
+                let (live, look) = futures::try_join!(reads::live(&self.context, observed), async {
+                    Slot::of(&client, &promotion).look().await
+                },)?;
                 Ok(Observed { slot: look.holder, ..live })
             }
             Effect::TakeSlot => {
@@ -121,7 +120,7 @@ impl PromotionController {
                     PlanState::Known(_) | PlanState::Broken(_) => observed,
                 };
                 let progress = work::work(self, &observed, step).await?;
-                Ok(Observed { progress: Some(progress), now: jiff::Timestamp::now(), ..observed })
+                Ok(Observed { progress: Some(progress), looked: true, now: jiff::Timestamp::now(), ..observed })
             }
         }
     }

@@ -157,11 +157,8 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let (changed, objects) = mpsc::unbounded_channel();
     let bench = Bench::default();
     let started = Started { context: Arc::clone(context), stop: stop.clone() };
-    let promotion = PromotionController {
-        context: Arc::clone(context),
-        bench: bench.clone(),
-        watches: Watches::new(changed),
-    };
+    let promotion =
+        PromotionController { context: Arc::clone(context), bench: bench.clone(), watches: Watches::new(changed) };
     let settings = started.settings("promotion", Duration::ZERO);
     let reconcile = move |key: Key| {
         let promotion = promotion.clone();

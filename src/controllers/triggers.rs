@@ -2,7 +2,7 @@
 //!
 //! | change | wakes |
 //! |---|---|
-//! | a promotion that has not ended | itself, its project's rows; when it is gone, those that wait for the same slot |
+//! | a promotion that has not ended | itself, its project's rows; when it waits or is gone, those that wait for the same slot |
 //! | a promotion that has ended and is not recorded everywhere | itself |
 //! | a project | itself, its promotions that wait, its releases, and its ends that are still to be recorded |
 //! | a release | itself, its promotions that wait, and its ends that are still to be recorded |
@@ -91,9 +91,15 @@ impl Triggers {
         let Some(promotion) = &change.object else { return };
         let space = &change.key.namespace;
         self.queues.projects.add(Key::new(space, &promotion.spec.project));
-        if change.gone {
+        // One that is fit to wait may supersede others, one that is gone makes room for them.
+        let admitted = promotion.status.as_ref().is_some_and(|status| status.reason.is_some());
+        if change.gone || admitted {
             let (project, environment) = (&promotion.spec.project, &promotion.spec.environment);
-            self.waiting(space, |other| (&other.spec.project, &other.spec.environment) == (project, environment));
+            let mine = &change.key.name;
+            self.waiting(space, |other| {
+                (&other.spec.project, &other.spec.environment) == (project, environment)
+                    && other.metadata.name.as_ref() != Some(mine)
+            });
         }
     }
 

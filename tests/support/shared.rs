@@ -31,6 +31,9 @@ async fn start() -> Shared {
     let real = false;
     let options = Options::default().with_simulated_nodes(2);
     let plane = Plane::start(if real { options.with_real_node() } else { options }).await.expect("a cluster");
+    for version in ["1.0.0", "1.1.0", "1.2.0-rc.1", "2.0.0"] {
+        gantry_plane::image::push_sample(plane.registry(), "checkout", version).await.expect("a sample image");
+    }
     install(&plane).await;
     let operator = Operator::start(&plane, "shared").await;
     Shared { plane, operator, real }

@@ -56,11 +56,8 @@ impl Series {
         let before = before.unwrap_or_default();
         let gone = before.keys().filter(|name| !now.contains_key(*name)).map(|name| (name, Shown::default()));
         for (environment, shown) in gone.chain(now.iter().map(|(name, shown)| (name, shown.clone()))) {
-            let place = Place {
-                space: key.namespace.clone(),
-                project: key.name.clone(),
-                environment: environment.clone(),
-            };
+            let place =
+                Place { space: key.namespace.clone(), project: key.name.clone(), environment: environment.clone() };
             self.update(&place, &before.get(environment).cloned().unwrap_or_default(), &shown);
         }
     }

@@ -92,12 +92,7 @@ fn start(observed: &Observed) -> Decision {
         action: "Promote",
         message: format!("{} {} is being applied to {}", spec.project, spec.version, spec.environment),
     };
-    Decision {
-        status: status::started(observed, plan),
-        effects: Vec::new(),
-        events: vec![event],
-        next: Next::Again,
-    }
+    Decision { status: status::started(observed, plan), effects: Vec::new(), events: vec![event], next: Next::Again }
 }
 
 /// Goes on with the step that runs, or starts the next one.
@@ -105,7 +100,7 @@ fn work(observed: &Observed) -> Decision {
     let Some((step, _)) = timeout::current(observed) else {
         return finish(observed, &unreadable("its status has no step that runs"));
     };
-    let Some(progress) = observed.progress.as_ref().filter(|progress| progress.step == step) else {
+    let Some(progress) = observed.progress.as_ref().filter(|known| known.step == step && observed.looked) else {
         return effect(observed, Effect::Work { step });
     };
     let by = timeout::deadline(observed).map_or(Next::Await, Next::At);

@@ -44,10 +44,12 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
     let environment = subject.environment.clone();
     let gates = GateFacts {
         subject,
-        stamped: observed.promotion.spec.requested_by.as_ref().map(|person| Requester {
-            name: person.username.clone(),
-            uid: person.uid.clone(),
-        }),
+        stamped: observed
+            .promotion
+            .spec
+            .requested_by
+            .as_ref()
+            .map(|person| Requester { name: person.username.clone(), uid: person.uid.clone() }),
         project: if observed.project.is_some() { Presence::Found } else { Presence::Absent },
         release: release(observed),
         environment: environment_fact(observed),
@@ -138,11 +140,7 @@ fn work(observed: &Observed) -> Work {
     }
     let steps = observed.promotion.status.as_ref().map(|status| status.steps.as_slice()).unwrap_or_default();
     if let Some(failure) = timeout::expired(observed) {
-        return Work::Failed(Failure {
-            reason: failure.reason,
-            message: failure.message,
-            applied: applied(observed),
-        });
+        return Work::Failed(Failure { reason: failure.reason, message: failure.message, applied: applied(observed) });
     }
     let last = steps.len().saturating_sub(1);
     match observed.progress.as_ref().map(|progress| (&progress.state, progress.step)) {

@@ -45,7 +45,9 @@ impl Stored {
             None => Inventory::default(),
             Some(text) => serde_json::from_str(&text).map_err(|error| ClusterError::Unreadable {
                 object: format!("ControllerRevision {name}"),
-                message: format!("annotation {ANNOTATION}: {error}; delete the annotation to start without an inventory"),
+                message: format!(
+                    "annotation {ANNOTATION}: {error}; delete the annotation to start without an inventory"
+                ),
             })?,
         };
         let labels = [(PROJECT_LABEL, &spec.project), (ENVIRONMENT_LABEL, &spec.environment)];

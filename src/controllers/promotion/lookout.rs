@@ -67,9 +67,8 @@ pub async fn assess(controller: &PromotionController, observed: &Observed, job: 
     let related = Related::new(&all(job, "Pod"), &all(job, "ReplicaSet"));
     let (mut recheck, mut message): (Option<Timestamp>, Option<String>) = (None, None);
     for one in job.applied.iter().filter(|one| !one.object.is_secret()) {
-        let found = store(job, &one.object.gvk()).and_then(|objects| {
-            objects.get(&Key::new(&one.object.namespace, &one.object.name))
-        });
+        let found = store(job, &one.object.gvk())
+            .and_then(|objects| objects.get(&Key::new(&one.object.namespace, &one.object.name)));
         let Some(object) = found.filter(|object| is_new_enough(object, one)) else {
             message.get_or_insert_with(|| format!("{}: waits for the watch to show the change", one.object));
             continue;
@@ -79,7 +78,9 @@ pub async fn assess(controller: &PromotionController, observed: &Observed, job: 
         match assessment.health {
             Health::Healthy => {}
             Health::Progressing { message: waits, .. } => drop(message.get_or_insert(waits)),
-            Health::Failed(failure) => return Ok(State::Failed(record(controller, job, (&one.object.slashed(), failure)).await)),
+            Health::Failed(failure) => {
+                return Ok(State::Failed(record(controller, job, (&one.object.slashed(), failure)).await));
+            }
         }
     }
     Ok(message.map_or(State::Done, |message| State::Waiting { message, recheck }))

@@ -43,4 +43,6 @@ pub struct Observed {
     pub plan: PlanState,
     /// What this process knows of the step that runs; nothing after a restart.
     pub progress: Option<Progress>,
+    /// Whether this run has looked how far the step is; what is remembered of an earlier run is only that.
+    pub looked: bool,
 }

@@ -44,6 +44,7 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
         slot: Holder::Unknown,
         plan: PlanState::Unknown,
         progress: None,
+        looked: false,
         promotion,
     }
 }
@@ -63,7 +64,8 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
         all::<Environment>(&client, &space, ListParams::default()),
         all::<Promotion>(&client, &space, unfinished(&promotion)),
     )?;
-    let environment = environments.iter().find(|known| known.metadata.name.as_ref() == Some(&promotion.spec.environment));
+    let environment =
+        environments.iter().find(|known| known.metadata.name.as_ref() == Some(&promotion.spec.environment));
     let mut successes = successes(context, &promotion, release.as_ref());
     if may_be_missing(&environments, &promotion, &successes) {
         successes.extend(unrecorded(&client, &promotion).await?);

@@ -130,7 +130,8 @@ fn name_use(record: &AuditRecordSpec, promotion: &Promotion) -> NameUse {
 /// # Errors
 /// When the API server does not take it for another reason than that it is there.
 pub async fn write(client: &Client, record: &AuditRecord) -> Result<(), ClusterError> {
-    let records: Api<AuditRecord> = Api::namespaced(client.clone(), record.metadata.namespace.as_deref().unwrap_or_default());
+    let records: Api<AuditRecord> =
+        Api::namespaced(client.clone(), record.metadata.namespace.as_deref().unwrap_or_default());
     match records.create(&PostParams::default(), record).await {
         Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
         Err(error) => Err(ClusterError::api("write the audit record", error)),

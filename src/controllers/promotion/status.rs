@@ -43,7 +43,9 @@ pub fn started(observed: &Observed, plan: &Plan) -> PromotionStatus {
     status.phase = Some(Phase::Running.as_str().to_owned());
     status.started_at = Some(MicroTime(observed.now));
     status.decided_on = decided_on(observed);
-    status.snapshot.clone_from(&observed.release.as_ref().and_then(|release| release.status.as_ref()?.snapshot.clone()));
+    status
+        .snapshot
+        .clone_from(&observed.release.as_ref().and_then(|release| release.status.as_ref()?.snapshot.clone()));
     status.packages.clone_from(&plan.packages);
     status.steps = plan.steps.iter().map(|step| step.record.clone()).collect();
     if let Some(first) = status.steps.first_mut() {

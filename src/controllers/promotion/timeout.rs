@@ -25,11 +25,16 @@ pub fn deadline(observed: &Observed) -> Option<Timestamp> {
     started.checked_add(allowed).ok()
 }
 
+/// How long after its deadline a step still gets a last look, which may find it done; without an answer it fails then.
+const LAST_LOOK: SignedDuration = SignedDuration::from_secs(30);
+
 /// The failure of a step that has taken longer than it may and is not done.
 #[must_use]
 pub fn expired(observed: &Observed) -> Option<FailureRecord> {
     let (index, step) = current(observed)?;
-    if deadline(observed)? > observed.now {
+    let deadline = deadline(observed)?;
+    let patience = if observed.looked { SignedDuration::ZERO } else { LAST_LOOK };
+    if deadline.checked_add(patience).ok()? > observed.now {
         return None;
     }
     let waits_for = match observed.progress.as_ref().filter(|progress| progress.step == index).map(|p| &p.state) {

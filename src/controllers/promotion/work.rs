@@ -32,7 +32,11 @@ use crate::steps::apply::write::{Applied, WriteError, write};
 ///
 /// # Errors
 /// When something could not be read or written that may go better next time.
-pub async fn work(controller: &PromotionController, observed: &Observed, step: usize) -> Result<Progress, ClusterError> {
+pub async fn work(
+    controller: &PromotionController,
+    observed: &Observed,
+    step: usize,
+) -> Result<Progress, ClusterError> {
     let plan = match &observed.plan {
         PlanState::Known(plan) => Arc::clone(plan),
         PlanState::Broken(message) => return Ok(failed(step, observed, failure("SnapshotMissing", message))),

@@ -17,7 +17,8 @@ fn at(second: i64) -> Timestamp {
 fn project() -> Project {
     let mut project = Project::default();
     project.metadata.generation = Some(1);
-    project.spec.packages = vec![Package { name: "api".into(), image: "ghcr.io/acme/checkout".into(), pull_secret: None }];
+    project.spec.packages =
+        vec![Package { name: "api".into(), image: "ghcr.io/acme/checkout".into(), pull_secret: None }];
     let apply = Apply { manifests: Some(vec![Manifest(serde_json::json!({}))]), ..Apply::default() };
     project.spec.process = vec![Step { name: "deploy".into(), apply: Some(apply), timeout: "5m".into() }];
     project

@@ -48,6 +48,7 @@ fn ready_to_start() -> Observed {
         slot: Slot::Mine,
         plan: PlanState::Known(Arc::new(plan(2))),
         progress: None,
+        looked: true,
     }
 }
 
@@ -170,6 +171,14 @@ fn waiting_says_why_once_and_the_same_again_changes_nothing() {
 #[test]
 fn after_a_restart_the_step_that_was_begun_is_worked_on_again() {
     assert_eq!(decide(&running()).effects, [Effect::Work { step: 0 }]);
+}
+
+#[test]
+fn what_an_earlier_run_found_is_looked_at_again() {
+    let mut observed = running();
+    observed.progress = Some(progress(0, State::Waiting { message: "x".into(), recheck: None }));
+    observed.looked = false;
+    assert_eq!(decide(&observed).effects, [Effect::Work { step: 0 }]);
 }
 
 #[test]
