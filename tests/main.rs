@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod cel;
+#[cfg(test)]
 mod containers;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod environment;
 #[cfg(test)]
 mod install;
 #[cfg(test)]
@@ -14,6 +18,8 @@ mod promotion;
 mod readme;
 #[cfg(test)]
 mod refusal;
+#[cfg(test)]
+mod release;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -39,6 +39,24 @@ pub enum ClusterError {
         /// Who.
         by: String,
     },
+    /// Others change or delete the object all the time.
+    #[error("{object} changes too often to be written; it is tried again")]
+    Busy {
+        /// Which object.
+        object: String,
+    },
+    /// A right is missing that was given a moment ago: the API server takes a moment to see it.
+    #[error("{what}; rights that were just given take a moment to act")]
+    Early {
+        /// What, and why.
+        what: String,
+    },
+    /// The API server refuses what it did not refuse before.
+    #[error("{what}")]
+    Refused {
+        /// What, and why.
+        what: String,
+    },
     /// An invariant of ours is broken.
     #[error("{0}")]
     Bug(String),
@@ -56,8 +74,8 @@ impl ClusterError {
     pub fn class(&self) -> Class {
         match self {
             Self::Api { source, .. } => class_of(source),
-            Self::Deadline { .. } | Self::Fenced { .. } => Class::Retryable,
-            Self::Unreadable { .. } | Self::Config(_) => Class::Blocked,
+            Self::Deadline { .. } | Self::Fenced { .. } | Self::Busy { .. } | Self::Early { .. } => Class::Retryable,
+            Self::Unreadable { .. } | Self::Config(_) | Self::Refused { .. } => Class::Blocked,
             Self::NoIdentity | Self::Bug(_) => Class::Bug,
         }
     }
@@ -74,10 +92,11 @@ impl ClusterError {
         self.status().is_some_and(|status| status.code == 404)
     }
 
-    /// The right is missing, or an admission policy refused.
+    /// The right is missing, or an admission policy refused. The right to act as an account is another matter: without it
+    /// nobody knows what the account may do.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
-        self.status().is_some_and(|status| status.code == 403)
+        self.status().is_some_and(|status| status.code == 403 && !status.message.contains("cannot impersonate"))
     }
 
     /// The namespace is being deleted, so nothing can be created in it.
@@ -97,7 +116,10 @@ impl ClusterError {
                 kube::Error::Api(status) => Some(status),
                 _ => None,
             },
-            Self::Deadline { .. }
+            Self::Busy { .. }
+            | Self::Early { .. }
+            | Self::Refused { .. }
+            | Self::Deadline { .. }
             | Self::Fenced { .. }
             | Self::Unreadable { .. }
             | Self::NoIdentity
@@ -109,6 +131,8 @@ impl ClusterError {
 
 fn class_of(error: &kube::Error) -> Class {
     match error {
+        // The binding that lets us act as an account may be so new that the API server does not know it yet.
+        kube::Error::Api(status) if status.message.contains("cannot impersonate") => Class::Retryable,
         kube::Error::Api(status) => match status.code {
             400..=408 | 413 | 415 | 422 => Class::Blocked,
             _ => Class::Retryable,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::PromotionController;
 use super::bench::Job;
@@ -24,9 +24,13 @@ use crate::steps::apply::deployer::Deployer;
 use crate::steps::apply::fence::Lost;
 use crate::steps::apply::inventory::Inventory;
 use crate::steps::apply::object::ObjectRef;
-use crate::steps::apply::problem::Problems;
+use crate::steps::apply::problem::{ProblemReason, Problems};
 use crate::steps::apply::prune::prune;
 use crate::steps::apply::write::{Applied, WriteError, write};
+
+/// How long rights that were just given may take to act (the API server's caches follow within milliseconds, here and there
+/// within a second).
+const SETTLING: SignedDuration = SignedDuration::from_secs(3);
 
 /// Takes the step one stage further, and says where it stands.
 ///
@@ -116,7 +120,11 @@ impl Workbench<'_> {
                 }
             }
         }
-        match self.check_one(deployer, self.planned).await? {
+        let own = self.check_one(deployer, self.planned).await?;
+        if let Some(found) = own.as_ref().err().filter(|found| self.is_too_early(found)) {
+            return Err(ClusterError::Early { what: found.to_string() });
+        }
+        match own {
             Ok(checked) if problems.is_empty() => Ok(Ok(checked)),
             Ok(_) => Ok(Err(self.refused(&problems))),
             Err(mut found) => {
@@ -124,6 +132,13 @@ impl Workbench<'_> {
                 Ok(Err(self.refused(&found)))
             }
         }
+    }
+
+    /// Whether a missing right may be one that an environment was given a moment ago.
+    fn is_too_early(&self, found: &Problems) -> bool {
+        let began = self.observed.promotion.status.as_ref().and_then(|status| status.started_at.as_ref());
+        let young = began.is_none_or(|began| Timestamp::now().duration_since(began.0) < SETTLING);
+        young && found.reason() == ProblemReason::Forbidden
     }
 
     async fn check_one(
@@ -195,26 +210,17 @@ impl Workbench<'_> {
     }
 
     fn refused(&self, problems: &Problems) -> Progress {
-        let record = FailureRecord {
-            object: problems.told().first().map(|problem| problem.object.clone()),
-            reason: problems.reason().as_str().to_owned(),
-            message: problems.to_string(),
-            details: problems.sentences(),
-            ..FailureRecord::default()
-        };
-        failed(self.step, self.observed, record)
+        failed(self.step, self.observed, refusal(problems))
     }
 
     /// An apply that did not go through: what may go better next time is tried again, the rest is the end of the step.
     fn stopped(&self, error: WriteError, applied: &[Applied]) -> Result<Progress, ClusterError> {
-        let error = into_cluster(error);
-        match error.class() {
-            Class::Retryable | Class::Terminal | Class::Bug => Err(error),
-            Class::Blocked => {
-                let record = failure("ApplyFailed", &error.to_string());
-                Ok(Progress { state: State::Failed(record), ..self.progress(applied, waiting("")) })
-            }
-        }
+        let record = match error {
+            WriteError::Refused(problems) => refusal(&problems),
+            WriteError::Cluster(error) if error.class() == Class::Blocked => failure("ApplyFailed", &error.to_string()),
+            error => return Err(into_cluster(error)),
+        };
+        Ok(Progress { state: State::Failed(record), ..self.progress(applied, waiting("")) })
     }
 
     fn progress(&self, applied: &[Applied], state: State) -> Progress {
@@ -238,6 +244,17 @@ fn failure(reason: &str, message: &str) -> FailureRecord {
     FailureRecord { reason: reason.to_owned(), message: message.to_owned(), ..FailureRecord::default() }
 }
 
+/// Everything that stands in the way.
+fn refusal(problems: &Problems) -> FailureRecord {
+    FailureRecord {
+        object: problems.told().first().map(|problem| problem.object.clone()),
+        reason: problems.reason().as_str().to_owned(),
+        message: problems.to_string(),
+        details: problems.sentences(),
+        ..FailureRecord::default()
+    }
+}
+
 /// A step that failed before it changed anything.
 fn failed(step: usize, observed: &Observed, record: FailureRecord) -> Progress {
     Progress {
@@ -250,9 +267,12 @@ fn failed(step: usize, observed: &Observed, record: FailureRecord) -> Progress {
     }
 }
 
+/// What is tried again, as the runner takes it. A refusal is not: it never comes here.
 fn into_cluster(error: WriteError) -> ClusterError {
     match error {
         WriteError::Cluster(error) | WriteError::Lost(Lost::Unknown(error)) => error,
         WriteError::Lost(Lost::Taken { by }) => ClusterError::Fenced { by },
+        WriteError::Refused(problems) => ClusterError::Refused { what: problems.to_string() },
+        WriteError::Busy(object) => ClusterError::Busy { object: object.to_string() },
     }
 }
