@@ -13,6 +13,8 @@ mod environment;
 #[cfg(test)]
 mod install;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod promotion;
 #[cfg(test)]
 mod readme;

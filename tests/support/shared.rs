@@ -28,7 +28,7 @@ pub async fn shared() -> &'static Shared {
 
 async fn start() -> Shared {
     trust();
-    let real = false;
+    let real = gantry_plane::node::real::RealNode::available().is_ok();
     let options = Options::default().with_simulated_nodes(2);
     let plane = Plane::start(if real { options.with_real_node() } else { options }).await.expect("a cluster");
     for version in ["1.0.0", "1.1.0", "1.2.0-rc.1", "2.0.0"] {

@@ -1,0 +1,430 @@
+//! A first promotion: a real cluster, Gantry in it, and `checkout` through dev, test and production.
+//!
+//! `cargo run --example demo` ends with exit code 0 only if every step really happened; `-- --keep` leaves everything running.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use gantry::api::condition::{self, ConditionType};
+use gantry::api::v1alpha1::{Environment, Project, Promotion, Release};
+use gantry_plane::node::real::RealNode;
+use gantry_plane::run::Invocation;
+use gantry_plane::{Identity, Options, Plane, manifests};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::runtime::wait::await_condition;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+/// How long one step of the story may take, on two slow cores.
+const PATIENCE: Duration = Duration::from_secs(120);
+const SPACE: &str = "shop";
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// What the demo is asked for.
+#[derive(Parser)]
+#[command(about = "Starts a cluster, installs Gantry, and moves checkout through three environments")]
+struct Arguments {
+    /// Leaves everything running until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+    /// The operator's arguments, when the demo starts itself as the operator.
+    #[arg(long, hide = true, num_args = 1.., allow_hyphen_values = true)]
+    operator: Option<Vec<String>>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let told = match arguments.operator {
+        Some(operator) => gantry::run(std::iter::once("gantry".to_owned()).chain(operator)).await,
+        None => Box::pin(demo(arguments.keep)).await,
+    };
+    match told {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\n✗ {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn demo(keep: bool) -> Outcome<()> {
+    // Whoever installed one before has the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let story = Story::begin().await?;
+    story.install().await?;
+    story.operator().await?;
+    story.describe().await?;
+    let begun = Instant::now();
+    story.first_release().await?;
+    story.second_release().await?;
+    story.broken_release().await?;
+    story.back_again().await?;
+    story.overview().await?;
+    println!("\n✓ Everything above really happened, in {:.0?} since the first object was applied.", begun.elapsed());
+    story.end(keep).await
+}
+
+/// The cluster and what the story needs of it.
+struct Story {
+    plane: Plane,
+    client: Client,
+    begun: Instant,
+    real: bool,
+}
+
+impl Story {
+    async fn begin() -> Outcome<Self> {
+        let options = match RealNode::available() {
+            Ok(()) => Options::real(),
+            Err(why) => {
+                println!("· Containers are simulated here: {why}.");
+                Options::default()
+            }
+        };
+        let real = options.real_node;
+        println!(
+            "▸ Starting a Kubernetes cluster from source (the first time, its programs are built; that takes a while)"
+        );
+        let begun = Instant::now();
+        let plane = Plane::start(options).await?;
+        let client = plane.client(&Identity::Admin).await?;
+        let story = Self { plane, client, begun, real };
+        story.say(&format!("cluster ready: {} with {} node", story.plane.server(), kind(real)));
+        for version in ["1.0.0", "1.1.0"] {
+            gantry_plane::image::push_sample(story.plane.registry(), "checkout", version).await?;
+        }
+        story.say(&format!("{}/checkout has the tags 1.0.0 and 1.1.0", story.plane.registry().host()));
+        Ok(story)
+    }
+
+    fn say(&self, what: &str) {
+        println!("  {:>6.1}s  {what}", self.begun.elapsed().as_secs_f64());
+    }
+
+    /// The two lines of the README: definitions, then everything else. The operator itself runs as a process here.
+    async fn install(&self) -> Outcome<()> {
+        println!("\n▸ Installing Gantry: kubectl apply --server-side -f deploy/crds -f deploy/");
+        for path in yaml_files("deploy/crds")?.into_iter().chain(yaml_files("deploy")?) {
+            for document in manifests::documents(&std::fs::read_to_string(&path)?)? {
+                if document.get("kind") != Some(&json!("Deployment")) {
+                    self.apply(&document.to_string()).await?;
+                }
+            }
+        }
+        self.policies_act().await
+    }
+
+    async fn apply(&self, text: &str) -> Outcome<()> {
+        let begun = Instant::now();
+        loop {
+            match manifests::apply(&self.client, "kubectl", text).await {
+                Ok(_) => return Ok(()),
+                // A definition that was applied a moment ago is served a moment later.
+                Err(error) if begun.elapsed() > Duration::from_secs(15) => return Err(error.into()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+    }
+
+    /// A new policy takes a few seconds to act; tried with a forged request that is never stored.
+    async fn policies_act(&self) -> Outcome<()> {
+        let promotions: Api<Promotion> = Api::namespaced(self.client.clone(), "default");
+        let forged: Promotion = serde_json::from_value(json!({
+            "apiVersion": "gantry.dev/v1alpha1", "kind": "Promotion", "metadata": {"name": "forged"},
+            "spec": {"project": "x", "version": "1", "environment": "y", "requestedBy": {"username": "somebody-else"}},
+        }))?;
+        let dry = kube::api::PostParams { dry_run: true, ..Default::default() };
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let by = promotions.create(&dry, &forged).await.ok().and_then(|stamped| stamped.spec.requested_by);
+            if let Some(by) = by.filter(|by| by.username != "somebody-else") {
+                self.say(&format!("a forged request is stamped with its real author: {}", by.username));
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Err("the admission policies do not act".into())
+    }
+
+    /// The operator, as its own ServiceAccount and with no other right.
+    async fn operator(&self) -> Outcome<()> {
+        let kubeconfig = self.plane.kubeconfig(&Identity::service_account("gantry-system", "gantry")).await?;
+        let port = self.plane.run().free_port()?;
+        let invocation = Invocation {
+            program: std::env::current_exe()?,
+            arguments: vec![
+                "--operator".to_owned(),
+                "controller".to_owned(),
+                format!("--kubeconfig={}", kubeconfig.display()),
+                format!("--listen=127.0.0.1:{port}"),
+            ],
+            environment: Vec::new(),
+        };
+        self.plane.run().start("operator", invocation)?;
+        self.say(&format!(
+            "operator started as system:serviceaccount:gantry-system:gantry (metrics on :{port}/metrics)"
+        ));
+        Ok(())
+    }
+
+    /// Everything but releases and promotions.
+    async fn describe(&self) -> Outcome<()> {
+        println!("\n▸ Team {SPACE} says what it has: kubectl apply --server-side -f deploy/samples/checkout/");
+        for name in ["1-space", "2-environments", "3-project"] {
+            self.sample(name).await?;
+        }
+        for name in ["dev", "test", "production"] {
+            let ready = self.until(name, |known: &Environment| {
+                let status = known.status.as_ref();
+                status.is_some_and(|status| condition::is_true(&status.conditions, ConditionType::Ready))
+            });
+            let namespaces = ready.await?.status.map(|status| status.targets).unwrap_or_default();
+            let namespaces: Vec<_> = namespaces.into_iter().map(|target| target.namespace).collect();
+            self.say(&format!("environment {name} is ready: namespace {}", namespaces.join(", ")));
+        }
+        Ok(())
+    }
+
+    async fn sample(&self, name: &str) -> Outcome<()> {
+        let path = root().join("deploy/samples/checkout").join(format!("{name}.yaml"));
+        let text = std::fs::read_to_string(path)?;
+        self.apply(&text.replace("localhost:5000", &self.plane.registry().host())).await
+    }
+
+    async fn first_release(&self) -> Outcome<()> {
+        println!("\n▸ checkout 1.0.0: sealed, then through dev, test and production");
+        self.sample("4-release-1.0.0").await?;
+        self.sealed("checkout-1.0.0").await?;
+        self.sample("5-promotions-1.0.0").await?;
+        for environment in ["dev", "test", "production"] {
+            self.succeeds(&format!("checkout-1.0.0-{environment}"), environment, "1.0.0").await?;
+        }
+        Ok(())
+    }
+
+    async fn second_release(&self) -> Outcome<()> {
+        println!("\n▸ checkout 1.1.0: the same way");
+        self.release("1.1.0", None).await?;
+        self.sealed("checkout-1.1.0").await?;
+        for environment in ["dev", "test", "production"] {
+            let name = self.promote("1.1.0", environment, "").await?;
+            self.succeeds(&name, environment, "1.1.0").await?;
+        }
+        Ok(())
+    }
+
+    /// The digest is given, so the registry is not asked, and the release seals; its image cannot be pulled.
+    async fn broken_release(&self) -> Outcome<()> {
+        println!("\n▸ checkout 9.9.9: an image that does not exist");
+        let digest = format!("sha256:{}", "9".repeat(64));
+        self.release("9.9.9", Some(&digest)).await?;
+        self.sealed("checkout-9.9.9").await?;
+        let name = self.promote("9.9.9", "dev", "").await?;
+        if !self.real {
+            self.say("simulated containers pull every image: this part needs a real node, and is left out");
+            self.cancel(&name).await?;
+            return Ok(());
+        }
+        let ended = self.ended(&name).await?;
+        let status = ended.status.unwrap_or_default();
+        if status.phase.as_deref() != Some("Failed") {
+            return Err(format!("{name} should have failed: {:?}", status.message).into());
+        }
+        self.say(&format!(
+            "{name} failed ({}): {}",
+            status.reason.unwrap_or_default(),
+            status.message.unwrap_or_default()
+        ));
+        let answers = self.versions("dev").await?;
+        self.say(&format!("dev still answers: {}", answers.join(", ")));
+        Ok(())
+    }
+
+    async fn cancel(&self, name: &str) -> Outcome<()> {
+        let patch = kube::api::Patch::Merge(json!({"spec": {"cancel": {"reason": "only to show a failure"}}}));
+        let promotions: Api<Promotion> = self.api();
+        promotions.patch(name, &kube::api::PatchParams::default(), &patch).await?;
+        self.ended(name).await.map(drop)
+    }
+
+    async fn back_again(&self) -> Outcome<()> {
+        println!("\n▸ Back to checkout 1.0.0 in dev");
+        let name = self.promote("1.0.0", "dev", "-again").await?;
+        self.succeeds(&name, "dev", "1.0.0").await
+    }
+
+    async fn release(&self, version: &str, digest: Option<&str>) -> Outcome<()> {
+        let mut package = json!({"name": "api", "version": version});
+        if let (Some(digest), Some(fields)) = (digest, package.as_object_mut()) {
+            fields.insert("digest".to_owned(), json!(digest));
+        }
+        self.apply(&object(
+            "Release",
+            &format!("checkout-{version}"),
+            json!({
+                "project": "checkout", "version": version, "packages": [package],
+            }),
+        ))
+        .await
+    }
+
+    async fn promote(&self, version: &str, environment: &str, suffix: &str) -> Outcome<String> {
+        let name = format!("checkout-{version}-{environment}{suffix}");
+        let spec = json!({"project": "checkout", "version": version, "environment": environment});
+        self.apply(&object("Promotion", &name, spec)).await?;
+        Ok(name)
+    }
+
+    async fn sealed(&self, name: &str) -> Outcome<()> {
+        let release = self.until(name, |known: &Release| {
+            known.status.as_ref().is_some_and(|status| condition::is_true(&status.conditions, ConditionType::Sealed))
+        });
+        for package in release.await?.status.map(|status| status.packages).unwrap_or_default() {
+            let short: String = package.digest.chars().take(19).collect();
+            self.say(&format!("release {name} is sealed: {} is {}@{short}…", package.name, package.image));
+        }
+        Ok(())
+    }
+
+    async fn ended(&self, name: &str) -> Outcome<Promotion> {
+        self.until(name, |known: &Promotion| known.status.as_ref().is_some_and(|status| status.finished)).await
+    }
+
+    /// The promotion succeeds, and the containers themselves say the version.
+    async fn succeeds(&self, name: &str, environment: &str, version: &str) -> Outcome<()> {
+        let status = self.ended(name).await?.status.unwrap_or_default();
+        if status.phase.as_deref() != Some("Succeeded") {
+            return Err(
+                format!("{name}: {} {}", status.phase.unwrap_or_default(), status.message.unwrap_or_default()).into()
+            );
+        }
+        let answers = self.versions(environment).await?;
+        if self.real && (answers.is_empty() || answers.iter().any(|answer| !answer.contains(version))) {
+            return Err(format!("{environment} answers {answers:?}, not {version}").into());
+        }
+        let took = match (&status.started_at, &status.finished_at) {
+            (Some(from), Some(to)) => format!(" in {:.1}s", to.0.duration_since(from.0).as_secs_f64()),
+            _ => String::new(),
+        };
+        let said =
+            if answers.is_empty() { String::new() } else { format!("; its containers answer: {}", answers.join(", ")) };
+        self.say(&format!("{environment} runs {version}{took}{said}"));
+        Ok(())
+    }
+
+    /// What the running containers of an environment answer over HTTP.
+    async fn versions(&self, environment: &str) -> Outcome<Vec<String>> {
+        if !self.real {
+            return Ok(Vec::new());
+        }
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &format!("{SPACE}-{environment}"));
+        let mut answers = Vec::new();
+        for pod in pods.list(&ListParams::default().labels("app=checkout")).await? {
+            let going = pod.metadata.deletion_timestamp.is_some();
+            let ready = pod.status.as_ref().and_then(|status| status.conditions.as_ref()).is_some_and(|conditions| {
+                conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+            });
+            if let Some(ip) = pod.status.and_then(|status| status.pod_ip).filter(|_| ready && !going) {
+                answers.push(ask(&ip).await?);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// What `kubectl get projects` cannot show in one line: a row an environment.
+    async fn overview(&self) -> Outcome<()> {
+        let recorded = |known: &Project| {
+            let rows = known.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
+            rows.iter().any(|row| row.last.as_ref().is_some_and(|last| last.promotion.ends_with("-again")))
+        };
+        let project = self.until("checkout", recorded).await?;
+        println!("\n  ENVIRONMENT   RUNS     BEFORE   BY                   LAST PROMOTION");
+        for row in project.status.map(|status| status.environments).unwrap_or_default() {
+            let (version, by) = row.current.map(|current| (current.version, current.by)).unwrap_or_default();
+            let before = row.previous.map(|previous| previous.version).unwrap_or_default();
+            let last = row.last.map(|last| format!("{} {}", last.promotion, last.phase)).unwrap_or_default();
+            println!("  {:<13} {version:<8} {before:<8} {by:<20} {last}", row.name);
+        }
+        Ok(())
+    }
+
+    async fn end(self, keep: bool) -> Outcome<()> {
+        if keep {
+            let kubeconfig = self.plane.kubeconfig(&Identity::Admin).await?;
+            println!("\nEverything keeps running until Ctrl-C. Look at it with");
+            println!("  KUBECONFIG={} kubectl get gantry -n {SPACE}", kubeconfig.display());
+            tokio::signal::ctrl_c().await?;
+        }
+        self.plane.stop();
+        Ok(())
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), SPACE)
+    }
+
+    async fn until<K>(&self, name: &str, condition: impl Fn(&K) -> bool) -> Outcome<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned
+            + serde::Serialize
+            + Send
+            + 'static,
+    {
+        let api: Api<K> = self.api();
+        let reached = await_condition(api.clone(), name, |object: Option<&K>| object.is_some_and(&condition));
+        match tokio::time::timeout(PATIENCE, reached).await {
+            Ok(found) => found?.ok_or_else(|| format!("{name} is gone").into()),
+            Err(_) => {
+                let last = serde_json::to_value(api.get_opt(name).await?)?;
+                let status = last.get("status").map(Value::to_string).unwrap_or_default();
+                Err(format!("{name} did not get there within {PATIENCE:?}; its status is {status}").into())
+            }
+        }
+    }
+}
+
+fn kind(real: bool) -> &'static str {
+    if real { "a real" } else { "a simulated" }
+}
+
+fn object(kind: &str, name: &str, spec: Value) -> String {
+    let metadata = json!({"name": name, "namespace": SPACE});
+    json!({"apiVersion": "gantry.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}).to_string()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The YAML files of a folder; namespaces come first, then by name.
+fn yaml_files(folder: &str) -> Outcome<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(root().join(folder))?.collect::<Result<Vec<_>, _>>()?;
+    let yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml");
+    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(yaml).collect();
+    paths.sort_by_key(|path| (!path.ends_with("namespace.yaml"), path.clone()));
+    Ok(paths)
+}
+
+/// GET /version of a container, bounded in time.
+async fn ask(ip: &str) -> Outcome<String> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let asked = async {
+        let mut stream = tokio::net::TcpStream::connect((ip, 8080)).await?;
+        stream.write_all(b"GET /version HTTP/1.1\r\nHost: checkout\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer.split("\r\n\r\n").nth(1).unwrap_or_default().trim().to_owned())
+    };
+    Ok(tokio::time::timeout(Duration::from_secs(5), asked).await??)
+}
