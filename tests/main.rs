@@ -21,6 +21,8 @@ mod readme;
 #[cfg(test)]
 mod refusal;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod release;
 #[cfg(test)]
 mod support;
