@@ -4,11 +4,11 @@ use base64::Engine;
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Release, ReleaseStatus};
 use gantry::controllers::release::snapshot;
-use gantry_plane::{Login, Registry, RegistryOptions};
+use gantry_plane::{Identity, Login, Registry, RegistryOptions};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::image::push;
@@ -307,4 +307,22 @@ async fn a_project_that_is_wrong_says_so_and_one_broken_release_does_not_stop_ot
     let other = shop(json!({"name": "api", "image": image})).await;
     let name = release(&other, "1.0.0", json!([{"name": "api", "digest": digest}])).await;
     sealed(&other, &name).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_does_not_even_parse_stops_nobody() {
+    let space = shop(json!({"name": "api", "image": "registry.invalid/acme/api"})).await;
+    let packages = json!([{"name": "api", "digest": format!("sha256:{}", "a".repeat(64))}]);
+    let broken = release(&space, "1.0.0", packages.clone()).await;
+    sealed(&space, &broken).await;
+    // The API server takes this time, and it is later than any that the operator can read.
+    let operator = Identity::service_account("gantry-system", "gantry");
+    let operator = shared().await.plane.client(&operator).await.expect("a client");
+    let releases: Api<DynamicObject> = Api::namespaced_with(operator, &space.name, &ApiResource::erase::<Release>(&()));
+    let patch = Patch::Merge(json!({"status": {"sealedAt": "9999-12-31T23:00:00.000000Z"}}));
+    releases.patch_status(&broken, &PatchParams::default(), &patch).await.expect("the API server takes it");
+    let typed: Api<Release> = space.api();
+    typed.get(&broken).await.expect_err("it does not parse");
+    let other = release(&space, "1.0.1", packages).await;
+    sealed(&space, &other).await;
 }

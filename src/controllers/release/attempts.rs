@@ -99,7 +99,7 @@ impl Attempts {
 /// The pause before the next try: it doubles, and differs between releases so that they do not ask in step. None where a
 /// watch says when to look.
 fn pause(key: &Key, tries: u32, problems: &[Problem]) -> Option<SignedDuration> {
-    let longest = match problems.iter().map(Problem::cure).max()? {
+    let longest = match problems.iter().map(|problem| problem.cure).max()? {
         Cure::Watched => return None,
         Cure::Space => LONGEST_SPACE,
         Cure::Registry => LONGEST_REGISTRY,
@@ -157,5 +157,6 @@ mod tests {
         }
         assert!(seconds(99, Reason::ManifestsNotFound).unwrap() <= 30_000);
         assert_eq!(seconds(1, Reason::ProjectNotFound), None);
+        assert_eq!(pause(&key, 1, &[Problem::new(Reason::Invalid, "x").watched()]), None);
     }
 }

@@ -11,6 +11,8 @@ pub struct Problem {
     pub reason: Reason,
     /// What is wrong and what to do.
     pub message: String,
+    /// What could cure it.
+    pub cure: Cure,
 }
 
 /// What could change so that a problem is gone, and so when to look again.
@@ -27,13 +29,19 @@ pub enum Cure {
 impl Problem {
     /// A problem.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), cure: cure(reason) }
     }
 
-    /// A value that cannot be used.
+    /// A value of the project or the release that cannot be used.
     #[must_use]
     pub fn invalid(invalid: &Invalid) -> Self {
-        Self::new(Reason::Invalid, invalid.to_string())
+        Self::new(Reason::Invalid, invalid.to_string()).watched()
+    }
+
+    /// The same, known to be cured only by a change of the project or the release.
+    #[must_use]
+    pub fn watched(self) -> Self {
+        Self { cure: Cure::Watched, ..self }
     }
 
     /// What a registry said about a package.
@@ -62,22 +70,20 @@ impl Problem {
             Reason::Invalid | Reason::UnknownPackage | Reason::PackageVersionMissing | Reason::SnapshotTooLarge
         )
     }
+}
 
-    /// What could cure it.
-    #[must_use]
-    pub fn cure(&self) -> Cure {
-        match self.reason {
-            Reason::TagNotFound
-            | Reason::RegistryUnauthorized
-            | Reason::RegistryUnreachable
-            | Reason::RegistryRefused => Cure::Registry,
-            Reason::ManifestsNotFound
-            | Reason::PullSecretInvalid
-            | Reason::Invalid
-            | Reason::SnapshotTooLarge
-            | Reason::Failed => Cure::Space,
-            _ => Cure::Watched,
+/// What could cure a problem of this reason.
+fn cure(reason: Reason) -> Cure {
+    match reason {
+        Reason::TagNotFound | Reason::RegistryUnauthorized | Reason::RegistryUnreachable | Reason::RegistryRefused => {
+            Cure::Registry
         }
+        Reason::ManifestsNotFound
+        | Reason::PullSecretInvalid
+        | Reason::Invalid
+        | Reason::SnapshotTooLarge
+        | Reason::Failed => Cure::Space,
+        _ => Cure::Watched,
     }
 }
 

@@ -50,7 +50,8 @@ impl Sealing<'_> {
         })?;
         let wrong = convert::validate(&project.spec);
         if !wrong.is_empty() {
-            let said = wrong.iter().map(|one| Problem::new(Reason::Invalid, format!("project {name}: {one}")));
+            let said =
+                wrong.iter().map(|one| Problem::new(Reason::Invalid, format!("project {name}: {one}")).watched());
             return Err(said.collect());
         }
         let invalid = |wrong: Vec<_>| wrong.iter().map(Problem::invalid).collect::<Vec<_>>();
@@ -64,13 +65,20 @@ impl Sealing<'_> {
         let steps = keep(steps, &mut problems);
         let pinned = keep(pinned.into_iter().map(|pin| pin.map_err(|problem| vec![problem])).collect(), &mut problems);
         if problems.is_empty() {
-            let spec = &self.release.spec;
-            problems.extend(steps.iter().flat_map(|step| manifests::check(step, spec, &pinned)));
+            let checked = project.spec.process.iter().zip(&steps);
+            problems.extend(checked.flat_map(|(written, step)| self.check(written, step, &pinned)));
         }
         if !problems.is_empty() {
             return Err(problems);
         }
         seal::seal(&project, steps, pinned).map_err(|problem| vec![problem])
+    }
+
+    /// What the step would refuse everywhere.
+    fn check(&self, written: &Step, step: &SnapshotStep, pinned: &[PinnedPackage]) -> Vec<Problem> {
+        let found = manifests::check(step, &self.release.spec, pinned);
+        let inline = written.apply.as_ref().is_some_and(|apply| apply.manifests.is_some());
+        if inline { found.into_iter().map(Problem::watched).collect() } else { found }
     }
 
     /// The step with its manifests.
