@@ -25,6 +25,8 @@ mod registry;
 #[cfg(test)]
 mod release;
 #[cfg(test)]
+mod steps_apply;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod trust;

@@ -16,5 +16,7 @@ pub mod proxy;
 pub mod shared;
 #[path = "support/space.rs"]
 pub mod space;
+#[path = "support/target.rs"]
+pub mod target;
 #[path = "support/wait.rs"]
 pub mod wait;

@@ -11,6 +11,8 @@ use super::problem::{Problem, ProblemReason};
 
 /// How a conflict of fields is marked among the causes.
 const FIELD_CONFLICT: &str = "FieldManagerConflict";
+/// Manifests that do not read as their kind, which the API server takes for errors of its own.
+const UNREADABLE: [&str; 2] = ["failed to create typed patch object", "failed to convert new object"];
 /// The most fields that one sentence names.
 const FIELDS: usize = 8;
 
@@ -22,7 +24,7 @@ pub(super) fn problems(scope: &Scope, object: &ObjectRef, status: &Status) -> Ve
         403 if is_about_us(status) => Vec::new(),
         403 => vec![forbidden(status)],
         400 | 405 | 413 | 415 => vec![whole(ProblemReason::InvalidManifest, told(object, status))],
-        _ if status.message.contains("failed to create typed patch object") => {
+        _ if UNREADABLE.iter().any(|word| status.message.contains(word)) => {
             vec![whole(ProblemReason::InvalidManifest, told(object, status))]
         }
         _ => Vec::new(),
@@ -117,8 +119,11 @@ fn is_about_us(status: &Status) -> bool {
 }
 
 fn told(object: &ObjectRef, status: &Status) -> String {
+    if object.is_secret() && status.message.contains("illegal base64") {
+        return "has data that is not base64: encode it, or write it as stringData".to_owned();
+    }
     if object.is_secret() {
-        return format!("is refused ({}): correct the manifest", status.reason);
+        return "is refused as it is: correct the manifest".to_owned();
     }
     format!("{}: correct the manifest", status.message)
 }
@@ -240,6 +245,9 @@ mod tests {
     #[test]
     fn an_unknown_field_is_a_problem_whatever_the_code() {
         let message = "failed to create typed patch object (shop-dev/checkout; /v1, Kind=Service): .spec.prots: field not declared in schema";
+        let secret = "failed to convert new object (shop-dev/x; /v1, Kind=Secret) to proper version: illegal base64 data at input byte 3";
+        let found = said("Secret", json!({"code": 500, "message": secret}));
+        assert_eq!(found[0].message, "has data that is not base64: encode it, or write it as stringData");
         for code in [400, 500] {
             assert_eq!(
                 said("Service", json!({"code": code, "message": message}))[0].reason,
