@@ -124,7 +124,7 @@ pub struct Stamp {
 }
 
 /// Writes `fact` into `conditions`: sorted by type, the time changes only when the status does.
-pub fn set(conditions: &mut Vec<Condition>, fact: Fact<'_>, stamp: Stamp) {
+pub fn set(conditions: &mut Vec<Condition>, fact: &Fact<'_>, stamp: Stamp) {
     let status = match fact.holds {
         Some(true) => "True",
         Some(false) => "False",
@@ -154,11 +154,11 @@ pub fn set_standing(conditions: &mut Vec<Condition>, standing: &Standing, becaus
     let stalled = matches!(standing, Standing::Stalled);
     let fact =
         |kind, holds, reason, message: &str| Fact { kind, holds: Some(holds), reason, message: message.to_owned() };
-    set(conditions, fact(ConditionType::Ready, ready, reason, message), stamp);
+    set(conditions, &fact(ConditionType::Ready, ready, reason, message), stamp);
     let (why, what) = if reconciling { (reason, message) } else { (Reason::AtRest.as_str(), "") };
-    set(conditions, fact(ConditionType::Reconciling, reconciling, why, what), stamp);
+    set(conditions, &fact(ConditionType::Reconciling, reconciling, why, what), stamp);
     let (why, what) = if stalled { (reason, message) } else { (Reason::NotBroken.as_str(), "") };
-    set(conditions, fact(ConditionType::Stalled, stalled, why, what), stamp);
+    set(conditions, &fact(ConditionType::Stalled, stalled, why, what), stamp);
 }
 
 /// The condition of a type, if it is there.

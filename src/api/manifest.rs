@@ -99,8 +99,8 @@ mod tests {
 
     use super::*;
 
-    fn wrong(manifest: Value) -> Vec<String> {
-        identity(&manifest, "m").err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    fn wrong(manifest: &Value) -> Vec<String> {
+        identity(manifest, "m").err().unwrap_or_default().iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_missing_is_named_at_once() {
-        let wrong = wrong(json!({"kind": 1}));
+        let wrong = wrong(&json!({"kind": 1}));
         assert_eq!(
             wrong,
             [
@@ -129,12 +129,12 @@ mod tests {
 
     #[test]
     fn what_belongs_to_others_is_refused() {
-        assert_eq!(wrong(json!("text")), ["m: it is text and no object: write apiVersion, kind and metadata"]);
-        let list = wrong(json!({"apiVersion": "v1", "kind": "List", "items": []}));
+        assert_eq!(wrong(&json!("text")), ["m: it is text and no object: write apiVersion, kind and metadata"]);
+        let list = wrong(&json!({"apiVersion": "v1", "kind": "List", "items": []}));
         assert_eq!(list, ["m.kind: a List is not applied: write its items as documents of their own"]);
-        let ours = wrong(json!({"apiVersion": "gantry.dev/v1alpha1", "kind": "Promotion", "metadata": {"name": "x"}}));
+        let ours = wrong(&json!({"apiVersion": "gantry.dev/v1alpha1", "kind": "Promotion", "metadata": {"name": "x"}}));
         assert_eq!(ours, ["m.apiVersion: a process does not apply Gantry's own kinds: remove the Promotion"]);
-        let owned = wrong(json!({
+        let owned = wrong(&json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "finalizers": ["a"], "ownerReferences": []}
         }));
         assert_eq!(owned, ["m.metadata.finalizers: a process must not set finalizers: remove them"]);

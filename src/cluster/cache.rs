@@ -181,7 +181,7 @@ impl<K: Clone + Debug + Send + Sync + 'static> Cache<K> {
     }
 
     /// Replaces everything after a list, and tells what is new or gone.
-    fn replace(&self, listed: BTreeMap<Key, Entry<K>>) {
+    fn replace(&self, listed: &BTreeMap<Key, Entry<K>>) {
         let before = {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *entries, listed.clone())
@@ -189,7 +189,7 @@ impl<K: Clone + Debug + Send + Sync + 'static> Cache<K> {
         for (key, entry) in before.iter().filter(|(key, _)| !listed.contains_key(*key)) {
             self.tell(&Change { key: key.clone(), object: entry.readable(), gone: true });
         }
-        for (key, entry) in &listed {
+        for (key, entry) in listed {
             self.tell(&Change { key: key.clone(), object: entry.readable(), gone: false });
         }
         self.synced.send_replace(true);
@@ -229,7 +229,7 @@ where
                 let (key, entry) = entry(object);
                 listed.insert(key, entry);
             }
-            Ok(Event::InitDone) => cache.replace(std::mem::take(&mut listed)),
+            Ok(Event::InitDone) => cache.replace(&std::mem::take(&mut listed)),
             Ok(Event::Apply(object)) => {
                 let (key, entry) = entry(object);
                 cache.put(key, Some(entry));
@@ -263,7 +263,7 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let cache = Cache::default();
-    let events = watcher(api, config.page_size(PAGE)).map_ok(|event| guarded(event));
+    let events = watcher(api, config.page_size(PAGE)).map_ok(guarded);
     (cache.clone(), follow(cache, events))
 }
 

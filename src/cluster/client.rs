@@ -41,14 +41,14 @@ impl Cluster {
         // Retries are the controllers' business: kube's own would repeat a create whose answer was lost.
         config.default_retry = false;
         config.read_timeout = None;
-        Self::with(config, metrics)
+        Self::with(&config, &metrics)
     }
 
     /// Connects with a configuration.
     ///
     /// # Errors
     /// When the configuration cannot be used.
-    pub fn with(config: Config, metrics: Metrics) -> Result<Self, ClusterError> {
+    pub fn with(config: &Config, metrics: &Metrics) -> Result<Self, ClusterError> {
         let gate = Gate::default();
         let build = |gate: Option<Gate>| {
             let layer = WatchfulLayer { gate, metrics: metrics.clone() };

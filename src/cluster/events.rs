@@ -40,7 +40,6 @@ pub struct Events {
 
 impl Events {
     /// The way to say something, and the task that writes it until every way is dropped.
-    #[must_use]
     pub fn new(client: Client, instance: &str, metrics: Metrics) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (sender, receiver) = mpsc::channel(BACKLOG);
         let reporter = Reporter { controller: "gantry.dev/gantry".to_owned(), instance: Some(instance.to_owned()) };

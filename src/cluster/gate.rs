@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn an_open_gate_closes_by_itself() {
         let gate = Gate::default();
-        gate.open_until(Instant::now() + Duration::from_secs(60));
+        gate.open_until(Instant::now() + Duration::from_mins(1));
         assert!(gate.admit(&request(Method::POST, "/api/v1/pods")).is_ok());
         gate.open_until(Instant::now());
         assert!(gate.admit(&request(Method::POST, "/api/v1/pods")).is_err());

@@ -66,10 +66,10 @@ impl Watches {
         let follow = cache::follow(objects.clone(), watcher(api, watcher::Config::default()));
         tokio::spawn(stop.clone().run_until_cancelled_owned(follow));
         let mut changes = objects.subscribe();
-        let changed = self.changed.clone();
+        let wake = self.changed.clone();
         let forward = async move {
             while let Some(change) = changes.recv().await {
-                if changed.send(change.key).is_err() {
+                if wake.send(change.key).is_err() {
                     return;
                 }
             }

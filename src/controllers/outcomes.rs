@@ -29,15 +29,14 @@ impl Default for Outcomes {
 }
 
 impl Outcomes {
-    /// Keeps an end until it is forgotten, and wakes those who record it. Says whether it was new.
-    pub fn add(&self, outcome: Outcome) -> bool {
+    /// Keeps an end until it is forgotten, and wakes those who record it.
+    pub fn add(&self, outcome: Outcome) {
         let outcome = Arc::new(outcome);
         let fresh = self.lock().insert(outcome.uid.clone(), Arc::clone(&outcome)).is_none();
         if fresh {
             // Nobody listens before the controllers run; they look at everything when they start.
             let _ = self.added.send(outcome);
         }
-        fresh
     }
 
     /// Drops an end that everybody has recorded.

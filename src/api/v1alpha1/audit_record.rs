@@ -1,4 +1,5 @@
 //! `AuditRecord`: what happened, for good. Written by Gantry alone, immutable, at most 8 KiB.
+#![allow(clippy::duplicated_attributes, reason = "every printer column has a type and a path of its own")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::{CustomResource, KubeSchema};

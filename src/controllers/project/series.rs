@@ -41,15 +41,15 @@ impl Series {
     /// Shows these rows of the project, and nothing else of it.
     pub fn show(&self, key: &Key, observed: &Observed, rows: &[EnvironmentRow]) {
         let now = rows.iter().map(|row| (row.name.clone(), shown(observed, row))).collect();
-        self.replace(key, now);
+        self.replace(key, &now);
     }
 
     /// Shows nothing of a project that is gone.
     pub fn forget(&self, key: &Key) {
-        self.replace(key, BTreeMap::new());
+        self.replace(key, &BTreeMap::new());
     }
 
-    fn replace(&self, key: &Key, now: BTreeMap<String, Shown>) {
+    fn replace(&self, key: &Key, now: &BTreeMap<String, Shown>) {
         // A panic while the lock was held left a map that is still whole.
         let mut all = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let before = if now.is_empty() { all.remove(key) } else { all.insert(key.clone(), now.clone()) };

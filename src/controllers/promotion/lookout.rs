@@ -110,7 +110,7 @@ fn limits(observed: &Observed, job: &Job) -> Limits {
     let fail_after = observed.environment.as_ref().map(|known| known.spec.fail_after.clone()).unwrap_or_default();
     let duration = |text: &str| {
         let read = text.parse::<SignedDuration>().ok().and_then(|read| Duration::try_from(read).ok());
-        read.unwrap_or(Duration::from_secs(120))
+        read.unwrap_or(Duration::from_mins(2))
     };
     Limits {
         fail_after: FailAfter {

@@ -17,6 +17,7 @@ use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
 use crate::domain::name::{EnvironmentName, release_name};
 use crate::domain::promotion::machine::{NameUse, Slot as Holder};
+use crate::domain::promotion::outcome::Outcome;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::queue::Entry;
 
@@ -121,7 +122,7 @@ async fn unrecorded(client: &Client, promotion: &Promotion) -> Result<Vec<Enviro
             && known.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == RECORDED_FINALIZER)
     };
     let outcomes = ended.iter().filter(kept).filter_map(record::outcome);
-    Ok(outcomes.filter(|outcome| outcome.is_success()).map(|outcome| outcome.environment).collect())
+    Ok(outcomes.filter(Outcome::is_success).map(|outcome| outcome.environment).collect())
 }
 
 /// Where the release has succeeded: what its rows say, and ends that are not in them yet.
@@ -203,6 +204,6 @@ where
 
 /// The name of the release that an outcome is of.
 #[must_use]
-pub fn release_key(outcome: &crate::domain::promotion::outcome::Outcome) -> Key {
+pub fn release_key(outcome: &Outcome) -> Key {
     Key::new(&outcome.space, release_name(&outcome.project, &outcome.version))
 }

@@ -1,4 +1,4 @@
-//! What a finished promotion leaves behind: its AuditRecord, which is also the memory that its name was used.
+//! What a finished promotion leaves behind: its [`AuditRecord`], which is also the memory that its name was used.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};

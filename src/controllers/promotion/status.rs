@@ -169,7 +169,7 @@ fn say(status: &mut PromotionStatus, observed: &Observed, because: (&Reason, &st
         Phase::Failed | Phase::Refused | Phase::Canceled | Phase::Superseded => Some(false),
     };
     let fact = |kind, holds| Fact { kind, holds, reason: &reason, message: message.clone() };
-    condition::set(&mut status.conditions, fact(ConditionType::Finished, Some(phase.is_finished())), stamp);
-    condition::set(&mut status.conditions, fact(ConditionType::Succeeded, succeeded), stamp);
+    condition::set(&mut status.conditions, &fact(ConditionType::Finished, Some(phase.is_finished())), stamp);
+    condition::set(&mut status.conditions, &fact(ConditionType::Succeeded, succeeded), stamp);
     condition::set_standing(&mut status.conditions, &standing, (&reason, &message), stamp);
 }

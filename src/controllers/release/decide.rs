@@ -111,7 +111,7 @@ fn say(status: &mut ReleaseStatus, (standing, because): (Standing, (&'static str
         reason: because.0,
         message: because.1.to_owned(),
     };
-    condition::set(&mut status.conditions, sealed, stamp);
+    condition::set(&mut status.conditions, &sealed, stamp);
     condition::set_standing(&mut status.conditions, &standing, because, stamp);
 }
 

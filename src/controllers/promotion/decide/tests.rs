@@ -27,7 +27,7 @@ fn ready_to_start() -> Observed {
     let mut release = Release::default();
     release.metadata.generation = Some(1);
     let sealed = Fact { kind: ConditionType::Sealed, holds: Some(true), reason: "Sealed", message: String::new() };
-    condition::set(&mut release.status.get_or_insert_default().conditions, sealed, stamp);
+    condition::set(&mut release.status.get_or_insert_default().conditions, &sealed, stamp);
     let mut environment = Environment::default();
     environment.metadata.generation = Some(1);
     let status = environment.status.get_or_insert_default();
