@@ -3,29 +3,21 @@
 //! kube-runtime's `applier` reconciles objects of a store; a finished promotion leaves the store of unfinished ones and must
 //! still be reconciled, so the queue here holds keys. The waiting itself is tokio-util's `DelayQueue`.
 
-use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, HashSet, VecDeque};
+mod pause;
+mod work;
+
 use std::future::Future;
-use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::sync::mpsc;
-use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::time::DelayQueue;
-use tokio_util::time::delay_queue;
 
+use self::work::Work;
 use super::cache::Key;
 use crate::error::Class;
-use crate::telemetry::metrics::{Metrics, RunOutcome};
-
-/// First and longest pause between two tries (style of client-go: exponential, but with full jitter).
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// How long a broken invariant rests before it is looked at again.
-const BUG_PAUSE: Duration = Duration::from_secs(300);
+use crate::telemetry::metrics::Metrics;
 
 /// What a run asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +79,12 @@ pub struct Settings {
     pub quiet: Duration,
 }
 
-/// Runs until the token is cancelled; runs under way are finished first.
+/// How often the loop says that it is alive.
+const BEAT: Duration = Duration::from_secs(5);
+/// How long runs under way may take to finish once the runner is told to stop; a pod has 30 seconds in all.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Runs until the token is cancelled; runs under way are finished first, if they do not take long.
 pub async fn run<F, Fut, E>(
     settings: Settings,
     requests: mpsc::UnboundedReceiver<Key>,
@@ -99,8 +96,15 @@ pub async fn run<F, Fut, E>(
     E: RunError,
 {
     let mut requests = requests;
+    let pulse = metrics.pulse().clone();
+    let name = settings.name;
     let mut work = Work::new(settings, metrics);
+    let mut beat = tokio::time::interval(BEAT);
     loop {
+        // Everything that was asked for before a run begins is part of it.
+        while let Ok(key) = requests.try_recv() {
+            work.ask(key);
+        }
         while let Some(key) = work.startable() {
             let run = reconcile(key.clone());
             work.start(key, run);
@@ -110,156 +114,12 @@ pub async fn run<F, Fut, E>(
             Some(key) = requests.recv() => work.ask(key),
             Some(due) = work.waiting.next(), if !work.waiting.is_empty() => work.ripen(due.into_inner()),
             Some(ended) = work.running.join_next_with_id() => work.end(ended),
+            _ = beat.tick() => pulse.beat(name),
         }
     }
-    while let Some(ended) = work.running.join_next_with_id().await {
-        work.end(ended);
-    }
+    pulse.stopped(name);
+    work.finish(Instant::now() + GRACE).await;
 }
 
-/// Everything that waits, is ready, or runs.
-struct Work<E> {
-    settings: Settings,
-    metrics: Metrics,
-    waiting: DelayQueue<Key>,
-    places: HashMap<Key, (Instant, delay_queue::Key)>,
-    ready: VecDeque<Key>,
-    queued: HashSet<Key>,
-    running: JoinSet<Result<Next, E>>,
-    tasks: HashMap<Id, (Key, Instant)>,
-    busy: HashSet<Key>,
-    asked_again: HashSet<Key>,
-    failures: HashMap<Key, u32>,
-}
-
-impl<E: RunError> Work<E> {
-    fn new(settings: Settings, metrics: Metrics) -> Self {
-        Self {
-            settings,
-            metrics,
-            waiting: DelayQueue::new(),
-            places: HashMap::new(),
-            ready: VecDeque::new(),
-            queued: HashSet::new(),
-            running: JoinSet::new(),
-            tasks: HashMap::new(),
-            busy: HashSet::new(),
-            asked_again: HashSet::new(),
-            failures: HashMap::new(),
-        }
-    }
-
-    /// Somebody asks for a run.
-    fn ask(&mut self, key: Key) {
-        if self.busy.contains(&key) {
-            self.asked_again.insert(key);
-        } else {
-            self.wait(key, Instant::now());
-        }
-    }
-
-    /// A run is due at this time, or earlier if one was due earlier.
-    fn wait(&mut self, key: Key, at: Instant) {
-        if self.queued.contains(&key) {
-            return;
-        }
-        match self.places.get(&key) {
-            Some((known, _)) if *known <= at => return,
-            Some((_, place)) => drop(self.waiting.try_remove(place)),
-            None => {}
-        }
-        self.places.remove(&key);
-        if at <= Instant::now() {
-            self.queued.insert(key.clone());
-            self.ready.push_back(key);
-            return;
-        }
-        let place = self.waiting.insert_at(key.clone(), at);
-        self.places.insert(key, (at, place));
-    }
-
-    fn ripen(&mut self, key: Key) {
-        self.places.remove(&key);
-        if self.queued.insert(key.clone()) {
-            self.ready.push_back(key);
-        }
-    }
-
-    fn startable(&mut self) -> Option<Key> {
-        if self.running.len() >= self.settings.workers {
-            return None;
-        }
-        self.ready.pop_front()
-    }
-
-    fn start(&mut self, key: Key, run: impl Future<Output = Result<Next, E>> + Send + 'static) {
-        self.queued.remove(&key);
-        self.busy.insert(key.clone());
-        let task = self.running.spawn(run);
-        self.tasks.insert(task.id(), (key, Instant::now()));
-    }
-
-    fn end(&mut self, ended: Result<(Id, Result<Next, E>), JoinError>) {
-        let (id, result) = match ended {
-            Ok((id, result)) => (id, Ok(result)),
-            Err(error) => (error.id(), Err(error)),
-        };
-        let Some((key, begun)) = self.tasks.remove(&id) else { return };
-        self.busy.remove(&key);
-        let (outcome, pause) = match result {
-            Ok(Ok(next)) => (RunOutcome::Ok, self.succeed(&key, next)),
-            Ok(Err(error)) => self.fail(&key, &error),
-            Err(panic) => self.quarantine(&key, &panic),
-        };
-        self.metrics.run(self.settings.name, outcome, begun.elapsed());
-        let again = self.asked_again.remove(&key);
-        // Who asked while a run failed waits for the pause: otherwise a hot object would defeat the back-off.
-        let pause = if again && outcome == RunOutcome::Ok { Some(Duration::ZERO) } else { pause };
-        if let Some(pause) = pause {
-            let quiet_until = begun + self.settings.quiet;
-            self.wait(key, (Instant::now() + pause).max(quiet_until));
-        }
-    }
-
-    fn succeed(&mut self, key: &Key, next: Next) -> Option<Duration> {
-        self.failures.remove(key);
-        match next {
-            Next::Await => None,
-            Next::Again => Some(Duration::ZERO),
-            Next::After(pause) => Some(pause),
-        }
-    }
-
-    fn fail(&mut self, key: &Key, error: &E) -> (RunOutcome, Option<Duration>) {
-        let failures = self.failures.entry(key.clone()).or_insert(0);
-        let first = *failures == 0;
-        *failures = failures.saturating_add(1);
-        let tries = *failures;
-        if first && error.is_conflict() {
-            return (RunOutcome::Conflict, Some(Duration::ZERO));
-        }
-        let controller = self.settings.name;
-        let (namespace, name) = (&key.namespace, &key.name);
-        let pause = match error.class() {
-            Class::Terminal => return (RunOutcome::Failed, Some(FIRST_PAUSE)),
-            Class::Bug => BUG_PAUSE,
-            Class::Retryable | Class::Blocked => pause(tries),
-        };
-        tracing::warn!(controller, namespace, name, %error, tries, "a run failed and is tried again");
-        (RunOutcome::Failed, Some(pause))
-    }
-
-    /// A panic stops nobody but the object that caused it.
-    fn quarantine(&mut self, key: &Key, panic: &JoinError) -> (RunOutcome, Option<Duration>) {
-        let controller = self.settings.name;
-        tracing::error!(controller, namespace = key.namespace, name = key.name, error = %panic, "a run panicked");
-        (RunOutcome::Panicked, Some(BUG_PAUSE))
-    }
-}
-
-/// Full jitter over a doubling pause. Every `RandomState` has keys of its own, which is randomness enough here.
-fn pause(tries: u32) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
-    let share = u32::try_from(RandomState::new().build_hasher().finish() % 1000).unwrap_or(0);
-    longest.mul_f64(f64::from(share) / 1000.0).max(Duration::from_millis(50))
-}
+#[cfg(test)]
+mod tests;

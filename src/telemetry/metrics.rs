@@ -6,6 +6,8 @@ use prometheus::{
     Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::pulse::Pulse;
+
 /// How a reconcile ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
@@ -69,6 +71,7 @@ const PLACE: [&str; 3] = ["space", "project", "environment"];
 /// The registry and every metric in it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
+    pulse: Pulse,
     registry: Registry,
     deployment_info: IntGaugeVec,
     deployment_healthy: IntGaugeVec,
@@ -141,6 +144,7 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let with = |more: &'static str| [PLACE[0], PLACE[1], PLACE[2], more];
         let metrics = Self {
+            pulse: Pulse::default(),
             registry: Registry::new(),
             deployment_info: IntGaugeVec::new(
                 opts("gantry_deployment_info"),
@@ -190,6 +194,12 @@ impl Metrics {
         let mut buffer = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut buffer)?;
         Ok(String::from_utf8_lossy(&buffer).into_owned())
+    }
+
+    /// Which loops of this process still turn.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// A run of a controller ended.
