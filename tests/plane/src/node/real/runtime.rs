@@ -53,6 +53,8 @@ sandbox = '{pause}'
 
 [plugins.'io.containerd.cri.v1.runtime']
 netns_mounts_under_state_dir = true
+# Root in a container of its own may not lower a process's score.
+restrict_oom_score_adj = true
 
 [plugins.'io.containerd.cri.v1.runtime'.cni]
 bin_dirs = ['{plugins}']
