@@ -27,9 +27,14 @@ pub enum ClusterError {
         /// What is wrong with it.
         message: String,
     },
-    /// An account without a name cannot be acted as: an empty identity would be the operator itself.
-    #[error("cannot act as an account without a name or namespace")]
+    /// An account without a proper name cannot be acted as: an empty identity would be the operator itself.
+    #[error("cannot act as an account whose name or namespace is empty or no name of Kubernetes")]
     NoIdentity,
+    /// The configuration impersonates; its groups would be added to every account that the operator acts as.
+    #[error(
+        "the configuration acts as somebody else (as, as-uid, as-groups, as-user-extra); use the operator's own account"
+    )]
+    ActsAsAnother,
     /// The configuration does not lead to an API server.
     #[error("no API server: {0}; give --kubeconfig or run in a cluster")]
     Config(String),
@@ -75,7 +80,7 @@ impl ClusterError {
         match self {
             Self::Api { source, .. } => class_of(source),
             Self::Deadline { .. } | Self::Fenced { .. } | Self::Busy { .. } | Self::Early { .. } => Class::Retryable,
-            Self::Unreadable { .. } | Self::Config(_) | Self::Refused { .. } => Class::Blocked,
+            Self::Unreadable { .. } | Self::Config(_) | Self::ActsAsAnother | Self::Refused { .. } => Class::Blocked,
             Self::NoIdentity | Self::Bug(_) => Class::Bug,
         }
     }
@@ -123,6 +128,7 @@ impl ClusterError {
             | Self::Fenced { .. }
             | Self::Unreadable { .. }
             | Self::NoIdentity
+            | Self::ActsAsAnother
             | Self::Config(_)
             | Self::Bug(_) => None,
         }
@@ -134,7 +140,7 @@ fn class_of(error: &kube::Error) -> Class {
         // The binding that lets us act as an account may be so new that the API server does not know it yet.
         kube::Error::Api(status) if status.message.contains("cannot impersonate") => Class::Retryable,
         kube::Error::Api(status) => match status.code {
-            400..=408 | 413 | 415 | 422 => Class::Blocked,
+            400..=407 | 413 | 415 | 422 => Class::Blocked,
             _ => Class::Retryable,
         },
         kube::Error::Service(inner) if inner.downcast_ref::<super::gate::NotLeading>().is_some() => Class::Terminal,
