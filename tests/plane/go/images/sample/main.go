@@ -1,5 +1,7 @@
 // Sample is an HTTP server that says which version it is, and misbehaves as its environment tells it.
 //
+// "sample version" prints the version, for probes and kubectl exec.
+//
 // Paths: / and /version (its version), /healthz (always 200), /readyz (200 once it should get requests).
 //
 // Environment:
@@ -36,6 +38,10 @@ const terminationLog = "/dev/termination-log"
 const patience = 5 * time.Second
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "version" {
+		fmt.Println(version())
+		return
+	}
 	log.SetFlags(log.LUTC | log.Ldate | log.Ltime)
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
