@@ -2,27 +2,20 @@
 //!
 //! `cargo run --example demo` ends with exit code 0 only if every step really happened; `-- --keep` leaves everything running.
 
-use std::path::{Path, PathBuf};
+#[path = "demo/stage.rs"]
+mod stage;
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Environment, Project, Promotion, Release};
-use gantry_plane::node::real::RealNode;
-use gantry_plane::run::Invocation;
-use gantry_plane::{Identity, Options, Plane, manifests};
 use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
 use kube::api::ListParams;
-use kube::runtime::wait::await_condition;
-use kube::{Api, Client};
-use serde_json::{Value, json};
-
-/// How long one step of the story may take, on two slow cores.
-const PATIENCE: Duration = Duration::from_secs(120);
-const SPACE: &str = "shop";
-
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+use serde_json::json;
+use stage::{Outcome, SPACE, Story, object, root};
 
 /// What the demo is asked for.
 #[derive(Parser)]
@@ -69,109 +62,7 @@ async fn demo(keep: bool) -> Outcome<()> {
     story.end(keep).await
 }
 
-/// The cluster and what the story needs of it.
-struct Story {
-    plane: Plane,
-    client: Client,
-    begun: Instant,
-    real: bool,
-}
-
 impl Story {
-    async fn begin() -> Outcome<Self> {
-        let options = match RealNode::available() {
-            Ok(()) => Options::real(),
-            Err(why) => {
-                println!("· Containers are simulated here: {why}.");
-                Options::default()
-            }
-        };
-        let real = options.real_node;
-        println!(
-            "▸ Starting a Kubernetes cluster from source (the first time, its programs are built; that takes a while)"
-        );
-        let begun = Instant::now();
-        let plane = Plane::start(options).await?;
-        let client = plane.client(&Identity::Admin).await?;
-        let story = Self { plane, client, begun, real };
-        story.say(&format!("cluster ready: {} with {} node", story.plane.server(), kind(real)));
-        for version in ["1.0.0", "1.1.0"] {
-            gantry_plane::image::push_sample(story.plane.registry(), "checkout", version).await?;
-        }
-        story.say(&format!("{}/checkout has the tags 1.0.0 and 1.1.0", story.plane.registry().host()));
-        Ok(story)
-    }
-
-    fn say(&self, what: &str) {
-        println!("  {:>6.1}s  {what}", self.begun.elapsed().as_secs_f64());
-    }
-
-    /// The two lines of the README: definitions, then everything else. The operator itself runs as a process here.
-    async fn install(&self) -> Outcome<()> {
-        println!("\n▸ Installing Gantry: kubectl apply --server-side -f deploy/crds -f deploy/");
-        for path in yaml_files("deploy/crds")?.into_iter().chain(yaml_files("deploy")?) {
-            for document in manifests::documents(&std::fs::read_to_string(&path)?)? {
-                if document.get("kind") != Some(&json!("Deployment")) {
-                    self.apply(&document.to_string()).await?;
-                }
-            }
-        }
-        self.policies_act().await
-    }
-
-    async fn apply(&self, text: &str) -> Outcome<()> {
-        let begun = Instant::now();
-        loop {
-            match manifests::apply(&self.client, "kubectl", text).await {
-                Ok(_) => return Ok(()),
-                // A definition that was applied a moment ago is served a moment later.
-                Err(error) if begun.elapsed() > Duration::from_secs(15) => return Err(error.into()),
-                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-            }
-        }
-    }
-
-    /// A new policy takes a few seconds to act; tried with a forged request that is never stored.
-    async fn policies_act(&self) -> Outcome<()> {
-        let promotions: Api<Promotion> = Api::namespaced(self.client.clone(), "default");
-        let forged: Promotion = serde_json::from_value(json!({
-            "apiVersion": "gantry.dev/v1alpha1", "kind": "Promotion", "metadata": {"name": "forged"},
-            "spec": {"project": "x", "version": "1", "environment": "y", "requestedBy": {"username": "somebody-else"}},
-        }))?;
-        let dry = kube::api::PostParams { dry_run: true, ..Default::default() };
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            let by = promotions.create(&dry, &forged).await.ok().and_then(|stamped| stamped.spec.requested_by);
-            if let Some(by) = by.filter(|by| by.username != "somebody-else") {
-                self.say(&format!("a forged request is stamped with its real author: {}", by.username));
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        Err("the admission policies do not act".into())
-    }
-
-    /// The operator, as its own ServiceAccount and with no other right.
-    async fn operator(&self) -> Outcome<()> {
-        let kubeconfig = self.plane.kubeconfig(&Identity::service_account("gantry-system", "gantry")).await?;
-        let port = self.plane.run().free_port()?;
-        let invocation = Invocation {
-            program: std::env::current_exe()?,
-            arguments: vec![
-                "--operator".to_owned(),
-                "controller".to_owned(),
-                format!("--kubeconfig={}", kubeconfig.display()),
-                format!("--listen=127.0.0.1:{port}"),
-            ],
-            environment: Vec::new(),
-        };
-        self.plane.run().start("operator", invocation)?;
-        self.say(&format!(
-            "operator started as system:serviceaccount:gantry-system:gantry (metrics on :{port}/metrics)"
-        ));
-        Ok(())
-    }
-
     /// Everything but releases and promotions.
     async fn describe(&self) -> Outcome<()> {
         println!("\n▸ Team {SPACE} says what it has: kubectl apply --server-side -f deploy/samples/checkout/");
@@ -352,68 +243,6 @@ impl Story {
         }
         Ok(())
     }
-
-    async fn end(self, keep: bool) -> Outcome<()> {
-        if keep {
-            let kubeconfig = self.plane.kubeconfig(&Identity::Admin).await?;
-            println!("\nEverything keeps running until Ctrl-C. Look at it with");
-            println!("  KUBECONFIG={} kubectl get gantry -n {SPACE}", kubeconfig.display());
-            tokio::signal::ctrl_c().await?;
-        }
-        self.plane.stop();
-        Ok(())
-    }
-
-    fn api<K>(&self) -> Api<K>
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
-    {
-        Api::namespaced(self.client.clone(), SPACE)
-    }
-
-    async fn until<K>(&self, name: &str, condition: impl Fn(&K) -> bool) -> Outcome<K>
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned
-            + serde::Serialize
-            + Send
-            + 'static,
-    {
-        let api: Api<K> = self.api();
-        let reached = await_condition(api.clone(), name, |object: Option<&K>| object.is_some_and(&condition));
-        match tokio::time::timeout(PATIENCE, reached).await {
-            Ok(found) => found?.ok_or_else(|| format!("{name} is gone").into()),
-            Err(_) => {
-                let last = serde_json::to_value(api.get_opt(name).await?)?;
-                let status = last.get("status").map(Value::to_string).unwrap_or_default();
-                Err(format!("{name} did not get there within {PATIENCE:?}; its status is {status}").into())
-            }
-        }
-    }
-}
-
-fn kind(real: bool) -> &'static str {
-    if real { "a real" } else { "a simulated" }
-}
-
-fn object(kind: &str, name: &str, spec: Value) -> String {
-    let metadata = json!({"name": name, "namespace": SPACE});
-    json!({"apiVersion": "gantry.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}).to_string()
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The YAML files of a folder; namespaces come first, then by name.
-fn yaml_files(folder: &str) -> Outcome<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(root().join(folder))?.collect::<Result<Vec<_>, _>>()?;
-    let yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml");
-    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(yaml).collect();
-    paths.sort_by_key(|path| (!path.ends_with("namespace.yaml"), path.clone()));
-    Ok(paths)
 }
 
 /// GET /version of a container, bounded in time.

@@ -42,6 +42,7 @@ impl Case {
 }
 
 /// An object of a kind with this name and spec.
+#[expect(clippy::needless_pass_by_value, reason = "callers write the literal in place")]
 fn object(kind: &str, name: &str, spec: Value) -> Value {
     json!({"apiVersion": "gantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
 }
@@ -52,11 +53,13 @@ fn environment(name: &str, namespaces: &[&str]) -> Value {
     object("Environment", name, json!({"order": 10, "targets": targets}))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write the literal in place")]
 fn project(name: &str, image: &str, step: Value) -> Value {
     let spec = json!({"packages": [{"name": "api", "image": image}], "process": [step]});
     object("Project", name, spec)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write the literal in place")]
 fn step(apply: Value) -> Value {
     json!({"name": "deploy", "timeout": "10m", "apply": apply})
 }
@@ -248,7 +251,7 @@ fn every_rule_lets_the_good_object_through_and_refuses_the_bad_one() {
         let schema = schema(definition);
         let says = |object: &Value| {
             let validated = Validator::new().validate_with_defaults(&schema, object, case.before.as_ref());
-            validated.err().map(|errors| errors.into_vec()).unwrap_or_default()
+            validated.err().map(kube::core::cel::ValidationErrors::into_vec).unwrap_or_default()
         };
         let accepted = says(&case.accepted);
         assert!(accepted.is_empty(), "{} {}: the good object is refused: {accepted:?}", case.kind, case.message);

@@ -1,5 +1,7 @@
 //! What the README says is true: its manifests are applied, its table of metrics is the registry's.
 
+use std::fmt::Write;
+
 use gantry::telemetry::metrics::DOCUMENTED;
 
 use crate::support::shared::shared;
@@ -35,7 +37,7 @@ fn the_table_of_metrics_is_what_the_operator_registers() {
     let mut table = "| metric | labels | meaning |\n|---|---|---|\n".to_owned();
     for known in DOCUMENTED {
         let labels = if known.labels.is_empty() { "–" } else { known.labels };
-        table.push_str(&format!("| `{}` | {labels} | {} |\n", known.name, known.help));
+        let _ = writeln!(table, "| `{}` | {labels} | {} |", known.name, known.help);
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let text = readme();

@@ -209,7 +209,7 @@ impl Metrics {
     }
 
     /// The API server answered, or did not.
-    pub fn api_request(&self, verb: &str, resource: &str, code: &str, took: Duration) {
+    pub fn api_request(&self, (verb, resource): (&str, &str), code: &str, took: Duration) {
         self.api_requests.with_label_values(&[verb, resource, code]).inc();
         if verb != "watch" {
             self.api_duration.with_label_values(&[verb]).observe(took.as_secs_f64());
@@ -299,7 +299,7 @@ mod tests {
         metrics.failed_since(&place, Some(1.0));
         metrics.lead_time(&place, Duration::ZERO);
         metrics.run("promotion", RunOutcome::Ok, Duration::ZERO);
-        metrics.api_request("get", "promotions", "2xx", Duration::ZERO);
+        metrics.api_request(("get", "promotions"), "2xx", Duration::ZERO);
         let gathered: Vec<String> = metrics.registry.gather().iter().map(|family| family.name().to_owned()).collect();
         let mut documented: Vec<&str> = DOCUMENTED.iter().map(|known| known.name).collect();
         documented.sort_unstable();

@@ -81,7 +81,7 @@ impl Operator {
         self.until_ready().await;
     }
 
-    /// The most memory that it ever had, in KiB (VmHWM of /proc).
+    /// The most memory that it ever had, in KiB (`VmHWM` of `/proc`).
     pub fn peak_memory(&self, plane: &Plane) -> u64 {
         let id = plane.run().process_id(&self.name).expect("it runs");
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a process");

@@ -49,6 +49,7 @@ impl Space {
     }
 
     /// One of Gantry's kinds, with this spec.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write the literal in place")]
     pub fn object(&self, kind: &str, name: &str, spec: Value) -> Value {
         json!({
             "apiVersion": "gantry.dev/v1alpha1", "kind": kind,

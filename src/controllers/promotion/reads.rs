@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::api::ListParams;
+use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 
 use super::observe::Observed;
@@ -196,10 +197,11 @@ where
         + std::fmt::Debug
         + serde::de::DeserializeOwned,
 {
-    let api: Api<K> = Api::namespaced(client.clone(), space);
+    let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), space);
     let kind = K::plural(&());
     let listed = api.list(&which).await.map_err(|error| ClusterError::api(format!("list {kind}"), error))?;
-    Ok(listed.items)
+    // One that does not read as its kind stops nobody else.
+    Ok(listed.items.into_iter().filter_map(|object| object.0.ok()).collect())
 }
 
 /// The name of the release that an outcome is of.
