@@ -1,8 +1,16 @@
 //! The figures of the README, measured on a real API server with simulated nodes. `cargo bench` prints them as a table.
 //!
 //! Times are what a client sees: from its create to the change that its own watch shows.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a benchmark fails loudly, as a test does"
+)]
 
-#[allow(dead_code, reason = "the harness of the tests; a benchmark needs only some of it")]
+#[allow(dead_code, unused_imports, reason = "the harness of the tests; a benchmark needs only some of it")]
 #[path = "../tests/support.rs"]
 mod support;
 
@@ -29,7 +37,7 @@ const IDLE: usize = 30;
 const PROJECTS: usize = 100;
 const ENVIRONMENTS: usize = 10;
 /// How long nothing is done to see whether anything is written.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 
 #[tokio::main]
 async fn main() {
@@ -162,7 +170,7 @@ async fn burst(plane: &Plane, client: &Client, operator: &Operator, table: &mut 
         .collect()
         .await;
     let promotions: Api<Promotion> = space.api();
-    wait::eventually_within(Duration::from_secs(600), "every promotion succeeded", || async {
+    wait::eventually_within(Duration::from_mins(10), "every promotion succeeded", || async {
         let finished = ListParams::default().fields("status.finished=true");
         let ended = promotions.list(&finished).await.ok()?.items;
         let failed: Vec<_> = ended.iter().filter(|known| !succeeded(known)).filter_map(|k| k.status.clone()).collect();
@@ -171,7 +179,7 @@ async fn burst(plane: &Plane, client: &Client, operator: &Operator, table: &mut 
     })
     .await;
     let took = begun.elapsed();
-    wait::eventually_within(Duration::from_secs(600), "every promotion is recorded", || async {
+    wait::eventually_within(Duration::from_mins(10), "every promotion is recorded", || async {
         let all = promotions.list(&ListParams::default()).await.ok()?.items;
         all.iter().all(|known| known.metadata.finalizers.is_none()).then_some(())
     })

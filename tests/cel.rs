@@ -306,7 +306,7 @@ impl Tried<'_> {
         // Records and status are the operator's to write.
         let creator = if self.case.kind == "AuditRecord" { self.operator } else { self.admin };
         let api = self.api(creator);
-        let mut there = api.create(&PostParams::default(), &self.read(before)).await.expect("the object before");
+        let mut there = api.create(&PostParams::default(), &Self::read(before)).await.expect("the object before");
         if let Some(status) = before.get("status") {
             let patch = Patch::Merge(json!({"status": status}));
             let name = there.metadata.name.clone().expect("a name");
@@ -318,7 +318,7 @@ impl Tried<'_> {
 
     async fn create(&self, object: &Value) -> Option<String> {
         let dry = PostParams { dry_run: true, ..PostParams::default() };
-        self.api(self.admin).create(&dry, &self.read(object)).await.err().map(|error| error.to_string())
+        self.api(self.admin).create(&dry, &Self::read(object)).await.err().map(|error| error.to_string())
     }
 
     /// Only what the case changes is changed: spec, or status.
@@ -332,9 +332,9 @@ impl Tried<'_> {
         }
         let (path, value) = ("/spec", &object["spec"]);
         let operations = json!([{"op": "replace", "path": path, "value": value}]);
-        let patch = Patch::Json::<()>(serde_json::from_value(operations).expect("a patch"));
-        let patched = self.api(self.admin).patch(name, &dry, &patch).await;
-        let said = patched.err().map(|error| error.to_string());
+        let replacement = Patch::Json::<()>(serde_json::from_value(operations).expect("a patch"));
+        let replaced = self.api(self.admin).patch(name, &dry, &replacement).await;
+        let said = replaced.err().map(|error| error.to_string());
         // Nobody but the operator touches records, whatever the rule says.
         said.filter(|said| self.case.kind != "AuditRecord" || said.contains(self.case.message))
     }
@@ -351,7 +351,7 @@ impl Tried<'_> {
         Api::namespaced_with(client.clone(), self.space, &resource)
     }
 
-    fn read(&self, object: &Value) -> DynamicObject {
+    fn read(object: &Value) -> DynamicObject {
         serde_json::from_value(object.clone()).expect("an object")
     }
 }

@@ -25,6 +25,7 @@ impl Operator {
     }
 
     /// The same without a line of log that is no warning.
+    #[allow(dead_code, reason = "the benchmark uses it")]
     pub async fn start_quietly(plane: &Plane, name: &str) -> Self {
         Self::start_logging(plane, name, (kubeconfig(plane).await, "warn")).await
     }
@@ -82,6 +83,7 @@ impl Operator {
     }
 
     /// The most memory that it ever had, in KiB (`VmHWM` of `/proc`).
+    #[allow(dead_code, reason = "the benchmark uses it")]
     pub fn peak_memory(&self, plane: &Plane) -> u64 {
         let id = plane.run().process_id(&self.name).expect("it runs");
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a process");

@@ -57,11 +57,6 @@ impl Shared {
     pub async fn admin(&self) -> Client {
         self.plane.client(&Identity::Admin).await.expect("a client")
     }
-
-    /// A client of a person.
-    pub async fn person(&self, name: &str) -> Client {
-        self.plane.client(&Identity::user(name)).await.expect("a client")
-    }
 }
 
 /// Installs Gantry as the README says, without the Deployment: the operator is a process of the test.
