@@ -51,7 +51,7 @@ impl Exchange {
             within(DEADLINE, whole(&self.inner, request)).await
         };
         let code = answer.as_ref().map_or("error", |response| request::code_class(response.status()));
-        self.metrics.api_request(call.verb, &call.resource, code, begun.elapsed());
+        self.metrics.api_request((call.verb, &call.resource), code, begun.elapsed());
         answer
     }
 }
