@@ -10,8 +10,11 @@ use std::process::{Command, Output};
 use clap::Parser;
 use gantry::api::crds;
 use gantry::settings::CommandLine;
-use gantry_plane::manifests;
 use gantry_plane::programs::{self, Program};
+use gantry_plane::{Identity, manifests};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::api::PostParams;
+use kube::{Api, ResourceExt};
 use serde_json::Value;
 
 /// Which file of `deploy/` holds what is rendered from which folder or file of `templates/`.
@@ -145,4 +148,19 @@ async fn a_digest_pins_the_image_and_the_tag_stays_for_people() {
     let deployment = deployment(&["--set=image.tag=1.2.3", &format!("--set=image.digest={digest}")]).await;
     let image = &deployment["spec"]["template"]["spec"]["containers"][0]["image"];
     assert_eq!(image, &format!("registry.example.com/gantry:1.2.3@{digest}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operators_pod_is_admitted_under_pod_security_restricted() {
+    let plane = crate::policies::cluster().await;
+    let client = plane.client(&Identity::Admin).await.expect("a client");
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace = namespaces.get("gantry-system").await.expect("the namespace");
+    assert_eq!(namespace.labels()["pod-security.kubernetes.io/enforce"], "restricted");
+    let mut pod = deployment(&[]).await["spec"]["template"].clone();
+    pod["metadata"]["name"] = "gantry".into();
+    let pod: Pod = serde_json::from_value(pod).expect("a pod");
+    let pods: Api<Pod> = Api::namespaced(client, "gantry-system");
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    pods.create(&dry_run, &pod).await.expect("a pod that Pod Security lets through");
 }

@@ -19,7 +19,7 @@ use crate::support::{shared, wait};
 static CLUSTER: OnceCell<Plane> = OnceCell::const_new();
 
 /// The cluster of these tests: Gantry is installed and no operator runs.
-async fn cluster() -> &'static Plane {
+pub async fn cluster() -> &'static Plane {
     CLUSTER
         .get_or_init(|| async {
             let plane = shared::own(Options::default().with_simulated_nodes(0)).await;

@@ -1,6 +1,10 @@
 //! Who wrote what, from the API server's own log; and that a settled operator writes nothing.
 
+use gantry::api::v1alpha1::Promotion;
 use gantry_plane::{AuditEvent, Options};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::support::manifest::{config_map, deployment};
@@ -87,4 +91,37 @@ async fn at_rest_the_operator_writes_nothing_but_its_lease() {
     })
     .await;
     assert_eq!(noise, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_somebody_else_wrote_is_never_taken_for_a_slot() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let image = format!("{}/checkout", cluster.plane.registry().host());
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([config_map("settings", "x")])).await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let promotions: Api<Promotion> = space.api();
+    let uid = promotions.get(&name).await.expect("the promotion").uid().expect("a uid");
+    space
+        .apply(json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {"name": "checkout.dev", "namespace": space.name}, "spec": {"holderIdentity": uid},
+        }))
+        .await;
+    space.release("checkout", "1.0.0").await;
+    wait::eventually("the operator says what is wrong", || async {
+        let log = cluster.operator.log(&cluster.plane);
+        log.lines().any(|line| line.contains(&space.name) && line.contains("it has no label gantry.dev/slot")).then_some(())
+    })
+    .await;
+    let waiting = promotions.get(&name).await.expect("the promotion").status.expect("a status");
+    assert_eq!((waiting.phase.as_deref(), waiting.applied), (Some("Pending"), false));
+
+    let leases: Api<Lease> = space.api();
+    leases.delete("checkout.dev", &DeleteParams::default()).await.expect("nobody's Lease");
+    let look_again = Patch::Merge(json!({"metadata": {"annotations": {"test/look": "again"}}}));
+    promotions.patch(&name, &PatchParams::default(), &look_again).await.expect("an annotation");
+    let ended = space.ended(&name).await.status.expect("a status");
+    assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
 }

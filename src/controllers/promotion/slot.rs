@@ -58,6 +58,10 @@ impl Slot {
     /// When the Lease or its holder cannot be read.
     pub async fn look(&self) -> Result<Look, ClusterError> {
         let lease = self.leases.get_opt(&self.name).await.map_err(|e| ClusterError::api("read the slot", e))?;
+        if lease.as_ref().is_some_and(|lease| !is_slot(lease)) {
+            let message = format!("it has no label {SLOT_LABEL}, so anyone may have written it; delete it");
+            return Err(ClusterError::Unreadable { object: format!("Lease {}", self.name), message });
+        }
         let holder = match lease.as_ref().and_then(|lease| holder_uid(lease)) {
             None => Holder::Free,
             Some(uid) if uid == self.uid => Holder::Mine,
@@ -113,6 +117,11 @@ impl Slot {
             }),
         }
     }
+}
+
+/// Whether admission kept everyone but the operator from writing it.
+fn is_slot(lease: &Lease) -> bool {
+    lease.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(SLOT_LABEL))
 }
 
 fn holder_uid(lease: &Lease) -> Option<&str> {
