@@ -112,7 +112,9 @@ async fn a_lease_that_somebody_else_wrote_is_never_taken_for_a_slot() {
     space.release("checkout", "1.0.0").await;
     wait::eventually("the operator says what is wrong", || async {
         let log = cluster.operator.log(&cluster.plane);
-        log.lines().any(|line| line.contains(&space.name) && line.contains("it has no label gantry.dev/slot")).then_some(())
+        log.lines()
+            .any(|line| line.contains(&space.name) && line.contains("it has no label gantry.dev/slot"))
+            .then_some(())
     })
     .await;
     let waiting = promotions.get(&name).await.expect("the promotion").status.expect("a status");

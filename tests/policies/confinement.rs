@@ -7,7 +7,7 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::{Shop, apply, client, lease, namespace, service_account, with};
+use super::{DryRun, Shop, apply, client, create, lease, namespace, service_account, with};
 use crate::support::wait;
 
 fn labelled(name: &str, space: &str) -> Value {
@@ -54,9 +54,10 @@ async fn the_operator_reaches_no_other_namespace() {
         apply(&shop.operator, service_account(name)).await.expect_err("nor make accounts there");
         apply(&shop.operator, binding(name, "gantry-deployer")).await.expect_err("nor give rights there");
     }
-    let said = apply(&shop.operator, lease("kube-system", "kube-scheduler")).await.expect_err("no foreign Lease");
+    let said =
+        create(&shop.operator, lease("kube-system", "kube-scheduler"), DryRun::No).await.expect_err("no foreign Lease");
     assert!(said.contains("no Lease but slots"), "{said}");
-    apply(&shop.operator, lease("gantry-system", "gantry")).await.expect("its own leadership");
+    create(&shop.operator, lease("gantry-system", "gantry"), DryRun::No).await.expect("its own leadership");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::{Shop, api_of, apply, lease, record, slot};
+use super::{DryRun, Shop, api_of, apply, create, lease, record, slot};
 use crate::support::wait;
 
 async fn write_status(client: &Client, object: &Value) -> Result<(), String> {
@@ -76,12 +76,12 @@ async fn a_space_that_is_deleted_takes_its_records_along() {
     let own: Api<AuditRecord> = Api::namespaced(shop.operator.clone(), &shop.space.name);
     own.create(&kube::api::PostParams::default(), &object).await.expect("the operator may");
     shop.promoted("waits").await;
-    apply(&shop.operator, slot(&shop.space.name, "checkout.dev")).await.expect("the operator may");
+    create(&shop.operator, slot(&shop.space.name, "checkout.dev"), DryRun::No).await.expect("the operator may");
 
     let namespaces: Api<Namespace> = Api::all(shop.space.client.clone());
     namespaces.delete(&shop.space.name, &DeleteParams::default()).await.expect("an administrator may");
     // The promotion waits for the operator, nothing else does.
-    wait::gone(&own, "promotion-one").await;
+    wait::gone(&shop.space.api::<AuditRecord>(), "promotion-one").await;
     let ending = json!({"metadata": {"finalizers": null}});
     wait::eventually("the promotion is being deleted", || async {
         let promotion = shop.promotions(&shop.operator).get("waits").await.expect("the promotion");
@@ -96,7 +96,7 @@ async fn a_space_that_is_deleted_takes_its_records_along() {
 async fn a_slot_is_written_by_the_operator_alone_and_other_leases_by_anyone() {
     let shop = Shop::open().await;
     let name = &shop.space.name;
-    apply(&shop.operator, slot(name, "checkout.dev")).await.expect("the operator may");
+    create(&shop.operator, slot(name, "checkout.dev"), DryRun::No).await.expect("the operator may");
     apply(&shop.mallory, lease(name, "another")).await.expect("no slot");
     let leases: Api<Lease> = Api::namespaced(shop.mallory.clone(), name);
 
