@@ -3,20 +3,18 @@
 //! Objects that do not read as their type are kept apart with the reason, so one broken object stops neither the list nor the
 //! others. Managed fields are dropped before anything is stored: they are most of an object's memory.
 
+mod follow;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
-use futures::{StreamExt, TryStreamExt};
-use kube::core::DeserializeGuard;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Resource};
-use serde::de::DeserializeOwned;
+use kube::Resource;
 use tokio::sync::{mpsc, watch};
 
-/// Objects per page of a list: a small start peak (50 measured against 500 in kube's memory guide).
-const PAGE: u32 = 100;
+pub use self::follow::metadata;
+pub(super) use self::follow::{follow, tuned};
 
 /// Namespace and name. Cluster-scoped objects have an empty namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,23 +67,54 @@ impl<K> Entry<K> {
     }
 }
 
+/// Why a cache may be behind: its list or watch does not come about.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// What came back.
+    pub message: Arc<str>,
+    /// The right to list or watch is missing, so trying again will not help by itself.
+    pub forbidden: bool,
+    at: Instant,
+}
+
+/// A watch in trouble tells again with every try, and those are at most a minute apart (kube's back-off is 30 seconds, with
+/// as much jitter). A trouble that is older is over, though nothing has changed since.
+const TROUBLE_LASTS: Duration = Duration::from_secs(75);
+
+impl Trouble {
+    fn new(message: &str, forbidden: bool) -> Self {
+        Self { message: message.into(), forbidden, at: Instant::now() }
+    }
+}
+
 /// A store that a watch keeps in step with the API server.
 #[derive(Debug)]
 pub struct Cache<K> {
     entries: Arc<RwLock<BTreeMap<Key, Entry<K>>>>,
     listeners: Arc<RwLock<Vec<mpsc::UnboundedSender<Change<K>>>>>,
     synced: watch::Sender<bool>,
+    trouble: watch::Sender<Option<Trouble>>,
 }
 
 impl<K> Clone for Cache<K> {
     fn clone(&self) -> Self {
-        Self { entries: Arc::clone(&self.entries), listeners: Arc::clone(&self.listeners), synced: self.synced.clone() }
+        Self {
+            entries: Arc::clone(&self.entries),
+            listeners: Arc::clone(&self.listeners),
+            synced: self.synced.clone(),
+            trouble: self.trouble.clone(),
+        }
     }
 }
 
 impl<K> Default for Cache<K> {
     fn default() -> Self {
-        Self { entries: Arc::default(), listeners: Arc::default(), synced: watch::channel(false).0 }
+        Self {
+            entries: Arc::default(),
+            listeners: Arc::default(),
+            synced: watch::channel(false).0,
+            trouble: watch::channel(None).0,
+        }
     }
 }
 
@@ -163,35 +192,72 @@ impl<K: Clone + Debug + Send + Sync + 'static> Cache<K> {
         let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
     }
 
+    /// Waits until the first list is complete, or cannot be had.
+    ///
+    /// # Errors
+    /// When it cannot be had now; the watch goes on trying.
+    pub async fn settled(&self) -> Result<(), Trouble> {
+        let (mut synced, mut trouble) = (self.synced.subscribe(), self.trouble.subscribe());
+        tokio::select! {
+            biased;
+            _ = synced.wait_for(|synced| *synced) => Ok(()),
+            Ok(known) = trouble.wait_for(Option::is_some) => known.clone().map_or(Ok(()), Err),
+            else => Ok(()),
+        }
+    }
+
+    /// Why this may be behind the API server, if it may be.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble.borrow().clone().filter(|trouble| trouble.at.elapsed() < TROUBLE_LASTS)
+    }
+
     fn read<T>(&self, look: impl FnOnce(&BTreeMap<Key, Entry<K>>) -> T) -> T {
         look(&self.entries.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
 
-    fn put(&self, key: Key, entry: Option<Entry<K>>) {
-        let before = {
+impl<K: Resource + Clone + Debug + Send + Sync + 'static> Cache<K> {
+    /// An object as it is now, unless something newer is known of it: a broken connection may replay what was.
+    fn put(&self, key: Key, entry: Entry<K>) {
+        let object = entry.readable();
+        {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-            match &entry {
-                Some(entry) => entries.insert(key.clone(), entry.clone()),
-                None => entries.remove(&key),
+            if entries.get(&key).is_some_and(|known| is_older(&entry, known)) {
+                return;
             }
-        };
-        let gone = entry.is_none();
-        let object = entry.or(before).and_then(|entry| entry.readable());
-        self.tell(&Change { key, object, gone });
+            entries.insert(key.clone(), entry);
+        }
+        self.tell(&Change { key, object, gone: false });
     }
 
-    /// Replaces everything after a list, and tells what is new or gone.
-    fn replace(&self, listed: &BTreeMap<Key, Entry<K>>) {
-        let before = {
+    /// An object is gone.
+    fn remove(&self, key: &Key) {
+        let before = self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(key);
+        if let Some(before) = before {
+            self.tell(&Change { key: key.clone(), object: before.readable(), gone: true });
+        }
+    }
+
+    /// Replaces everything after a list, and tells what is new, different or gone.
+    fn replace(&self, listed: BTreeMap<Key, Entry<K>>) {
+        let mut changes = Vec::new();
+        {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *entries, listed.clone())
-        };
-        for (key, entry) in before.iter().filter(|(key, _)| !listed.contains_key(*key)) {
-            self.tell(&Change { key: key.clone(), object: entry.readable(), gone: true });
+            for (key, entry) in entries.iter().filter(|(key, _)| !listed.contains_key(*key)) {
+                changes.push(Change { key: key.clone(), object: entry.readable(), gone: true });
+            }
+            for (key, entry) in &listed {
+                if !entries.get(key).is_some_and(|known| is_same(entry, known)) {
+                    changes.push(Change { key: key.clone(), object: entry.readable(), gone: false });
+                }
+            }
+            *entries = listed;
         }
-        for (key, entry) in listed {
-            self.tell(&Change { key: key.clone(), object: entry.readable(), gone: false });
+        for change in &changes {
+            self.tell(change);
         }
+        self.trouble.send_replace(None);
         self.synced.send_replace(true);
     }
 
@@ -201,80 +267,27 @@ impl<K: Clone + Debug + Send + Sync + 'static> Cache<K> {
     }
 }
 
-impl<K> Cache<K>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-{
-    /// A cache and the task that keeps it in step until it is dropped. It never ends by itself: a watch that breaks is begun
-    /// again with back-off.
-    pub fn watch(api: Api<DeserializeGuard<K>>, config: watcher::Config) -> (Self, impl Future<Output = ()> + Send) {
-        let cache = Self::default();
-        let task = follow(cache.clone(), watcher(api, config.page_size(PAGE)));
-        (cache, task)
+/// Whether two entries are one version of one object.
+fn is_same<K: Resource>(one: &Entry<K>, other: &Entry<K>) -> bool {
+    match (one, other) {
+        (Entry::Readable(one), Entry::Readable(other)) => version(one.as_ref()) == version(other.as_ref()),
+        (Entry::Broken(one), Entry::Broken(other)) => one == other,
+        (Entry::Readable(_), Entry::Broken(_)) | (Entry::Broken(_), Entry::Readable(_)) => false,
     }
 }
 
-/// Feeds a watch into a cache.
-pub(super) async fn follow<K, S>(cache: Cache<K>, events: S)
-where
-    K: Resource + Clone + Debug + Send + Sync + 'static,
-    S: futures::Stream<Item = Result<Event<DeserializeGuard<K>>, watcher::Error>> + Send,
-{
-    let mut events = std::pin::pin!(events.default_backoff());
-    let mut listed = BTreeMap::new();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(object)) => {
-                let (key, entry) = entry(object);
-                listed.insert(key, entry);
-            }
-            Ok(Event::InitDone) => cache.replace(&std::mem::take(&mut listed)),
-            Ok(Event::Apply(object)) => {
-                let (key, entry) = entry(object);
-                cache.put(key, Some(entry));
-            }
-            Ok(Event::Delete(object)) => cache.put(entry(object).0, None),
-            Err(error) => tracing::debug!(%error, "a watch broke and is begun again"),
-        }
-    }
+/// Whether an entry is an earlier version of the same object. Versions are numbers that grow (KEP-5504).
+fn is_older<K: Resource>(one: &Entry<K>, known: &Entry<K>) -> bool {
+    let (Entry::Readable(one), Entry::Readable(known)) = (one, known) else { return false };
+    let ((one_uid, one), (known_uid, known)) = (version(one.as_ref()), version(known.as_ref()));
+    let number = |version: Option<&str>| version.and_then(|version| version.parse::<u64>().ok());
+    one_uid == known_uid && number(one).zip(number(known)).is_some_and(|(one, known)| one < known)
 }
 
-fn entry<K: Resource>(object: DeserializeGuard<K>) -> (Key, Entry<K>) {
-    match object.0 {
-        Ok(mut object) => {
-            object.meta_mut().managed_fields = None;
-            (Key::of(&object), Entry::Readable(Arc::new(object)))
-        }
-        Err(broken) => {
-            let meta = &broken.metadata;
-            let key = Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
-            (key, Entry::Broken(broken.error.as_str().into()))
-        }
-    }
+fn version<K: Resource>(object: &K) -> (Option<&str>, Option<&str>) {
+    let meta = object.meta();
+    (meta.uid.as_deref(), meta.resource_version.as_deref())
 }
 
-/// A cache of metadata only, for objects whose content nobody needs in memory.
-pub fn metadata<K>(
-    api: Api<kube::core::PartialObjectMeta<K>>,
-    config: watcher::Config,
-) -> (Cache<kube::core::PartialObjectMeta<K>>, impl Future<Output = ()> + Send)
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-{
-    let cache = Cache::default();
-    let events = watcher(api, config.page_size(PAGE)).map_ok(guarded);
-    (cache.clone(), follow(cache, events))
-}
-
-/// The same event with an object that is known to read.
-fn guarded<K: Resource>(event: Event<K>) -> Event<DeserializeGuard<K>> {
-    let guard = |object| DeserializeGuard(Ok(object));
-    match event {
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-        Event::InitApply(object) => Event::InitApply(guard(object)),
-        Event::Apply(object) => Event::Apply(guard(object)),
-        Event::Delete(object) => Event::Delete(guard(object)),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ pub struct Topic {
 pub struct Subscription {
     /// What is watched.
     pub topic: Topic,
-    /// The objects as they are now.
+    /// The objects as they are now, and the trouble that their watch may be in.
     pub objects: Cache<DynamicObject>,
     _ends_with_us: DropGuard,
 }
@@ -62,8 +62,9 @@ impl Watches {
     fn begin(&self, client: Client, topic: &Topic) -> Subscription {
         let objects: Cache<DynamicObject> = Cache::default();
         let stop = CancellationToken::new();
+        let what = format!("{} in {}", topic.resource.plural, topic.namespace).into();
         let api: Api<DeserializeGuard<DynamicObject>> = Api::namespaced_with(client, &topic.namespace, &topic.resource);
-        let follow = cache::follow(objects.clone(), watcher(api, watcher::Config::default()));
+        let follow = cache::follow(what, objects.clone(), watcher(api, cache::tuned(watcher::Config::default())));
         tokio::spawn(stop.clone().run_until_cancelled_owned(follow));
         let mut changes = objects.subscribe();
         let wake = self.changed.clone();
