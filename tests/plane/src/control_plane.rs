@@ -192,6 +192,8 @@ impl ControlPlane {
             format!("--service-account-private-key-file={}", self.files.tokens.key.display()),
             format!("--root-ca-file={}", self.files.authority.display()),
             "--use-service-account-credentials=true".to_owned(),
+            // Otherwise it makes one for the whole machine.
+            format!("--flex-volume-plugin-dir={}", self.run.directory().join("volume-plugins").display()),
             "--leader-elect=false".to_owned(),
             "--bind-address=127.0.0.1".to_owned(),
             format!("--secure-port={}", self.controller_manager),

@@ -30,7 +30,7 @@ pub(super) async fn start(plane: &Plane, site: &Site, tools: &Tools) -> Result<(
 fn configuration(plane: &Plane, site: &Site, tools: &Tools) -> Result<String, PlaneError> {
     let path = |name: &str| display(&site.path(name));
     let (root, state, socket, cni) = (path("images"), path("state"), path(SOCKET), path("cni"));
-    let (no_hosts, runtimes) = (path("hosts"), path("runc"));
+    let (no_hosts, runtimes, optional) = (path("hosts"), path("runc"), path("optional"));
     let shim = display(&plane.programs().path(Program::ContainerdShim)?);
     let (runc, plugins) = (display(&tools.runc), display(&tools.plugins));
     let pause = format!("{}/{}", plane.registry().host(), image::PAUSE);
@@ -50,6 +50,9 @@ config_path = '{no_hosts}'
 # The name must have a registry's host, or docker.io is asked.
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
 sandbox = '{pause}'
+
+[plugins.'io.containerd.internal.v1.opt']
+path = '{optional}'
 
 [plugins.'io.containerd.cri.v1.runtime']
 netns_mounts_under_state_dir = true
