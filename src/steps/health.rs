@@ -1,4 +1,4 @@
-//! Whether what was applied has become healthy, still may, or certainly never will. Pure.
+//! Whether what was applied has become healthy, still may, or certainly never will. Pure, but for [`logs`].
 //!
 //! The rules are kstatus': an object is healthy when its controller has seen its newest generation and says that all of it is
 //! there. A failure is reported when it is *certain*, which is long before a timeout: an image that is not there, a container
@@ -14,7 +14,9 @@ mod container;
 mod daemon_set;
 mod deployment;
 mod image_pull;
+pub mod interest;
 mod job;
+pub mod logs;
 mod pod;
 mod refusal;
 mod related;

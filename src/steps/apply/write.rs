@@ -13,6 +13,7 @@ use super::problem::Problems;
 use super::refusal;
 use crate::cluster::error::ClusterError;
 use crate::error::Class;
+use crate::steps::health::interest::Interest;
 
 /// One object as the API server has it after it was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Applied {
     pub generation: Option<i64>,
     /// Whether the apply changed anything.
     pub changed: bool,
+    /// What is to be watched to know whether it is healthy.
+    pub interest: Interest,
 }
 
 /// Why an object was not written. If the API server gave no answer, it may have been all the same.
@@ -76,7 +79,7 @@ pub async fn write<F: Fence>(
         }
         fence.verify().await?;
         match apply(deployer, checked, (terms, live.as_ref())).await {
-            Ok(meta) => return Ok(applied(object, meta, live.as_ref())),
+            Ok(meta) => return Ok(applied(checked, meta, live.as_ref())),
             Err(error) if is_stale(&error) => {}
             Err(error) => return Err(refusal_of(terms, object, error)),
         }
@@ -129,7 +132,8 @@ pub(super) fn refusal_of(terms: &Terms, object: &ObjectRef, error: ClusterError)
     }
 }
 
-fn applied(object: &ObjectRef, meta: ObjectMeta, before: Option<&Live>) -> Applied {
+fn applied(checked: &Checked, meta: ObjectMeta, before: Option<&Live>) -> Applied {
+    let object = &checked.prepared.object;
     let resource_version = meta.resource_version.unwrap_or_default();
     Applied {
         object: object.clone(),
@@ -137,6 +141,7 @@ fn applied(object: &ObjectRef, meta: ObjectMeta, before: Option<&Live>) -> Appli
         changed: before.is_none_or(|before| before.resource_version != resource_version),
         resource_version,
         generation: meta.generation,
+        interest: Interest::of(object, &checked.prepared.body),
     }
 }
 
