@@ -131,7 +131,7 @@ async fn an_image_that_is_not_in_the_registry_is_reported_at_once() {
 async fn readiness_that_is_never_reached_is_reported_at_the_timeout() {
     let Some(cluster) = containers("readiness_that_is_never_reached_is_reported_at_the_timeout").await else { return };
     let (space, image) = shop(cluster, |_| json!([crate::support::manifest::config_map("none", "x")])).await;
-    let manifests = json!([real("checkout", &image, &[("FAIL_READINESS", "1")])]);
+    let manifests = json!([real("checkout", &image, &[("FAIL_READINESS", "1"), ("LOG", "no database")])]);
     let spec = json!({
         "packages": [{"name": "api", "image": image}],
         "process": [{"name": "deploy", "timeout": "15s", "apply": {"manifests": manifests}}],
@@ -140,5 +140,9 @@ async fn readiness_that_is_never_reached_is_reported_at_the_timeout() {
     space.release("checkout", "1.0.0").await;
     let status = failed(&space).await.status.expect("a status");
     assert_eq!(status.reason.as_deref(), Some("Timeout"));
-    assert!(status.message.unwrap_or_default().contains("checkout"));
+    let message = status.message.unwrap_or_default();
+    assert!(message.contains("waits for a container to become ready"), "{message}");
+    let failure = status.failure.expect("a failure");
+    assert!(failure.container.as_deref().is_some_and(|container| container.ends_with("/api")), "{failure:?}");
+    assert!(failure.log.iter().any(|line| line.contains("no database")), "{failure:?}");
 }

@@ -31,6 +31,8 @@ mod release;
 #[cfg(test)]
 mod steps_apply;
 #[cfg(test)]
+mod steps_health;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod trust;

@@ -68,6 +68,13 @@ impl Target {
         target
     }
 
+    /// Changes the Pod Security level.
+    pub async fn enforce(&self, level: &str) {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
+            "name": self.deployer.namespace, "labels": {"pod-security.kubernetes.io/enforce": level}}});
+        manifests::apply(&self.admin, "test", &namespace.to_string()).await.expect("the level is changed");
+    }
+
     /// A right that was just given takes a moment to act.
     async fn until_rights_act(&self) {
         let seen = self.seen_by_deployer(("", "v1", "ConfigMap"));

@@ -4,26 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
-use kube::api::LogParams;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 
 use super::PromotionController;
 use super::bench::Job;
 use super::observe::Observed;
-use super::progress::State;
+use super::progress::{Evidence, State};
+use super::timeout;
 use crate::api::v1alpha1::promotion_status::FailureRecord;
 use crate::cluster::cache::{Cache, Key};
 use crate::cluster::error::ClusterError;
 use crate::cluster::watches::{Subscription, Topic};
 use crate::steps::apply::deployer::Deployer;
 use crate::steps::apply::write::Applied;
+use crate::steps::health::interest::Interest;
+use crate::steps::health::logs;
 use crate::steps::health::{ContainerRef, FailAfter, Failure, Health, Limits, Related, assess as judge};
-
-/// How many lines and bytes of a log are kept.
-const LINES: usize = 20;
-const LINE_BYTES: usize = 200;
 
 /// Watches every kind that was applied, and what lies beneath it.
 ///
@@ -36,10 +32,13 @@ pub async fn watch(
 ) -> Result<Vec<Arc<Subscription>>, ClusterError> {
     let mut topics: Vec<Topic> = Vec::new();
     let Some(namespace) = applied.first().map(|one| one.object.namespace.clone()) else { return Ok(Vec::new()) };
-    let mut kinds: Vec<GroupVersionKind> =
-        applied.iter().filter(|one| !one.object.is_secret()).map(|one| one.object.gvk()).collect();
-    if applied.iter().any(|one| ["apps", "batch"].contains(&one.object.group.as_str())) {
+    let looked_at = applied.iter().filter(|one| one.interest != Interest::Nothing);
+    let mut kinds: Vec<GroupVersionKind> = looked_at.map(|one| one.object.gvk()).collect();
+    let most = applied.iter().map(|one| one.interest).max().unwrap_or(Interest::Nothing);
+    if most >= Interest::WithPods {
         kinds.push(GroupVersionKind::gvk("", "v1", "Pod"));
+    }
+    if most >= Interest::WithReplicaSets {
         kinds.push(GroupVersionKind::gvk("apps", "v1", "ReplicaSet"));
     }
     for gvk in kinds {
@@ -58,33 +57,45 @@ pub async fn watch(
     Ok(watches)
 }
 
-/// Whether everything that was applied is healthy.
-///
-/// # Errors
-/// Never yet; reading a failing container's log is best effort.
-pub async fn assess(controller: &PromotionController, observed: &Observed, job: &Job) -> Result<State, ClusterError> {
+/// Whether everything that was applied is healthy; and if the step has no time left to become so, what the container logged that
+/// it waits for.
+pub async fn assess(controller: &PromotionController, observed: &Observed, job: &Job) -> (State, Option<Evidence>) {
     let limits = limits(observed, job);
     let related = Related::new(&all(job, "Pod"), &all(job, "ReplicaSet"));
-    let (mut recheck, mut message): (Option<Timestamp>, Option<String>) = (None, None);
-    for one in job.applied.iter().filter(|one| !one.object.is_secret()) {
+    let (mut recheck, mut waits): (Option<Timestamp>, Option<(String, Option<Witness>)>) = (None, None);
+    for one in job.applied.iter().filter(|one| one.interest != Interest::Nothing) {
         let found = store(job, &one.object.gvk())
             .and_then(|objects| objects.get(&Key::new(&one.object.namespace, &one.object.name)));
         let Some(object) = found.filter(|object| is_new_enough(object, one)) else {
-            message.get_or_insert_with(|| format!("{}: waits for the watch to show the change", one.object));
+            waits.get_or_insert_with(|| (format!("{}: waits for the watch to show the change", one.object), None));
             continue;
         };
         let assessment = judge(&one.object, &object, &related, &limits);
         recheck = [recheck, assessment.recheck].into_iter().flatten().min();
         match assessment.health {
             Health::Healthy => {}
-            Health::Progressing { message: waits, .. } => drop(message.get_or_insert(waits)),
+            Health::Progressing { message, container } => {
+                waits.get_or_insert((message, container.map(|container| (one.object.slashed(), container))));
+            }
             Health::Failed(failure) => {
-                return Ok(State::Failed(record(controller, job, (&one.object.slashed(), failure)).await));
+                return (State::Failed(record(controller, job, (&one.object.slashed(), failure)).await), None);
             }
         }
     }
-    Ok(message.map_or(State::Done, |message| State::Waiting { message, recheck }))
+    let Some((message, witness)) = waits else { return (State::Done, None) };
+    let over = timeout::deadline(observed).is_some_and(|deadline| deadline <= limits.now);
+    let evidence = match witness.filter(|_| over) {
+        Some((object, container)) => {
+            let log = tail(controller, &job.namespace, &container).await;
+            Some(Evidence { object, container: container.to_string(), log })
+        }
+        None => None,
+    };
+    (State::Waiting { message, recheck }, evidence)
 }
+
+/// An object, and the container that it waits for.
+type Witness = (String, ContainerRef);
 
 /// Only states that are no older than what was applied count.
 fn is_new_enough(object: &DynamicObject, applied: &Applied) -> bool {
@@ -133,31 +144,15 @@ async fn record(controller: &PromotionController, job: &Job, (object, failure): 
         reason: failure.reason.as_str().to_owned(),
         message: failure.message,
         details: Vec::new(),
-        container: failure.container.map(|container| format!("{}/{}", container.pod, container.container)),
+        container: failure.container.map(|container| container.to_string()),
         log,
     }
 }
 
-/// The last lines of a container, as the deployer. A log that cannot be read is left out: the failure stands without it.
 async fn tail(controller: &PromotionController, namespace: &str, container: &ContainerRef) -> Vec<String> {
     let context = &controller.context;
-    let Ok(deployer) = Deployer::of(&context.cluster, &context.discovery, namespace) else { return Vec::new() };
-    let pods: Api<Pod> = Api::namespaced(deployer.client, namespace);
-    let lines = i64::try_from(LINES).unwrap_or(i64::MAX);
-    let params = |previous| LogParams {
-        container: Some(container.container.clone()),
-        tail_lines: Some(lines),
-        previous,
-        ..LogParams::default()
-    };
-    let mut text = pods.logs(&container.pod, &params(container.previous)).await.unwrap_or_default();
-    if text.is_empty() && container.previous {
-        text = pods.logs(&container.pod, &params(false)).await.unwrap_or_default();
+    match Deployer::of(&context.cluster, &context.discovery, namespace) {
+        Ok(deployer) => logs::tail(&deployer, container).await,
+        Err(_) => Vec::new(),
     }
-    let clean = |line: &str| {
-        let plain: String = line.chars().filter(|c| !c.is_control()).collect();
-        crate::api::condition::cut(&plain, LINE_BYTES)
-    };
-    let kept: Vec<String> = text.lines().map(clean).collect();
-    kept.into_iter().rev().take(LINES).rev().collect()
 }

@@ -19,6 +19,19 @@ pub struct Progress {
     pub applied: bool,
     /// Where it stands.
     pub state: State,
+    /// What it waited for when its time was over.
+    pub evidence: Option<Evidence>,
+}
+
+/// The last words of a container that something waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// The object that waits: `Deployment/checkout`.
+    pub object: String,
+    /// Pod and container: `checkout-6d5f/api`.
+    pub container: String,
+    /// The last lines that it logged.
+    pub log: Vec<String>,
 }
 
 /// Where the step stands.

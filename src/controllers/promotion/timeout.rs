@@ -37,15 +37,21 @@ pub fn expired(observed: &Observed) -> Option<FailureRecord> {
     if deadline.checked_add(patience).ok()? > observed.now {
         return None;
     }
-    let waits_for = match observed.progress.as_ref().filter(|progress| progress.step == index).map(|p| &p.state) {
+    let progress = observed.progress.as_ref().filter(|progress| progress.step == index);
+    let waits_for = match progress.map(|progress| &progress.state) {
         Some(State::Done | State::Failed(_)) => return None,
         Some(State::Waiting { message, .. }) => message.clone(),
         None => "it could not be applied".to_owned(),
     };
+    let evidence = progress.and_then(|progress| progress.evidence.clone());
+    let (object, container, log) = evidence
+        .map_or((None, None, Vec::new()), |evidence| (Some(evidence.object), Some(evidence.container), evidence.log));
     Some(FailureRecord {
-        object: None,
+        object,
         reason: "Timeout".to_owned(),
         message: format!("step {} did not finish within {}: {waits_for}", step.name, step.timeout),
-        ..FailureRecord::default()
+        details: Vec::new(),
+        container,
+        log,
     })
 }

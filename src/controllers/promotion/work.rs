@@ -155,8 +155,8 @@ impl Workbench<'_> {
 
     /// Looks whether everything is healthy; if so, prunes what is left over.
     async fn look(&self, job: Job) -> Result<Job, ClusterError> {
-        let state = lookout::assess(self.controller, self.observed, &job).await?;
-        let mut job = Job { progress: Progress { state, ..job.progress.clone() }, ..job };
+        let (state, evidence) = lookout::assess(self.controller, self.observed, &job).await;
+        let mut job = Job { progress: Progress { state, evidence, ..job.progress.clone() }, ..job };
         if job.progress.state == State::Done && self.is_last_of_target() {
             job.progress.pruned = self.prune().await?;
         }
@@ -232,6 +232,7 @@ impl Workbench<'_> {
             applied_at: Some(Timestamp::now()),
             applied: earlier || !applied.is_empty(),
             state,
+            evidence: None,
         }
     }
 }
@@ -264,6 +265,7 @@ fn failed(step: usize, observed: &Observed, record: FailureRecord) -> Progress {
         applied_at: None,
         applied: observed.promotion.status.as_ref().is_some_and(|status| status.applied),
         state: State::Failed(record),
+        evidence: None,
     }
 }
 

@@ -42,13 +42,15 @@ impl Interest {
         let (group, kind) = (object.group.as_str(), object.kind.as_str());
         let no_pods = body.pointer("/spec/replicas").and_then(Value::as_i64) == Some(0);
         match (group, kind) {
-            ("", "Service") if body.pointer("/spec/type").and_then(Value::as_str) == Some("LoadBalancer") => Self::Itself,
+            ("", "Service") if body.pointer("/spec/type").and_then(Value::as_str) == Some("LoadBalancer") => {
+                Self::Itself
+            }
             _ if ALWAYS_HEALTHY.contains(&(group, kind)) => Self::Nothing,
             ("apps", "Deployment" | "ReplicaSet" | "StatefulSet") if no_pods => Self::Itself,
             ("apps", "Deployment") => Self::WithReplicaSets,
-            ("apps", "DaemonSet" | "ReplicaSet" | "StatefulSet")
-            | ("batch", "Job")
-            | ("", "PersistentVolumeClaim") => Self::WithPods,
+            ("apps", "DaemonSet" | "ReplicaSet" | "StatefulSet") | ("batch", "Job") | ("", "PersistentVolumeClaim") => {
+                Self::WithPods
+            }
             _ => Self::Itself,
         }
     }

@@ -66,9 +66,12 @@ mod tests {
 
     #[test]
     fn no_log_is_too_long_for_a_status() {
-        let many: String = (0..50).map(|n| format!("line {n}\n")).collect();
+        let many = (0..50).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
         let kept = last_lines(&many);
-        assert_eq!((kept.len(), kept.first().map(String::as_str), kept.last().map(String::as_str)), (20, Some("line 30"), Some("line 49")));
+        assert_eq!(
+            (kept.len(), kept.first().map(String::as_str), kept.last().map(String::as_str)),
+            (20, Some("line 30"), Some("line 49"))
+        );
         let long = format!("{}\n", "ä".repeat(5000)).repeat(30);
         let kept = last_lines(&long);
         assert!(kept.iter().map(String::len).sum::<usize>() <= BYTES);

@@ -100,6 +100,7 @@ fn progress(step: usize, state: State) -> Progress {
         applied_at: Some(at(12)),
         applied: true,
         state,
+        evidence: None,
     }
 }
 

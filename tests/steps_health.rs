@@ -1,0 +1,166 @@
+//! Health against what a real control plane writes: statuses, conditions, revisions and owners are its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gantry::steps::apply::write::Applied;
+use gantry::steps::health::interest::Interest;
+use gantry::steps::health::{Assessment, FailAfter, FailureReason, Health, Limits, Related, assess};
+use jiff::Timestamp;
+use kube::api::ListParams;
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+
+use crate::support::manifest::{deployment, failing};
+use crate::support::target::Target;
+use crate::support::wait;
+
+const IMAGE: &str = "localhost:5000/checkout";
+const POD: (&str, &str, &str) = ("", "v1", "Pod");
+const REPLICA_SET: (&str, &str, &str) = ("apps", "v1", "ReplicaSet");
+
+/// Reads the object and everything beneath it as the deployer, and judges.
+async fn judge(target: &Target, one: &Applied, applied: Timestamp) -> Assessment {
+    let object = &one.object;
+    let api = target.seen_by_deployer((&object.group, &object.version, &object.kind));
+    let found = api.get(&object.name).await.expect("the object");
+    let all = async |kind| -> Vec<Arc<DynamicObject>> {
+        let listed = target.seen_by_deployer(kind).list(&ListParams::default()).await.expect("a list");
+        listed.items.into_iter().map(Arc::new).collect()
+    };
+    let related = Related::new(&all(POD).await, &all(REPLICA_SET).await);
+    let fail_after =
+        FailAfter { image_pull: Duration::from_secs(2), crash_loop: 1, unschedulable: Duration::from_secs(2) };
+    assess(object, &found, &related, &Limits { fail_after, applied, now: Timestamp::now() })
+}
+
+async fn applied(target: &Target, manifest: Value, version: &str) -> (Applied, Timestamp) {
+    let before = Timestamp::now();
+    let mut applied = target.deploy(&[manifest], &target.terms("checkout", version)).await;
+    (applied.remove(0), before)
+}
+
+async fn healthy(target: &Target, one: &Applied, since: Timestamp) {
+    wait::eventually(&format!("{} is healthy", one.object), || async {
+        match judge(target, one, since).await.health {
+            Health::Healthy => Some(()),
+            Health::Progressing { .. } => None,
+            Health::Failed(failure) => panic!("{failure:?}"),
+        }
+    })
+    .await;
+}
+
+/// The reason and sentence of the failure that it ends with.
+async fn failed(target: &Target, one: &Applied, since: Timestamp) -> (FailureReason, String) {
+    wait::eventually(&format!("{} has failed", one.object), || async {
+        match judge(target, one, since).await.health {
+            Health::Healthy => panic!("{} is healthy", one.object),
+            Health::Progressing { .. } => None,
+            Health::Failed(failure) => Some((failure.reason, failure.message)),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_deployment_becomes_healthy_and_an_old_failure_does_not_follow_it() {
+    let target = Target::create("restricted").await;
+    let (one, since) = applied(&target, deployment("checkout", IMAGE), "1.0.0").await;
+    assert_eq!(one.interest, Interest::WithReplicaSets);
+    assert!(one.generation.is_some());
+    healthy(&target, &one, since).await;
+    let (bad, since) = applied(&target, failing("checkout", IMAGE, "image-pull"), "1.1.0").await;
+    assert!(!matches!(judge(&target, &bad, since).await.health, Health::Healthy), "what was healthy before is not now");
+    let (reason, message) = failed(&target, &bad, since).await;
+    assert_eq!(reason, FailureReason::ImagePullBackOff, "{message}");
+    assert!(
+        message.contains("Deployment checkout: ImagePullBackOff: ") && message.contains("container api"),
+        "{message}"
+    );
+    // Back to what had worked: pods of the failed template are still there, and say nothing about this one.
+    let (good, since) = applied(&target, deployment("checkout", IMAGE), "1.0.0").await;
+    healthy(&target, &good, since).await;
+}
+
+#[tokio::test]
+async fn a_crash_loop_is_certain_after_its_restarts() {
+    let target = Target::create("restricted").await;
+    let (one, since) = applied(&target, failing("checkout", IMAGE, "crash-loop"), "1.0.0").await;
+    let (reason, message) = failed(&target, &one, since).await;
+    assert_eq!(reason, FailureReason::CrashLoopBackOff, "{message}");
+}
+
+#[tokio::test]
+async fn a_pod_that_fits_nowhere_is_reported_with_the_scheduler_s_words() {
+    let target = Target::create("restricted").await;
+    let mut nowhere = deployment("checkout", IMAGE);
+    nowhere["spec"]["template"]["spec"]["nodeSelector"] = json!({"no": "such-node"});
+    let (one, since) = applied(&target, nowhere, "1.0.0").await;
+    let (reason, message) = failed(&target, &one, since).await;
+    assert_eq!(reason, FailureReason::Unschedulable, "{message}");
+    assert!(message.contains("nodes are available"), "{message}");
+}
+
+#[tokio::test]
+async fn a_quota_without_room_is_reported_at_once() {
+    let target = Target::create("restricted").await;
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": {"hard": {"pods": "0"}}});
+    target.apply_as("admin", quota).await;
+    let (one, since) = applied(&target, deployment("checkout", IMAGE), "1.0.0").await;
+    let (reason, message) = failed(&target, &one, since).await;
+    assert_eq!(reason, FailureReason::QuotaExceeded, "{message}");
+    assert!(message.starts_with("Deployment checkout: QuotaExceeded: exceeded quota: small"), "{message}");
+}
+
+#[tokio::test]
+async fn pods_that_become_forbidden_after_the_check_are_reported_at_once() {
+    let target = Target::create("privileged").await;
+    let mut privileged = deployment("checkout", IMAGE);
+    privileged["spec"]["template"]["spec"]["hostNetwork"] = json!(true);
+    let terms = target.terms("checkout", "1.0.0");
+    let checked = target.check(&[privileged], &terms).await.expect("no problem yet");
+    target.enforce("restricted").await;
+    let since = Timestamp::now();
+    let held = &crate::support::target::Held;
+    let one = gantry::steps::apply::write::write(&target.deployer, &checked[0], (&terms, held)).await.expect("written");
+    let (reason, message) = failed(&target, &one, since).await;
+    assert_eq!(reason, FailureReason::PodSecurity, "{message}");
+}
+
+#[tokio::test]
+async fn workloads_of_every_kind_become_healthy() {
+    let target = Target::create("restricted").await;
+    let template = deployment("checkout", IMAGE)["spec"]["template"].clone();
+    let selector = json!({"matchLabels": {"app": "checkout"}});
+    let set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "checkout"},
+        "spec": {"replicas": 2, "serviceName": "checkout", "selector": selector, "template": template}});
+    let every = json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "checkout"},
+        "spec": {"selector": selector, "template": template}});
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+    let none = {
+        let mut none = deployment("none", IMAGE);
+        none["spec"]["replicas"] = json!(0);
+        none
+    };
+    for manifest in [set, every, claim, none] {
+        let (one, since) = applied(&target, manifest, "1.0.0").await;
+        healthy(&target, &one, since).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stateful_set_is_not_healthy_by_its_old_pods() {
+    let target = Target::create("restricted").await;
+    let set = |template: &Value| {
+        json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "checkout"},
+            "spec": {"replicas": 1, "serviceName": "checkout", "selector": {"matchLabels": {"app": "checkout"}}, "template": template["spec"]["template"]}})
+    };
+    let (one, since) = applied(&target, set(&deployment("checkout", IMAGE)), "1.0.0").await;
+    healthy(&target, &one, since).await;
+    let (bad, since) = applied(&target, set(&failing("checkout", IMAGE, "image-pull")), "1.1.0").await;
+    assert!(!matches!(judge(&target, &bad, since).await.health, Health::Healthy));
+    let (reason, message) = failed(&target, &bad, since).await;
+    assert_eq!(reason, FailureReason::ImagePullBackOff, "{message}");
+}
