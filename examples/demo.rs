@@ -33,7 +33,7 @@ struct Arguments {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let told = match arguments.operator {
-        Some(operator) => gantry::run(std::iter::once("gantry".to_owned()).chain(operator)).await,
+        Some(operator) => gantry::cli::run(std::iter::once("gantry".to_owned()).chain(operator)).await,
         None => Box::pin(demo(arguments.keep)).await,
     };
     match told {

@@ -13,6 +13,5 @@ pub mod pipeline;
 pub mod project;
 pub mod promotion;
 pub mod release;
-pub mod start;
 pub mod stores;
 pub mod triggers;

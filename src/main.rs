@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match gantry::run(std::env::args()).await {
+    match gantry::cli::run(std::env::args()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gantry: {error}");

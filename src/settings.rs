@@ -5,8 +5,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::telemetry::logs::LogFormat;
-
 /// Promotes releases of containers through environments.
 #[derive(Parser, Debug)]
 #[command(name = "gantry", version, about)]
@@ -23,6 +21,16 @@ pub enum Command {
     Controller(Settings),
     /// Prints the custom resource definitions: `gantry crds | kubectl apply --server-side -f -`.
     Crds,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 /// How the operator runs.

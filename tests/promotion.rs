@@ -183,14 +183,15 @@ async fn the_newest_waiting_promotion_supersedes_older_waiting_ones() {
         let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "dev"});
         space.apply(space.object("Promotion", name, spec))
     };
-    promote_again("older").await;
-    space.in_phase("older", "Pending", None).await;
-    promote_again("newer").await;
-    let older = space.ended("older").await;
+    promote_again("again-1").await;
+    space.in_phase("again-1", "Pending", None).await;
+    // Within one second the name decides which is newer.
+    promote_again("again-2").await;
+    let older = space.ended("again-1").await;
     assert_eq!(older.status.as_ref().and_then(|status| status.phase.as_deref()), Some("Superseded"));
-    assert!(message(&older).contains("newer"), "{}", message(&older));
+    assert!(message(&older).contains("again-2"), "{}", message(&older));
     cancel(&space, &running).await;
-    assert_eq!(space.ended("newer").await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+    assert_eq!(space.ended("again-2").await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
 }
 
 async fn cancel(space: &Space, name: &str) {

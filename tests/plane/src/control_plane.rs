@@ -99,7 +99,7 @@ impl ControlPlane {
     /// Starts the controller manager and the scheduler, which need a server that is ready.
     pub(crate) fn start_controllers(&self, programs: &Programs, authority: &Authority) -> Result<(), PlaneError> {
         let controllers = self.write_kubeconfig(authority, "system:kube-controller-manager")?;
-        self.start(programs, Program::ControllerManager, self.controller_manager_arguments(&controllers))?;
+        self.start(programs, Program::ControllerManager, self.controllers_arguments(&controllers))?;
         let scheduler = self.write_kubeconfig(authority, "system:kube-scheduler")?;
         self.start(programs, Program::Scheduler, self.scheduler_arguments(&scheduler))
     }
@@ -186,7 +186,7 @@ impl ControlPlane {
         ]
     }
 
-    fn controller_manager_arguments(&self, kubeconfig: &std::path::Path) -> Vec<String> {
+    fn controllers_arguments(&self, kubeconfig: &std::path::Path) -> Vec<String> {
         vec![
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--service-account-private-key-file={}", self.files.tokens.key.display()),
