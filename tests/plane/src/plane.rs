@@ -51,6 +51,10 @@ impl Plane {
     pub async fn start(options: Options) -> Result<Self, PlaneError> {
         // Another crate of the process may have installed the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        if options.real_node {
+            // Before minutes of building.
+            RealNode::available().map_err(PlaneError::Unmet)?;
+        }
         let programs = Programs::find_or_build(&options.programs()).await?;
         let run = Arc::new(Run::create()?);
         let authority = Authority::create()?;
