@@ -160,7 +160,7 @@ async fn the_same_release_applied_twice_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_conflict_names_the_other_manager_and_the_field_and_may_be_forced() {
+async fn a_conflict_names_who_manages_the_field_and_may_be_forced() {
     let target = Target::create("restricted").await;
     target.apply_as("kubectl", config_map("settings", "theirs")).await;
     let mut terms = target.terms("checkout", "1.0.0");
