@@ -8,7 +8,7 @@
 //! 3. [`write`](write::write): server-side apply, one object after the other. Makes [`Applied`].
 //! 4. [`prune`](prune::prune): deletes what the [`Inventory`](inventory::Inventory) of the last success had and this one has not.
 //!
-//! Stages 2 to 4 act as the [`Deployer`](deployer::Deployer) and never without a [fence](fence).
+//! Stages 2 to 4 act as the [`Deployer`](deployer::Deployer); the two that write never do without a [`fence`].
 
 pub mod check;
 pub mod deployer;
