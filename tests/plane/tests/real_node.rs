@@ -297,12 +297,20 @@ fn control_groups(directory: &Path, names: &[String]) -> Vec<String> {
         .collect()
 }
 
+/// What the kernel is set to, of what a kubelet wants otherwise.
+fn kernel_settings() -> Vec<String> {
+    let names = ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward"];
+    names.map(|name| fs::read_to_string(Path::new("/proc/sys").join(name)).unwrap()).to_vec()
+}
+
 #[tokio::test]
 async fn nothing_of_a_real_node_remains_after_its_end() {
     if !available() {
         return;
     }
+    let settings = kernel_settings();
     let plane = Plane::start(Options::real()).await.unwrap();
+    assert_eq!(kernel_settings(), settings, "the machine's settings are not ours to change");
     let client = plane.client(&Identity::Admin).await.unwrap();
     create_namespace(&client, "ending").await;
     let app = container_of(&sample(&plane, "1.0.0").await, &json!({}));

@@ -9,17 +9,6 @@ use super::{SWEEP, Site, display};
 use crate::error::PlaneError;
 use crate::run::Run;
 
-/// Settings of the kernel that a kubelet changes, and what it wants (`setupKernelTunables` in its
-/// source).
-const SETTINGS: [(&str, &str); 6] = [
-    ("vm/overcommit_memory", "1"),
-    ("vm/panic_on_oom", "0"),
-    ("kernel/panic", "10"),
-    ("kernel/panic_on_oops", "1"),
-    ("kernel/keys/root_maxkeys", "1000000"),
-    ("kernel/keys/root_maxbytes", "25000000"),
-];
-
 /// Makes the bridge with the node's address, writes the CNI configuration, and has the end of the
 /// run undo this and all that the node will do.
 pub(super) fn create(run: &Run, site: &Site) -> Result<(), PlaneError> {
@@ -28,7 +17,6 @@ pub(super) fn create(run: &Run, site: &Site) -> Result<(), PlaneError> {
         let remedy = format!("remove it with: ip link delete {bridge}");
         return Err(PlaneError::Unmet(format!("the network device {bridge} exists and is not of this run; {remedy}")));
     }
-    site.write("settings", &changed_settings())?;
     let sweep = site.write("sweep.sh", SWEEP)?;
     run.on_end(&format!("sh '{}' '{}' {bridge}", sweep.display(), site.directory.display()))?;
     ip(&["link", "add", bridge, "type", "bridge"])?;
@@ -59,19 +47,6 @@ fn cni(site: &Site) -> String {
         }],
     })
     .to_string()
-}
-
-/// The settings that will change, one a line: name, and the value it has now.
-fn changed_settings() -> String {
-    let mut lines = String::new();
-    for (name, wanted) in SETTINGS {
-        let current = std::fs::read_to_string(Path::new("/proc/sys").join(name)).unwrap_or_default();
-        let current = current.trim();
-        if !current.is_empty() && current != wanted {
-            lines.extend([name, " ", current, "\n"]);
-        }
-    }
-    lines
 }
 
 fn ip(arguments: &[&str]) -> Result<(), PlaneError> {

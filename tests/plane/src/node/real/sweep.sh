@@ -38,8 +38,3 @@ if [ -d "/sys/class/net/$2/bridge" ]; then
     done
     ip link delete "$2" type bridge
 fi
-
-# What the kubelet changed in the kernel's settings, as it was before.
-[ ! -f "$1/settings" ] || while read -r setting value; do
-    echo "$value" >"/proc/sys/$setting"
-done <"$1/settings"
