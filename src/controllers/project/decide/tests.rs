@@ -19,7 +19,8 @@ fn project() -> Project {
     project.metadata.generation = Some(1);
     project.spec.packages =
         vec![Package { name: "api".into(), image: "ghcr.io/acme/checkout".into(), pull_secret: None }];
-    let apply = Apply { manifests: Some(vec![Manifest(serde_json::json!({}))]), ..Apply::default() };
+    let manifest = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}});
+    let apply = Apply { manifests: Some(vec![Manifest(manifest)]), ..Apply::default() };
     project.spec.process = vec![Step { name: "deploy".into(), apply: Some(apply), timeout: "5m".into() }];
     project
 }
