@@ -74,7 +74,6 @@ pub struct Metrics {
     pulse: Pulse,
     registry: Registry,
     deployment_info: IntGaugeVec,
-    deployment_healthy: IntGaugeVec,
     promotions: IntCounterVec,
     promotion_duration: HistogramVec,
     waiting_since: GaugeVec,
@@ -92,7 +91,6 @@ pub struct Metrics {
 /// Every metric with its labels and meaning: the README's table is made of it.
 pub const DOCUMENTED: &[Documented] = &[
     doc("gantry_deployment_info", "space, project, environment, version, target_namespace", "1 for what runs where"),
-    doc("gantry_deployment_healthy", "space, project, environment", "1 while what was applied is healthy, else 0"),
     doc("gantry_promotions_total", "space, project, environment, result", "finished promotions"),
     doc("gantry_promotion_duration_seconds", "space, project, environment", "from taking its turn to the end"),
     doc(
@@ -150,7 +148,6 @@ impl Metrics {
                 opts("gantry_deployment_info"),
                 &["space", "project", "environment", "version", "target_namespace"],
             )?,
-            deployment_healthy: IntGaugeVec::new(opts("gantry_deployment_healthy"), &PLACE)?,
             promotions: IntCounterVec::new(opts("gantry_promotions_total"), &with("result"))?,
             promotion_duration: histogram("gantry_promotion_duration_seconds", &ROLLOUT_BUCKETS, &PLACE)?,
             waiting_since: GaugeVec::new(opts("gantry_promotion_waiting_since_seconds"), &with("reason"))?,
@@ -171,7 +168,6 @@ impl Metrics {
     fn register(&self) -> Result<(), prometheus::Error> {
         let registry = &self.registry;
         registry.register(Box::new(self.deployment_info.clone()))?;
-        registry.register(Box::new(self.deployment_healthy.clone()))?;
         registry.register(Box::new(self.promotions.clone()))?;
         registry.register(Box::new(self.promotion_duration.clone()))?;
         registry.register(Box::new(self.waiting_since.clone()))?;
@@ -273,14 +269,6 @@ impl Metrics {
             self.deployment_info.with_label_values(&[space, project, environment, version, namespace]).set(1);
         }
     }
-
-    /// Whether what was applied in a place is healthy; nothing when nothing is known.
-    pub fn healthy(&self, place: &Place, healthy: Option<bool>) {
-        match healthy {
-            Some(healthy) => self.deployment_healthy.with_label_values(&place.labels()).set(i64::from(healthy)),
-            None => drop(self.deployment_healthy.remove_label_values(&place.labels())),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -292,7 +280,6 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let place = Place { space: "s".into(), project: "p".into(), environment: "e".into() };
         metrics.deployed(&place, None, Some(("1", "s-e")));
-        metrics.healthy(&place, Some(true));
         metrics.promotion_ended(&place, "Succeeded", Some(Duration::ZERO));
         metrics.waiting(&place, None, Some(("QueuedBehind", 1.0)));
         metrics.running(&place, 1);

@@ -172,10 +172,6 @@ pub struct EnvironmentRow {
     /// How the newest finished promotion ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Last>,
-    /// `Healthy`, `Progressing`, `Degraded` or `Missing`: what was applied, as it is now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
-    pub health: Option<String>,
 }
 
 /// A version that runs.

@@ -20,8 +20,6 @@ struct Shown {
     running: i64,
     /// When the last promotion failed, if it did (Unix time in seconds).
     failed: Option<f64>,
-    /// Whether what was applied is healthy, where that is known.
-    healthy: Option<bool>,
 }
 
 /// What is shown of every project.
@@ -68,7 +66,6 @@ impl Series {
         self.metrics.waiting(place, reason, now.waiting.as_ref().map(|(reason, since)| (reason.as_str(), *since)));
         self.metrics.running(place, now.running);
         self.metrics.failed_since(place, now.failed);
-        self.metrics.healthy(place, now.healthy);
     }
 }
 
@@ -89,7 +86,6 @@ fn shown(observed: &Observed, row: &EnvironmentRow) -> Shown {
         }),
         running: i64::try_from(here().filter(|p| is_running(phase(p).as_deref())).count()).unwrap_or(i64::MAX),
         failed: failed.map(|last| seconds(last.at.0)),
-        healthy: row.health.as_ref().map(|health| health == "Healthy"),
     }
 }
 
