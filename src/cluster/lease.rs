@@ -31,8 +31,11 @@ pub struct Election {
     pub interval: Duration,
 }
 
-/// How much earlier than the others this process believes that its Lease has expired: clocks and answers take time.
-const MARGIN: Duration = Duration::from_secs(3);
+/// By this part of the Lease's duration this process believes earlier than the others that it has expired: a write that is
+/// on its way, and clocks that run at different speeds, take time.
+const MARGIN: u32 = 5;
+/// The longest time for which another holder is believed, whatever its Lease says.
+const LONGEST_BELIEF: Duration = Duration::from_mins(5);
 
 /// What to do about a Lease that was read. Pure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,17 @@ enum Claim {
     Wait,
 }
 
+/// What one turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// This process holds the Lease.
+    Leads,
+    /// Another one does.
+    StandsBy,
+    /// Somebody wrote the Lease in between; the next turn knows more. Whoever led still does until its time has passed.
+    Undecided,
+}
+
 impl Election {
     /// Takes part until the token is cancelled, then gives the Lease up. The watch says whether this process leads.
     pub async fn run(self, client: Client, gate: Gate, (leads, stop): (watch::Sender<bool>, CancellationToken)) {
@@ -53,16 +67,16 @@ impl Election {
         while !stop.is_cancelled() {
             let begun = Instant::now();
             match self.campaign(&leases, &mut seen).await {
-                Ok(true) => {
-                    gate.open_until(begun + self.duration.saturating_sub(MARGIN));
+                Ok(Turn::Leads) => {
+                    // Others count from when they see the write, which is later than when it was begun.
+                    gate.open_until(begun + self.duration.saturating_sub(self.duration / MARGIN));
                     leads.send_if_modified(|leads| !std::mem::replace(leads, true));
                 }
-                Ok(false) => Self::stand_by(&gate, &leads),
+                Ok(Turn::StandsBy) => Self::stand_by(&gate, &leads),
+                Ok(Turn::Undecided) => Self::stand_by_unless_open(&gate, &leads),
                 Err(error) => {
-                    tracing::warn!(%error, "the leader Lease could not be renewed");
-                    if !gate.is_open() {
-                        Self::stand_by(&gate, &leads);
-                    }
+                    tracing::warn!(%error, "the leader Lease could not be read or written");
+                    Self::stand_by_unless_open(&gate, &leads);
                 }
             }
             tokio::select! {
@@ -80,26 +94,32 @@ impl Election {
         leads.send_if_modified(|leads| std::mem::replace(leads, false));
     }
 
-    /// One look at the Lease, and one write where it is ours to write. Says whether this process leads.
-    async fn campaign(&self, leases: &Api<Lease>, seen: &mut Option<(String, Instant)>) -> Result<bool, ClusterError> {
+    fn stand_by_unless_open(gate: &Gate, leads: &watch::Sender<bool>) {
+        if !gate.is_open() {
+            Self::stand_by(gate, leads);
+        }
+    }
+
+    /// One look at the Lease, and one write where it is ours to write.
+    async fn campaign(&self, leases: &Api<Lease>, seen: &mut Option<(String, Instant)>) -> Result<Turn, ClusterError> {
         let deadline = self.interval.max(Duration::from_secs(2));
         let turn = async {
             let known = leases.get_opt(&self.name).await?;
             let claim = self.judge(known.as_ref(), seen);
             match (claim, known) {
-                (Claim::Wait, _) => Ok(false),
+                (Claim::Wait, _) => Ok(Turn::StandsBy),
                 (Claim::Take | Claim::Renew, Some(lease)) => {
                     let wanted = self.lease(Some(&lease), claim);
-                    leases.replace(&self.name, &PostParams::default(), &wanted).await.map(|_| true)
+                    leases.replace(&self.name, &PostParams::default(), &wanted).await.map(|_| Turn::Leads)
                 }
                 (Claim::Take | Claim::Renew, None) => {
-                    leases.create(&PostParams::default(), &self.lease(None, claim)).await.map(|_| true)
+                    leases.create(&PostParams::default(), &self.lease(None, claim)).await.map(|_| Turn::Leads)
                 }
             }
         };
         match tokio::time::timeout(deadline, turn).await {
-            Ok(Ok(leads)) => Ok(leads),
-            Ok(Err(kube::Error::Api(status))) if status.code == 409 => Ok(false),
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(kube::Error::Api(status))) if status.code == 409 => Ok(Turn::Undecided),
             Ok(Err(error)) => Err(ClusterError::api("renew the leader Lease", error)),
             Err(_) => Err(ClusterError::Deadline { action: "renew the leader Lease".to_owned() }),
         }
@@ -120,7 +140,14 @@ impl Election {
                 Instant::now()
             }
         };
-        if holder.is_empty() || since.elapsed() > self.duration { Claim::Take } else { Claim::Wait }
+        if holder.is_empty() || since.elapsed() > self.belief(lease) { Claim::Take } else { Claim::Wait }
+    }
+
+    /// How long a silent holder still holds: as long as its own Lease says, which another version may have set otherwise.
+    fn belief(&self, lease: &Lease) -> Duration {
+        let said = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds).unwrap_or(0);
+        let said = Duration::from_secs(u64::try_from(said).unwrap_or(0));
+        said.clamp(self.duration, LONGEST_BELIEF.max(self.duration))
     }
 
     fn lease(&self, known: Option<&Lease>, claim: Claim) -> Lease {
@@ -162,42 +189,4 @@ impl Election {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn election() -> Election {
-        Election {
-            namespace: "gantry-system".into(),
-            name: "gantry".into(),
-            identity: "me".into(),
-            duration: Duration::from_secs(15),
-            interval: Duration::from_secs(2),
-        }
-    }
-
-    fn held_by(holder: &str, version: &str) -> Lease {
-        Lease {
-            metadata: ObjectMeta { resource_version: Some(version.into()), ..ObjectMeta::default() },
-            spec: Some(LeaseSpec { holder_identity: Some(holder.into()), ..LeaseSpec::default() }),
-        }
-    }
-
-    #[test]
-    fn a_lease_that_is_missing_or_given_up_is_taken_and_ours_is_renewed() {
-        let mut seen = None;
-        assert_eq!(election().judge(None, &mut seen), Claim::Take);
-        assert_eq!(election().judge(Some(&held_by("", "1")), &mut seen), Claim::Take);
-        assert_eq!(election().judge(Some(&held_by("me", "2")), &mut seen), Claim::Renew);
-    }
-
-    #[test]
-    fn another_holder_is_believed_until_nothing_was_heard_of_it_for_the_duration() {
-        let mut seen = None;
-        assert_eq!(election().judge(Some(&held_by("other", "1")), &mut seen), Claim::Wait);
-        let long_ago = Instant::now().checked_sub(Duration::from_secs(16)).unwrap();
-        seen = Some(("1".into(), long_ago));
-        assert_eq!(election().judge(Some(&held_by("other", "1")), &mut seen), Claim::Take);
-        seen = Some(("1".into(), long_ago));
-        assert_eq!(election().judge(Some(&held_by("other", "2")), &mut seen), Claim::Wait, "it was renewed since");
-    }
-}
+mod tests;
