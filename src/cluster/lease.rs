@@ -60,11 +60,12 @@ enum Turn {
 }
 
 impl Election {
-    /// Takes part until the token is cancelled, then gives the Lease up. The watch says whether this process leads.
+    /// Takes part until the token is cancelled and nobody listens any more to whether this process leads: who listens has
+    /// work under way, and that may still be finished. Then gives the Lease up.
     pub async fn run(self, client: Client, gate: Gate, (leads, stop): (watch::Sender<bool>, CancellationToken)) {
         let leases: Api<Lease> = Api::namespaced(client, &self.namespace);
         let mut seen: Option<(String, Instant)> = None;
-        while !stop.is_cancelled() {
+        while !(stop.is_cancelled() && leads.is_closed()) {
             let begun = Instant::now();
             match self.campaign(&leases, &mut seen).await {
                 Ok(Turn::Leads) => {
@@ -79,8 +80,12 @@ impl Election {
                     Self::stand_by_unless_open(&gate, &leads);
                 }
             }
+            let over = async {
+                stop.cancelled().await;
+                leads.closed().await;
+            };
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = over => break,
                 () = tokio::time::sleep(self.interval) => {}
             }
         }

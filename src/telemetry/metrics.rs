@@ -222,6 +222,12 @@ impl Metrics {
         self.leader.set(i64::from(leads));
     }
 
+    /// Whether this process leads, as it was last said.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.leader.get() == 1
+    }
+
     /// A promotion ended; `took` is absent when it never took its turn.
     pub fn promotion_ended(&self, place: &Place, result: &str, took: Option<Duration>) {
         self.promotions.with_label_values(&place.labels_and(result)).inc();

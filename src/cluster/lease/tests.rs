@@ -183,11 +183,30 @@ async fn who_stops_gives_the_lead_up_and_another_one_need_not_wait() {
     first.comes_to_lead(true).await;
     let mut second = Candidate::enter(&server, "second");
     first.stop.cancel();
+    drop(first.leads);
     first.task.await.unwrap();
     assert!(!first.gate.is_open());
     let given_up = Instant::now();
     second.comes_to_lead(true).await;
     assert!(given_up.elapsed() < Duration::from_millis(800), "{:?}", given_up.elapsed());
+}
+
+#[tokio::test]
+async fn work_under_way_may_be_finished_before_the_lead_is_given_up() {
+    let server = Server::default();
+    let mut leader = Candidate::enter(&server, "leader");
+    leader.comes_to_lead(true).await;
+    leader.stop.cancel();
+    let told = Instant::now();
+    // For longer than the Lease lasts: it is still renewed.
+    while told.elapsed() < Duration::from_millis(1300) {
+        assert!(leader.gate.is_open() && !leader.task.is_finished());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(leader.leads);
+    leader.task.await.unwrap();
+    assert!(!leader.gate.is_open());
+    assert_eq!(server.spec().get("holderIdentity"), None);
 }
 
 #[tokio::test]
