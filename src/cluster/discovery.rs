@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::Client;
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::discovery::{self, Scope};
+use tokio::time::Instant;
 
 use super::error::ClusterError;
 
 /// How long a kind that is not there stays not there: its definition may be installed at any time.
 const MISSING_FOR: Duration = Duration::from_secs(2);
+/// How long a kind stays what it was: its definition may be deleted, and come back with another scope.
+const FOUND_FOR: Duration = Duration::from_mins(1);
 
 /// A kind that the API server has.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,11 +25,17 @@ pub struct Kind {
     pub namespaced: bool,
 }
 
-/// What is known of a kind.
+/// What is known of a kind, and since when.
 #[derive(Clone)]
-enum Known {
-    Found(Kind),
-    MissingSince(Instant),
+struct Known {
+    kind: Option<Kind>,
+    since: Instant,
+}
+
+impl Known {
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < if self.kind.is_some() { FOUND_FOR } else { MISSING_FOR }
+    }
 }
 
 /// Kinds by their group, version and kind, remembered.
@@ -48,15 +57,13 @@ impl Discovery {
     /// # Errors
     /// When the API server does not answer.
     pub async fn kind(&self, gvk: &GroupVersionKind) -> Result<Option<Kind>, ClusterError> {
-        match self.remembered(gvk) {
-            Some(Known::Found(kind)) => return Ok(Some(kind)),
-            Some(Known::MissingSince(since)) if since.elapsed() < MISSING_FOR => return Ok(None),
-            Some(Known::MissingSince(_)) | None => {}
+        if let Some(known) = self.remembered(gvk).filter(Known::is_fresh) {
+            return Ok(known.kind);
         }
-        let found = self.ask(gvk).await?;
-        let known = found.clone().map_or_else(|| Known::MissingSince(Instant::now()), Known::Found);
+        let kind = self.ask(gvk).await?;
+        let known = Known { kind: kind.clone(), since: Instant::now() };
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(gvk.clone(), known);
-        Ok(found)
+        Ok(kind)
     }
 
     fn remembered(&self, gvk: &GroupVersionKind) -> Option<Known> {
@@ -72,5 +79,63 @@ impl Discovery {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(error) => Err(ClusterError::api(format!("discover {}", gvk.kind), error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    use http::{Request, Response};
+    use kube::client::Body;
+
+    /// An API server that has these kinds of `example.dev/v1`, and how often it was asked.
+    fn server(kinds: &Arc<Mutex<Vec<(&'static str, bool)>>>) -> (Discovery, Arc<Mutex<u32>>) {
+        let (kinds, asked) = (Arc::clone(kinds), Arc::new(Mutex::new(0)));
+        let counted = Arc::clone(&asked);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            assert_eq!(request.uri().path(), "/apis/example.dev/v1");
+            *counted.lock().unwrap() += 1;
+            let resources: Vec<_> = kinds.lock().unwrap().iter().map(|(kind, namespaced)| serde_json::json!({
+                "kind": kind, "name": format!("{}s", kind.to_lowercase()), "singularName": "", "namespaced": namespaced,
+                "verbs": ["get", "list", "watch"],
+            })).collect();
+            let answer = serde_json::json!({"groupVersion": "example.dev/v1", "resources": resources}).to_string();
+            std::future::ready(Ok::<_, std::convert::Infallible>(Response::new(axum::body::Body::from(answer))))
+        });
+        (Discovery::new(Client::new(service, "default")), asked)
+    }
+
+    fn gvk(kind: &str) -> GroupVersionKind {
+        GroupVersionKind::gvk("example.dev", "v1", kind)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kind_is_asked_for_once_a_minute_and_its_scope_is_the_servers_word() {
+        let kinds = Arc::new(Mutex::new(vec![("Widget", true), ("Zone", false)]));
+        let (discovery, asked) = server(&kinds);
+        for _ in 0..10 {
+            let widget = discovery.kind(&gvk("Widget")).await.unwrap().unwrap();
+            assert_eq!((widget.resource.plural.as_str(), widget.namespaced), ("widgets", true));
+        }
+        assert!(!discovery.kind(&gvk("Zone")).await.unwrap().unwrap().namespaced);
+        assert_eq!(*asked.lock().unwrap(), 2);
+        *kinds.lock().unwrap() = vec![("Widget", false)];
+        tokio::time::advance(FOUND_FOR).await;
+        assert!(!discovery.kind(&gvk("Widget")).await.unwrap().unwrap().namespaced, "it came back with another scope");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kind_that_is_installed_later_is_found_soon() {
+        let kinds = Arc::new(Mutex::new(Vec::new()));
+        let (discovery, asked) = server(&kinds);
+        for _ in 0..10 {
+            assert_eq!(discovery.kind(&gvk("Widget")).await.unwrap(), None);
+        }
+        assert_eq!(*asked.lock().unwrap(), 1);
+        kinds.lock().unwrap().push(("Widget", true));
+        tokio::time::advance(MISSING_FOR).await;
+        assert!(discovery.kind(&gvk("Widget")).await.unwrap().is_some());
     }
 }

@@ -1,5 +1,9 @@
 //! Events (events.k8s.io/v1) of what happened, for `kubectl describe`. A courtesy: a failed one never fails a run.
 
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -7,9 +11,9 @@ use tokio::sync::mpsc;
 
 use crate::telemetry::metrics::Metrics;
 
-/// How many Events may wait to be written; a burst beyond that drops the newest, and counts them.
-const BACKLOG: usize = 8192;
-/// How many are written at once.
+/// How many Events may wait to be written by each writer; a burst beyond that drops the newest, and counts them.
+const BACKLOG: usize = 2048;
+/// How many are written at once. Those of one object are written by one writer, in the order in which they were said.
 const WRITERS: usize = 4;
 /// Longest note that the API server takes (events.k8s.io/v1 validation).
 const LONGEST_NOTE: usize = 1024;
@@ -34,49 +38,57 @@ pub struct Said {
 /// The way to say something. One recorder writes for the whole process, so that repetitions are folded.
 #[derive(Clone)]
 pub struct Events {
-    sender: mpsc::Sender<Said>,
+    writers: Arc<[mpsc::Sender<Said>]>,
     metrics: Metrics,
 }
 
 impl Events {
-    /// The way to say something, and the task that writes it until every way is dropped.
+    /// The way to say something, and the task that writes it. The task ends once every way is dropped and all is written.
     pub fn new(client: Client, instance: &str, metrics: Metrics) -> (Self, impl Future<Output = ()> + Send + use<>) {
-        let (sender, receiver) = mpsc::channel(BACKLOG);
         let reporter = Reporter { controller: "gantry.dev/gantry".to_owned(), instance: Some(instance.to_owned()) };
-        let task = write_all(Recorder::new(client, reporter), receiver, metrics.clone());
-        (Self { sender, metrics }, task)
+        let recorder = Recorder::new(client, reporter);
+        let (writers, tasks): (Vec<_>, Vec<_>) = (0..WRITERS)
+            .map(|_| {
+                let (writer, said) = mpsc::channel(BACKLOG);
+                (writer, write_all(recorder.clone(), said, metrics.clone()))
+            })
+            .unzip();
+        let all_written = async {
+            futures::future::join_all(tasks).await;
+        };
+        (Self { writers: writers.into(), metrics }, all_written)
     }
 
     /// Says something, soon. Never waits.
     pub fn say(&self, said: Said) {
-        if self.sender.try_send(said).is_err() {
+        let taken = self.writer_of(&said.regarding).is_some_and(|writer| writer.try_send(said).is_ok());
+        if !taken {
             self.metrics.event_dropped();
         }
     }
+
+    fn writer_of(&self, object: &ObjectReference) -> Option<&mpsc::Sender<Said>> {
+        let mut hasher = DefaultHasher::new();
+        (&object.kind, &object.namespace, &object.name, &object.uid).hash(&mut hasher);
+        let count = u64::try_from(self.writers.len()).ok()?;
+        self.writers.get(usize::try_from(hasher.finish().checked_rem(count)?).ok()?)
+    }
 }
 
-async fn write_all(recorder: Recorder, receiver: mpsc::Receiver<Said>, metrics: Metrics) {
-    let said = futures::stream::unfold(receiver, |mut receiver| async move {
-        let next = receiver.recv().await?;
-        Some((next, receiver))
-    });
-    futures::StreamExt::for_each_concurrent(said, WRITERS, |said| {
-        let (recorder, metrics) = (recorder.clone(), metrics.clone());
-        async move {
-            let event = Event {
-                type_: if said.warning { EventType::Warning } else { EventType::Normal },
-                reason: said.reason,
-                note: Some(cut(said.note)),
-                action: said.action,
-                secondary: said.related,
-            };
-            if let Err(error) = recorder.publish(&event, &said.regarding).await {
-                metrics.event_dropped();
-                tracing::debug!(%error, reason = event.reason, "an Event was not written");
-            }
+async fn write_all(recorder: Recorder, mut said: mpsc::Receiver<Said>, metrics: Metrics) {
+    while let Some(said) = said.recv().await {
+        let event = Event {
+            type_: if said.warning { EventType::Warning } else { EventType::Normal },
+            reason: said.reason,
+            note: Some(cut(said.note)),
+            action: said.action,
+            secondary: said.related,
+        };
+        if let Err(error) = recorder.publish(&event, &said.regarding).await {
+            metrics.event_dropped();
+            tracing::warn!(%error, reason = event.reason, "an Event was not written");
         }
-    })
-    .await;
+    }
 }
 
 fn cut(mut note: String) -> String {
@@ -88,4 +100,96 @@ fn cut(mut note: String) -> String {
         note.truncate(end);
     }
     note
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::Value;
+
+    /// An API server that takes, or refuses, every Event; and what it was sent.
+    fn server(takes: bool) -> (Client, Arc<Mutex<Vec<Value>>>) {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::clone(&sent);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let received = Arc::clone(&received);
+            async move {
+                let body = request.into_body().collect_bytes().await.unwrap();
+                received.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                let refusal = br#"{"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden"}"#;
+                let (code, answer) = if takes { (201, body.to_vec()) } else { (403, refusal.to_vec()) };
+                let answer = Response::builder().status(code).body(axum::body::Body::from(answer)).unwrap();
+                Ok::<_, std::convert::Infallible>(answer)
+            }
+        });
+        (Client::new(service, "default"), sent)
+    }
+
+    fn said(object: &str, reason: &str) -> Said {
+        let name = Some(object.to_owned());
+        Said {
+            regarding: ObjectReference { name, namespace: Some("shop".into()), ..ObjectReference::default() },
+            warning: false,
+            reason: reason.to_owned(),
+            action: "Promoting".to_owned(),
+            note: "It went well.".to_owned(),
+            related: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_said_of_one_object_is_written_in_order_and_all_of_it_before_the_task_ends() {
+        let (client, sent) = server(true);
+        let (events, task) = Events::new(client, "me", Metrics::new().unwrap());
+        for n in 0..50 {
+            events.say(said(&format!("object-{}", n % 5), &format!("Reason{n}")));
+        }
+        drop(events);
+        task.await;
+        let sent = sent.lock().unwrap();
+        assert_eq!(sent.len(), 50);
+        for object in 0..5 {
+            let of_object = |event: &&Value| event["regarding"]["name"] == format!("object-{object}");
+            let reasons: Vec<_> = sent.iter().filter(of_object).map(|event| event["reason"].clone()).collect();
+            let expected: Vec<_> = (0..10).map(|n| Value::from(format!("Reason{}", n * 5 + object))).collect();
+            assert_eq!(reasons, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_repeated_is_folded() {
+        let (client, sent) = server(true);
+        let (events, task) = Events::new(client, "me", Metrics::new().unwrap());
+        events.say(said("a", "Waiting"));
+        events.say(said("a", "Waiting"));
+        drop(events);
+        task.await;
+        let sent = sent.lock().unwrap();
+        assert_eq!((sent[0]["series"].clone(), sent[1]["series"]["count"].clone()), (Value::Null, Value::from(2)));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_or_kept_is_counted_and_stops_nobody() {
+        let (client, _) = server(false);
+        let metrics = Metrics::new().unwrap();
+        let (events, task) = Events::new(client, "me", metrics.clone());
+        for n in 0..=BACKLOG {
+            events.say(said("a", &format!("Reason{n}")));
+        }
+        assert!(metrics.text().unwrap().contains("gantry_events_dropped_total 1\n"), "one too many for the backlog");
+        drop(events);
+        task.await;
+        let all = format!("gantry_events_dropped_total {}\n", BACKLOG + 1);
+        assert!(metrics.text().unwrap().contains(&all));
+    }
+
+    #[test]
+    fn a_long_note_is_cut_between_characters() {
+        let cut = cut("é".repeat(LONGEST_NOTE)) + &cut(format!("x{}", "é".repeat(LONGEST_NOTE)));
+        assert_eq!((cut.len(), cut.chars().filter(|c| *c == 'é').count()), (1024 + 1023, 512 + 511));
+    }
 }

@@ -34,3 +34,63 @@ where
         Ok(_) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    use http::{Request, Response};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::Client;
+    use kube::client::Body;
+    use serde_json::Value;
+
+    /// An API server that answers with this code, and the patches that it was sent.
+    fn server(code: u16) -> (Api<ConfigMap>, Arc<Mutex<Vec<Value>>>) {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::clone(&sent);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let received = Arc::clone(&received);
+            async move {
+                let body = request.into_body().collect_bytes().await.unwrap();
+                received.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                let kind = if code == 200 { "ConfigMap" } else { "Status" };
+                let answer = json!({"kind": kind, "code": code, "reason": "", "metadata": {}}).to_string();
+                let answer = Response::builder().status(code).body(axum::body::Body::from(answer)).unwrap();
+                Ok::<_, std::convert::Infallible>(answer)
+            }
+        });
+        (Api::namespaced(Client::new(service, "shop"), "shop"), sent)
+    }
+
+    fn held_by(finalizers: &[&str]) -> ConfigMap {
+        serde_json::from_value(json!({"metadata": {
+            "name": "a", "uid": "u", "resourceVersion": "7", "finalizers": finalizers,
+        }}))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_that_finalizer_is_removed_and_only_from_the_version_that_was_read() {
+        let (api, sent) = server(200);
+        remove(&api, &held_by(&["x/keep", "gantry.dev/recorded", "y/keep"]), "gantry.dev/recorded").await.unwrap();
+        let patch = json!({"metadata": {"resourceVersion": "7", "uid": "u", "finalizers": ["x/keep", "y/keep"]}});
+        assert_eq!(*sent.lock().unwrap(), [patch]);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_there_is_not_written() {
+        let (api, sent) = server(200);
+        remove(&api, &held_by(&["x/keep"]), "gantry.dev/recorded").await.unwrap();
+        assert!(sent.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_gone_is_done_and_one_that_changed_is_a_conflict() {
+        let object = held_by(&["gantry.dev/recorded"]);
+        assert!(remove(&server(404).0, &object, "gantry.dev/recorded").await.is_ok());
+        let changed = remove(&server(409).0, &object, "gantry.dev/recorded").await.unwrap_err();
+        assert!(changed.is_conflict());
+    }
+}

@@ -70,4 +70,33 @@ mod tests {
         let after = json!({"a": 1, "b": [2], "c": {"d": 1, "e": 3}});
         assert_eq!(difference(&before, &after), Some(json!({"b": [2], "c": {"e": 3}, "f": null})));
     }
+
+    #[tokio::test]
+    async fn what_is_written_is_the_difference_on_the_version_that_was_read() {
+        use std::sync::{Arc, Mutex};
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::clone(&sent);
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let received = Arc::clone(&received);
+            async move {
+                let path = request.uri().path().to_owned();
+                let body: Value = serde_json::from_slice(&request.into_body().collect_bytes().await.unwrap()).unwrap();
+                received.lock().unwrap().push((path, body));
+                let answer = axum::body::Body::from(r#"{"metadata": {"name": "web", "resourceVersion": "8"}}"#);
+                Ok::<_, std::convert::Infallible>(http::Response::new(answer))
+            }
+        });
+        let api: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(kube::Client::new(service, "shop"), "shop");
+        let metadata = json!({"metadata": {"name": "web", "uid": "u", "resourceVersion": "7"}});
+        let pod = serde_json::from_value(metadata).unwrap();
+        let (before, after) = (json!({"phase": "Pending", "message": "x"}), json!({"phase": "Running"}));
+        assert_eq!(write(&api, &pod, (&after, &after)).await.unwrap(), None);
+        let written = write(&api, &pod, (&before, &after)).await.unwrap().unwrap();
+        assert_eq!(written.metadata.resource_version.as_deref(), Some("8"));
+        let patch = json!({
+            "metadata": {"resourceVersion": "7", "uid": "u"},
+            "status": {"phase": "Running", "message": null},
+        });
+        assert_eq!(*sent.lock().unwrap(), [("/api/v1/namespaces/shop/pods/web/status".to_owned(), patch)]);
+    }
 }

@@ -1,7 +1,9 @@
 //! Every metric, in one place. Labels are closed or bounded by objects of the API; a promotion, a user or a message is none.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
     Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -127,6 +129,25 @@ fn histogram(name: &str, buckets: &[f64], labels: &[&str]) -> Result<HistogramVe
     HistogramVec::new(opts, labels)
 }
 
+/// Removes every series of a place, whatever its other labels are.
+fn remove_all<B: MetricVecBuilder>(series: &MetricVec<B>, place: &Place)
+where
+    MetricVec<B>: Collector,
+{
+    let [space, project, environment] = place.labels();
+    let wanted = [("space", space), ("project", project), ("environment", environment)];
+    for family in series.collect() {
+        for metric in family.get_metric() {
+            let labels: HashMap<&str, &str> =
+                metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
+            if wanted.iter().all(|(name, value)| labels.get(name) == Some(value)) {
+                // Somebody else may have removed it meanwhile.
+                let _ = series.remove(&labels);
+            }
+        }
+    }
+}
+
 /// Seconds, from a fast answer of an API server to its deadline.
 const CALL_BUCKETS: [f64; 9] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0, 10.0];
 /// Seconds, from an instant rollout to an hour.
@@ -241,6 +262,17 @@ impl Metrics {
         self.lead_time.with_label_values(&place.labels()).observe(took.as_secs_f64());
     }
 
+    /// Shows nothing more of a place: its project or environment is gone.
+    pub fn forget(&self, place: &Place) {
+        remove_all(&self.deployment_info, place);
+        remove_all(&self.promotions, place);
+        remove_all(&self.promotion_duration, place);
+        remove_all(&self.waiting_since, place);
+        remove_all(&self.running, place);
+        remove_all(&self.failed_since, place);
+        remove_all(&self.lead_time, place);
+    }
+
     /// How many promotions run in a place.
     pub fn running(&self, place: &Place, count: i64) {
         self.running.with_label_values(&place.labels()).set(count);
@@ -297,6 +329,26 @@ mod tests {
         let mut documented: Vec<&str> = DOCUMENTED.iter().map(|known| known.name).collect();
         documented.sort_unstable();
         assert_eq!(gathered, documented);
+    }
+
+    #[test]
+    fn nothing_is_shown_of_a_place_that_is_gone_and_everything_of_others() {
+        let metrics = Metrics::new().unwrap();
+        let place = |project: &str| Place { space: "s".into(), project: project.into(), environment: "e".into() };
+        for place in [place("gone"), place("kept")] {
+            metrics.deployed(&place, None, Some(("1", "s-e")));
+            metrics.promotion_ended(&place, "Succeeded", Some(Duration::ZERO));
+            metrics.promotion_ended(&place, "Failed", Some(Duration::ZERO));
+            metrics.waiting(&place, None, Some(("QueuedBehind", 1.0)));
+            metrics.running(&place, 1);
+            metrics.failed_since(&place, Some(1.0));
+            metrics.lead_time(&place, Duration::ZERO);
+        }
+        let before = metrics.text().unwrap().matches("kept").count();
+        metrics.forget(&place("gone"));
+        let text = metrics.text().unwrap();
+        assert!(!text.contains("gone"), "{text}");
+        assert_eq!(text.matches("kept").count(), before);
     }
 
     #[test]
