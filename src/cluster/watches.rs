@@ -79,3 +79,77 @@ impl Watches {
         Subscription { topic: topic.clone(), objects, _ends_with_us: stop.drop_guard() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use futures::StreamExt;
+    use http::{Request, Response};
+    use kube::client::Body;
+
+    /// Counts while it lives.
+    struct Open(Arc<AtomicUsize>);
+
+    impl Drop for Open {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// An API server with one pod, whose watches stay open; and how many are.
+    fn server() -> (Client, Arc<AtomicUsize>) {
+        let open = Arc::new(AtomicUsize::new(0));
+        let watches = Arc::clone(&open);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let body = if request.uri().query().is_some_and(|query| query.contains("watch=true")) {
+                watches.fetch_add(1, Ordering::SeqCst);
+                let guard = Open(Arc::clone(&watches));
+                let silence = futures::stream::pending::<Result<String, std::io::Error>>();
+                axum::body::Body::from_stream(silence.map(move |nothing| {
+                    let _ = &guard;
+                    nothing
+                }))
+            } else {
+                axum::body::Body::from(
+                    r#"{"metadata": {"resourceVersion": "1"}, "items": [{"metadata": {"namespace": "shop-dev", "name": "a"}}]}"#,
+                )
+            };
+            std::future::ready(Ok::<_, std::convert::Infallible>(Response::new(body)))
+        });
+        (Client::new(service, "default"), open)
+    }
+
+    async fn until(open: &AtomicUsize, wanted: usize) {
+        let reached = async {
+            while open.load(Ordering::SeqCst) != wanted {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), reached).await.expect("within 20 seconds");
+    }
+
+    #[tokio::test]
+    async fn a_watch_is_shared_wakes_and_ends_with_its_last_holder() {
+        let (client, open) = server();
+        let (changed, mut woken) = mpsc::unbounded_channel();
+        let watches = Watches::new(changed);
+        let resource = ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&());
+        let topic = Topic { namespace: "shop-dev".into(), resource };
+        let (first, second) = (watches.subscribe(&client, &topic), watches.subscribe(&client, &topic));
+        assert!(Arc::ptr_eq(&first, &second));
+        first.objects.until_synced().await;
+        assert_eq!(woken.recv().await, Some(Key::new("shop-dev", "a")));
+        until(&open, 1).await;
+        drop(first);
+        assert!(second.objects.get(&Key::new("shop-dev", "a")).is_some());
+        assert_eq!(open.load(Ordering::SeqCst), 1, "somebody still holds it");
+        drop(second);
+        until(&open, 0).await;
+        let again = watches.subscribe(&client, &topic);
+        again.objects.until_synced().await;
+        until(&open, 1).await;
+    }
+}
