@@ -13,6 +13,8 @@ mod environment;
 #[cfg(test)]
 mod install;
 #[cfg(test)]
+mod leader;
+#[cfg(test)]
 mod observability;
 #[cfg(test)]
 mod permissions;
