@@ -81,9 +81,15 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
             tracing::error!(%error, "metrics and probes are no longer served");
         }
     });
+    let seen_everything = async {
+        stores.until_synced().await;
+        provisioned.until_synced().await;
+    };
+    // Whoever cannot see everything must not lead.
+    if stop.run_until_cancelled(seen_everything).await.is_none() {
+        return Ok(());
+    }
     let (leads, election) = elect(&settings, &cluster, &stop);
-    stores.until_synced().await;
-    provisioned.until_synced().await;
     let access = Access { plain_http: settings.plain_http_registries.iter().cloned().collect(), ..Access::default() };
     let context = Arc::new(Context {
         discovery: Discovery::new(cluster.client()),

@@ -127,18 +127,24 @@ impl PromotionController {
 
     /// Loads the snapshot of the release and lays out its steps.
     async fn plan(&self, observed: &Observed) -> Result<PlanState, ClusterError> {
-        let (Some(release), Some(environment)) = (&observed.release, &observed.environment) else {
-            return Ok(PlanState::Broken("release or environment are gone".to_owned()));
-        };
         let space = observed.promotion.metadata.namespace.as_deref().unwrap_or_default();
         // What was written when it started decides, not what the release says now: they are the same, since it is sealed.
         let started = observed.promotion.status.as_ref().and_then(|status| status.snapshot.clone());
-        let sealed = release.status.as_ref().and_then(|status| status.snapshot.clone());
+        let release = observed.release.as_ref();
+        let sealed = release.and_then(|release| release.status.as_ref()?.snapshot.clone());
         let Some(name) = started.or(sealed) else {
             return Ok(PlanState::Broken("its release has no snapshot; make a new release".to_owned()));
         };
         match revision::load(&self.context.cluster.client(), space, &name).await? {
-            Ok(snapshot) => Ok(PlanState::Known(Arc::new(plan::plan(&snapshot, release, environment)))),
+            Ok(snapshot) => Ok(match (&observed.promotion.status, release, &observed.environment) {
+                (Some(status), _, _) if !status.steps.is_empty() => {
+                    PlanState::Known(Arc::new(plan::resumed(&snapshot, status)))
+                }
+                (_, Some(release), Some(environment)) => {
+                    PlanState::Known(Arc::new(plan::plan(&snapshot, release, environment)))
+                }
+                (_, None, _) | (_, _, None) => PlanState::Broken("release or environment are gone".to_owned()),
+            }),
             Err(broken) => Ok(PlanState::Broken(broken.to_string())),
         }
     }
@@ -166,7 +172,7 @@ impl PromotionController {
     /// Says what happened on the promotion; an end that changed the environment is said there and on the release, too.
     fn tell(&self, observed: &Observed, note: crate::controllers::decision::Note) {
         let events = &self.context.events;
-        let ended = ["Succeeded", "Failed"].contains(&note.reason);
+        let ended = ["Succeeded", "Failed", "Canceled"].contains(&note.reason);
         if let Some(environment) = observed.environment.as_ref().filter(|_| ended) {
             pipeline::say(events, note.clone(), pipeline::reference(environment.as_ref()));
         }

@@ -24,6 +24,7 @@ use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
 use crate::cluster::cache::{Change, Key};
 use crate::cluster::runner::Queue;
 use crate::domain::promotion::outcome::Outcome;
+use crate::domain::promotion::reason::Reason;
 
 /// The ways into all runners.
 #[derive(Clone)]
@@ -159,7 +160,12 @@ impl Triggers {
         self.queues.releases.add(reads::release_key(outcome));
         // Its own run found no finalizer to keep, or must now see its rows.
         self.queues.promotions.add(Key::new(space, &outcome.promotion));
-        self.waiting(space, |promotion| promotion.spec.project == outcome.project.as_str());
+        // The first end of a space is its history, which those of ambiguous order wait for.
+        let ambiguous = |promotion: &Promotion| {
+            let reason = promotion.status.as_ref().and_then(|status| status.reason.as_deref());
+            reason == Some(Reason::AmbiguousOrder.as_str())
+        };
+        self.waiting(space, |promotion| promotion.spec.project == outcome.project.as_str() || ambiguous(promotion));
     }
 
     /// Ends whose rows may now be written: their promotions look again.

@@ -44,6 +44,8 @@ pub fn decide(observed: &Observed) -> Decision {
         Transition::Rest => rest(observed),
         Transition::LookUpName => effect(observed, Effect::LookUpName),
         Transition::Recheck => effect(observed, Effect::ReadLive),
+        // What cannot be started takes no slot.
+        Transition::TakeSlot if observed.plan == PlanState::Unknown => effect(observed, Effect::LoadPlan),
         Transition::TakeSlot => effect(observed, Effect::TakeSlot),
         Transition::Wait { reason, message } => wait(observed, &reason, &message),
         Transition::Start => start(observed),
@@ -75,7 +77,9 @@ fn wait(observed: &Observed, reason: &Reason, message: &str) -> Decision {
         message: format!("{}: {message}", reason.as_str()),
     };
     let events = if known == Some(reason.as_str()) { Vec::new() } else { vec![event] };
-    Decision { status: status::waiting(observed, reason, message), effects: Vec::new(), events, next: Next::Await }
+    // One that runs and must wait for its slot is looked at again at its deadline at the latest.
+    let next = timeout::deadline(observed).map_or(Next::Await, Next::At);
+    Decision { status: status::waiting(observed, reason, message), effects: Vec::new(), events, next }
 }
 
 /// Starts, once it is known what to do.

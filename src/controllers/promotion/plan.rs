@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::api::v1alpha1::history::PinnedPackage;
 use crate::api::v1alpha1::promotion_status::StepRecord;
-use crate::api::v1alpha1::{Environment, Release};
+use crate::api::v1alpha1::{Environment, PromotionStatus, Release};
 use crate::controllers::release::snapshot::{Snapshot, SnapshotStep};
 
 use super::status::PENDING;
@@ -36,6 +36,17 @@ pub enum PlanState {
     Known(Arc<Plan>),
     /// The release's snapshot cannot be used; the sentence says why and what to do.
     Broken(String),
+}
+
+/// The plan of a promotion that runs: the steps as its status recorded them, wherever the environment's targets are by now.
+/// A step that the snapshot does not have is left out, and its promotion fails.
+#[must_use]
+pub fn resumed(snapshot: &Snapshot, status: &PromotionStatus) -> Plan {
+    let step = |record: &StepRecord| {
+        let step = snapshot.process.iter().find(|step| step.name == record.name)?;
+        Some(PlannedStep { record: record.clone(), step: Arc::new(step.clone()) })
+    };
+    Plan { steps: status.steps.iter().filter_map(step).collect(), packages: status.packages.clone() }
 }
 
 /// Every step in every target: a step is finished in all targets before the next one begins.

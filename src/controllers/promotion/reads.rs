@@ -20,6 +20,7 @@ use crate::domain::name::{EnvironmentName, release_name};
 use crate::domain::promotion::machine::{NameUse, Slot as Holder};
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::promotion::phase::Phase;
+use crate::domain::promotion::reason::Reason;
 use crate::domain::queue::Entry;
 
 /// What the caches say. Enough to wait; never enough to start or to end.
@@ -174,9 +175,16 @@ fn entry(promotion: &Promotion) -> Entry {
         uid: meta.uid.clone().unwrap_or_default(),
         created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         running: is_running(promotion),
-        admitted: promotion.status.as_ref().is_some_and(|status| status.reason.is_some()),
+        admitted: is_fit(promotion),
         priority: 0,
     }
+}
+
+/// Whether a promotion waits for nothing but its turn: only such a one takes the place of others.
+fn is_fit(promotion: &Promotion) -> bool {
+    let reason = promotion.status.as_ref().and_then(|status| status.reason.as_deref());
+    let turn = [Reason::QueuedBehind, Reason::SlotHeld, Reason::AmbiguousOrder, Reason::InProgress];
+    turn.iter().any(|fit| reason == Some(fit.as_str()))
 }
 
 async fn get<K>(client: &Client, space: &str, name: &str) -> Result<Option<K>, ClusterError>

@@ -59,6 +59,8 @@ pub async fn work(
             Err(progress) => return Ok(progress),
         },
     };
+    // Kept before it is looked at: a change that comes in between must find whom to wake.
+    controller.bench.put(key.clone(), job.clone());
     let job = bench.look(job).await?;
     let progress = job.progress.clone();
     controller.bench.put(key, job);
@@ -158,7 +160,13 @@ impl Workbench<'_> {
         let (state, evidence) = lookout::assess(self.controller, self.observed, &job).await;
         let mut job = Job { progress: Progress { state, evidence, ..job.progress.clone() }, ..job };
         if job.progress.state == State::Done && self.is_last_of_target() {
-            job.progress.pruned = self.prune().await?;
+            match self.prune().await {
+                Ok(pruned) => job.progress.pruned = pruned,
+                Err(ClusterError::Refused { what }) => {
+                    job.progress.state = State::Failed(failure("PruneFailed", &what))
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(job)
     }
