@@ -163,7 +163,7 @@ impl Workbench<'_> {
             match self.prune().await {
                 Ok(pruned) => job.progress.pruned = pruned,
                 Err(ClusterError::Refused { what }) => {
-                    job.progress.state = State::Failed(failure("PruneFailed", &what))
+                    job.progress.state = State::Failed(failure("PruneFailed", &what));
                 }
                 Err(error) => return Err(error),
             }
