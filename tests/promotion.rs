@@ -88,7 +88,7 @@ async fn a_release_moves_through_its_environments_in_order_and_every_history_say
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_transition_is_an_event_on_the_promotion_and_the_end_on_release_and_environment_too() {
+async fn every_transition_is_an_event_on_promotion_release_and_environment() {
     let (space, _) = shop(shared().await).await;
     space.release("checkout", "1.0.0").await;
     space.deploy("checkout", "1.0.0", "dev").await;
@@ -96,7 +96,9 @@ async fn every_transition_is_an_event_on_the_promotion_and_the_end_on_release_an
     for (kind, name, reason) in [
         ("Promotion", "checkout-1.0.0-dev", "Started"),
         ("Promotion", "checkout-1.0.0-dev", "Succeeded"),
+        ("Release", "checkout-1.0.0", "Started"),
         ("Release", "checkout-1.0.0", "Succeeded"),
+        ("Environment", "dev", "Started"),
         ("Environment", "dev", "Succeeded"),
     ] {
         wait::eventually(&format!("an Event {reason} on {kind} {name}"), || async {

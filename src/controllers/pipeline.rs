@@ -86,20 +86,20 @@ pub async fn reconcile<C: Controller>(
     controller.show(key, &observed, &decision.status);
     let regarding = reference(C::object(&observed));
     for note in decision.events {
-        say(events, note, regarding.clone());
+        say(events, note, (regarding.clone(), None));
     }
     Ok(from_now(decision.next))
 }
 
-/// Says one note about an object.
-pub fn say(events: &Events, note: Note, regarding: ObjectReference) {
+/// Says one note about an object, and about another that has to do with it: Events that differ in that are not folded into one.
+pub fn say(events: &Events, note: Note, (regarding, related): (ObjectReference, Option<ObjectReference>)) {
     events.say(Said {
         regarding,
         warning: note.severity == Severity::Warning,
         reason: note.reason.to_owned(),
         action: note.action.to_owned(),
         note: note.message,
-        related: None,
+        related,
     });
 }
 

@@ -169,16 +169,17 @@ impl PromotionController {
         Ok(pipeline::from_now(decision.next))
     }
 
-    /// Says what happened on the promotion; an end that changed the environment is said there and on the release, too.
+    /// Says what happened on the promotion; what changes the environment is said there and on the release, too.
     fn tell(&self, observed: &Observed, note: crate::controllers::decision::Note) {
         let events = &self.context.events;
-        let ended = ["Succeeded", "Failed", "Canceled"].contains(&note.reason);
-        if let Some(environment) = observed.environment.as_ref().filter(|_| ended) {
-            pipeline::say(events, note.clone(), pipeline::reference(environment.as_ref()));
+        let promotion = pipeline::reference(observed.promotion.as_ref());
+        if ["Started", "Succeeded", "Failed", "Canceled"].contains(&note.reason) {
+            let environment = observed.environment.as_ref().map(|known| pipeline::reference(known.as_ref()));
+            let release = observed.release.as_ref().map(|known| pipeline::reference(known.as_ref()));
+            for regarding in environment.into_iter().chain(release) {
+                pipeline::say(events, note.clone(), (regarding, Some(promotion.clone())));
+            }
         }
-        if let Some(release) = observed.release.as_ref().filter(|_| ended) {
-            pipeline::say(events, note.clone(), pipeline::reference(release.as_ref()));
-        }
-        pipeline::say(events, note, pipeline::reference(observed.promotion.as_ref()));
+        pipeline::say(events, note, (promotion, None));
     }
 }
