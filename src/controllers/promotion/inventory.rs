@@ -11,12 +11,11 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use crate::api::v1alpha1::Promotion;
+use crate::api::{ENVIRONMENT_LABEL, PROJECT_LABEL};
 use crate::cluster::error::ClusterError;
 use crate::steps::apply::inventory::Inventory;
 
 const ANNOTATION: &str = "gantry.dev/inventory";
-const PROJECT_LABEL: &str = "gantry.dev/project";
-const ENVIRONMENT_LABEL: &str = "gantry.dev/environment";
 
 /// The inventory of one project in one target, as it is stored.
 #[derive(Clone)]

@@ -11,8 +11,8 @@ use kube::{Api, Client};
 use super::observe::Observed;
 use super::plan::PlanState;
 use super::record;
-use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
+use crate::api::{RECORDED_FINALIZER, convert};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
@@ -142,10 +142,7 @@ fn successes(context: &Context, promotion: &Promotion, release: Option<&Release>
 }
 
 fn order<'a>(environments: impl Iterator<Item = &'a Environment>) -> Vec<(EnvironmentName, i64)> {
-    environments
-        .filter(|known| known.metadata.deletion_timestamp.is_none())
-        .filter_map(|known| Some((EnvironmentName::try_from(known.metadata.name.as_deref()?).ok()?, known.spec.order)))
-        .collect()
+    convert::orders(environments.filter(|known| known.metadata.deletion_timestamp.is_none()))
 }
 
 /// Whether anything was ever promoted in the space.
