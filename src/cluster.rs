@@ -13,4 +13,5 @@ pub mod lease;
 pub mod request;
 pub mod runner;
 pub mod status;
+pub mod tasks;
 pub mod watches;

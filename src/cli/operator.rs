@@ -1,11 +1,10 @@
 //! Starts the operator: watches, leader election, controllers; and ends it in order.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::cache::Key;
@@ -15,6 +14,7 @@ use crate::cluster::error::ClusterError;
 use crate::cluster::events::Events;
 use crate::cluster::lease::Election;
 use crate::cluster::runner::{self, Queue};
+use crate::cluster::tasks::{Ended, Tasks};
 use crate::cluster::watches::Watches;
 use crate::controllers::context::Context;
 use crate::controllers::deployments::DeploymentsController;
@@ -37,6 +37,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// Rows are written at most this often per object, so that a burst of promotions is one write.
 const COALESCE: Duration = Duration::from_millis(200);
+/// How long an orderly stop waits for the last Events.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The leader Lease.
 const LEASE: &str = "gantry-leader";
 
@@ -58,25 +60,34 @@ pub enum StartError {
     /// Another process leads now. Whoever started this one starts it again.
     #[error("this process no longer leads")]
     LostLead,
+    /// A watch, a controller or the like ended, which none of them may.
+    #[error(transparent)]
+    TaskEnded(#[from] Ended),
 }
 
 /// Runs the operator until the token is cancelled.
 ///
 /// # Errors
-/// When it cannot start, and when it loses the lead: then the process ends, so that nothing of it can act any more.
+/// When it cannot start, when it loses the lead, and when a part of it ends: then the process ends, so that nothing of it can
+/// act any more.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), StartError> {
     let metrics = Metrics::new()?;
     let cluster = Cluster::connect(settings.kubeconfig.as_deref(), metrics.clone()).await?;
     let listener =
         TcpListener::bind(settings.listen).await.map_err(|error| StartError::Listen(settings.listen, error))?;
-    let mut tasks = JoinSet::new();
+    let mut tasks = Tasks::default();
     let stores = Stores::start(&cluster.client(), &mut tasks);
     let provisioned = Provisioned::start(&cluster.client(), &mut tasks);
     let (events, writer) = Events::new(cluster.client(), &settings.identity, metrics.clone());
-    tasks.spawn(writer);
-    let probes: Arc<dyn Probes> = Arc::new(CacheProbes { stores: stores.clone(), provisioned: provisioned.clone() });
+    tasks.spawn("the writer of Events", writer);
+    let broken = Arc::new(OnceLock::new());
+    let probes: Arc<dyn Probes> = Arc::new(OperatorProbes {
+        stores: stores.clone(),
+        provisioned: provisioned.clone(),
+        broken: Arc::clone(&broken),
+    });
     let served = server::serve(listener, (metrics.clone(), probes), stop.clone());
-    tasks.spawn(async move {
+    tasks.spawn("the server of metrics and probes", async move {
         if let Err(error) = served.await {
             tracing::error!(%error, "metrics and probes are no longer served");
         }
@@ -86,10 +97,13 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
         provisioned.until_synced().await;
     };
     // Whoever cannot see everything must not lead.
-    if stop.run_until_cancelled(seen_everything).await.is_none() {
-        return Ok(());
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(()),
+        ended = tasks.first_end() => return Err(ended.into()),
+        () = seen_everything => {}
     }
-    let (leads, election) = elect(&settings, &cluster, &stop);
+    let (mut leads, election) = elect(&settings, &cluster, &stop);
     let access = Access { plain_http: settings.plain_http_registries.iter().cloned().collect(), ..Access::default() };
     let context = Arc::new(Context {
         discovery: Discovery::new(cluster.client()),
@@ -101,11 +115,14 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
         metrics,
         stores,
     });
-    let ended = lead((&context, &provisioned), leads, &stop).await;
+    let lead = Lead { context, provisioned, broken, stop: stop.clone() };
+    let ended = lead.run(&mut leads, &mut tasks).await;
+    lead.context.events.finish(LAST_WORDS).await;
     stop.cancel();
     // The Lease is given up last, when nothing acts any more.
+    drop(leads);
     let _ = election.await;
-    tasks.shutdown().await;
+    tasks.abort().await;
     ended
 }
 
@@ -128,33 +145,52 @@ fn elect(
     (leads, tokio::spawn(election.run(client, gate, (sender, stop.clone()))))
 }
 
-/// Waits until this process leads, then runs every controller until it no longer does or is told to stop.
-async fn lead(
-    (context, provisioned): (&Arc<Context>, &Provisioned),
-    mut leads: watch::Receiver<bool>,
-    stop: &CancellationToken,
-) -> Result<(), StartError> {
-    tokio::select! {
-        () = stop.cancelled() => return Ok(()),
-        _ = leads.wait_for(|leads| *leads) => {}
+/// The lead, and what this process does while it has it.
+struct Lead {
+    context: Arc<Context>,
+    provisioned: Provisioned,
+    broken: Arc<OnceLock<String>>,
+    stop: CancellationToken,
+}
+
+impl Lead {
+    /// Waits until this process leads, then runs every controller until it no longer does, is told to stop, or a part of it
+    /// ends by itself.
+    async fn run(&self, leads: &mut watch::Receiver<bool>, tasks: &mut Tasks) -> Result<(), StartError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(()),
+            ended = tasks.first_end() => return Err(self.broke(ended)),
+            _ = leads.wait_for(|leads| *leads) => {}
+        }
+        self.context.metrics.leads(true);
+        tracing::info!(identity = self.context.settings.identity, "this process leads");
+        let working = self.stop.child_token();
+        let mut controllers = start(&self.context, &self.provisioned, &working);
+        let ended = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Ok(()),
+            _ = leads.wait_for(|leads| !*leads) => Err(StartError::LostLead),
+            ended = controllers.first_end() => Err(self.broke(ended)),
+            ended = tasks.first_end() => Err(self.broke(ended)),
+        };
+        working.cancel();
+        self.context.metrics.leads(false);
+        controllers.finish().await;
+        ended
     }
-    context.metrics.leads(true);
-    tracing::info!(identity = context.settings.identity, "this process leads");
-    let working = stop.child_token();
-    let controllers = start(context, provisioned, &working);
-    let ended = tokio::select! {
-        () = stop.cancelled() => Ok(()),
-        _ = leads.wait_for(|leads| !*leads) => Err(StartError::LostLead),
-    };
-    working.cancel();
-    context.metrics.leads(false);
-    controllers.join_all().await;
-    ended
+
+    /// What ended is said at once, by the log and `/healthz`; what is under way may still be finished.
+    fn broke(&self, ended: Ended) -> StartError {
+        tracing::error!(error = %ended, "this process ends");
+        self.broken.get_or_init(|| ended.to_string());
+        ended.into()
+    }
 }
 
 /// Every controller with its queue, and the triggers that feed them.
-fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationToken) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
+fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationToken) -> Tasks {
+    let mut tasks = Tasks::default();
     let (promotions, promotion_requests) = Queue::new();
     let (projects, project_requests) = Queue::new();
     let (releases, release_requests) = Queue::new();
@@ -170,7 +206,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
         let promotion = promotion.clone();
         async move { promotion.reconcile(key).await }
     };
-    tasks.spawn(runner::run(settings, promotion_requests, started.running(), reconcile));
+    tasks.spawn("the controller promotion", runner::run(settings, promotion_requests, started.running(), reconcile));
     let shared = || Arc::clone(context);
     let project = ProjectController { context: shared(), series: Series::new(context.metrics.clone()) };
     started.spawn(&mut tasks, project, (project_requests, COALESCE));
@@ -180,10 +216,10 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let environment = Environments::new(context.as_ref().clone(), provisioned.clone());
     started.spawn(&mut tasks, environment, (environment_requests, Duration::ZERO));
     let woken = wake::wake(context.stores.environments.clone(), provisioned.clone(), environments);
-    started.until_stopped(&mut tasks, woken);
+    started.until_stopped(&mut tasks, "the wake-ups of environments", woken);
     let queues = Queues { promotions, projects, releases, deployments };
     let triggers = Triggers { context: shared(), queues, bench };
-    started.until_stopped(&mut tasks, triggers.run(objects));
+    started.until_stopped(&mut tasks, "the triggers", triggers.run(objects));
     tasks
 }
 
@@ -203,9 +239,9 @@ impl Started {
     }
 
     /// Runs something that has no end of its own.
-    fn until_stopped(&self, tasks: &mut JoinSet<()>, task: impl Future<Output = ()> + Send + 'static) {
+    fn until_stopped(&self, tasks: &mut Tasks, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
-        tasks.spawn(async move {
+        tasks.spawn(name, async move {
             // Stopped or ended: both are an end.
             let _ = stop.run_until_cancelled_owned(task).await;
         });
@@ -214,7 +250,7 @@ impl Started {
     /// Runs a controller of the one pipeline.
     fn spawn<C: Controller + Clone>(
         &self,
-        tasks: &mut JoinSet<()>,
+        tasks: &mut Tasks,
         controller: C,
         (requests, quiet): (mpsc::UnboundedReceiver<Key>, Duration),
     ) {
@@ -226,23 +262,25 @@ impl Started {
                 pipeline::reconcile(&controller, (&client, &context.events), &key).await
             }
         };
-        tasks.spawn(runner::run(self.settings(C::NAME, quiet), requests, self.running(), reconcile));
+        let run = runner::run(self.settings(C::NAME, quiet), requests, self.running(), reconcile);
+        tasks.spawn(format!("the controller {}", C::NAME), run);
     }
 }
 
 /// The process is ready when it has seen everything; it does not need to lead for that.
-struct CacheProbes {
+struct OperatorProbes {
     stores: Stores,
     provisioned: Provisioned,
+    broken: Arc<OnceLock<String>>,
 }
 
-impl Probes for CacheProbes {
+impl Probes for OperatorProbes {
     fn waits_for(&self) -> Vec<String> {
         let missing = self.stores.missing().into_iter().chain(self.provisioned.missing());
         missing.map(|kind| format!("the list of {kind}")).collect()
     }
 
     fn broken(&self) -> Option<String> {
-        None
+        self.broken.get().cloned()
     }
 }

@@ -3,11 +3,13 @@
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::metrics::Metrics;
 
@@ -40,23 +42,39 @@ pub struct Said {
 pub struct Events {
     writers: Arc<[mpsc::Sender<Said>]>,
     metrics: Metrics,
+    /// Nothing more is said: what was said before is still written.
+    closing: CancellationToken,
+    /// All is written.
+    written: CancellationToken,
 }
 
 impl Events {
-    /// The way to say something, and the task that writes it. The task ends once every way is dropped and all is written.
+    /// The way to say something, and the task that writes it. The task ends once every way is dropped, or closed, and all is
+    /// written.
     pub fn new(client: Client, instance: &str, metrics: Metrics) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let reporter = Reporter { controller: "gantry.dev/gantry".to_owned(), instance: Some(instance.to_owned()) };
         let recorder = Recorder::new(client, reporter);
+        let (closing, written) = (CancellationToken::new(), CancellationToken::new());
         let (writers, tasks): (Vec<_>, Vec<_>) = (0..WRITERS)
             .map(|_| {
                 let (writer, said) = mpsc::channel(BACKLOG);
-                (writer, write_all(recorder.clone(), said, metrics.clone()))
+                (writer, write_all(recorder.clone(), (said, closing.clone()), metrics.clone()))
             })
             .unzip();
-        let all_written = async {
+        let done = written.clone().drop_guard();
+        let all_written = async move {
             futures::future::join_all(tasks).await;
+            drop(done);
         };
-        (Self { writers: writers.into(), metrics }, all_written)
+        (Self { writers: writers.into(), metrics, closing, written }, all_written)
+    }
+
+    /// Waits until everything that was said is written, but no longer than this; nothing can be said any more.
+    pub async fn finish(&self, within: Duration) {
+        self.closing.cancel();
+        if tokio::time::timeout(within, self.written.cancelled()).await.is_err() {
+            tracing::warn!(?within, "some Events could not be written in time");
+        }
     }
 
     /// Says something, soon. Never waits.
@@ -75,8 +93,21 @@ impl Events {
     }
 }
 
-async fn write_all(recorder: Recorder, mut said: mpsc::Receiver<Said>, metrics: Metrics) {
-    while let Some(said) = said.recv().await {
+async fn write_all(
+    recorder: Recorder,
+    (mut queue, closing): (mpsc::Receiver<Said>, CancellationToken),
+    metrics: Metrics,
+) {
+    loop {
+        let said = tokio::select! {
+            biased;
+            () = closing.cancelled(), if !queue.is_closed() => {
+                queue.close();
+                continue;
+            }
+            said = queue.recv() => said,
+        };
+        let Some(said) = said else { return };
         let event = Event {
             type_: if said.warning { EventType::Warning } else { EventType::Normal },
             reason: said.reason,
@@ -158,6 +189,35 @@ mod tests {
             let expected: Vec<_> = (0..10).map(|n| Value::from(format!("Reason{}", n * 5 + object))).collect();
             assert_eq!(reasons, expected);
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_an_orderly_stop_is_still_written() {
+        let (client, sent) = server(true);
+        let (events, task) = Events::new(client, "me", Metrics::new().unwrap());
+        for n in 0..50 {
+            events.say(said("a", &format!("Reason{n}")));
+        }
+        let still_held = events.clone();
+        let task = tokio::spawn(task);
+        still_held.finish(Duration::from_secs(20)).await;
+        assert_eq!(sent.lock().unwrap().len(), 50);
+        task.await.unwrap();
+        events.say(said("a", "TooLate"));
+        assert_eq!(sent.lock().unwrap().len(), 50);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_holds_up_no_stop() {
+        let silent = tower::service_fn(|_: Request<Body>| async {
+            std::future::pending::<Result<Response<axum::body::Body>, std::convert::Infallible>>().await
+        });
+        let (events, task) = Events::new(Client::new(silent, "default"), "me", Metrics::new().unwrap());
+        events.say(said("a", "Stopping"));
+        let task = tokio::spawn(task);
+        let finish = events.finish(Duration::from_millis(20));
+        tokio::time::timeout(Duration::from_secs(20), finish).await.expect("it waits no longer than it was told to");
+        task.abort();
     }
 
     #[tokio::test]

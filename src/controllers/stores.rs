@@ -3,10 +3,10 @@
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use tokio::task::JoinSet;
 
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
 use crate::cluster::cache::{self, Cache};
+use crate::cluster::tasks::Tasks;
 
 /// Everything that is cached of Gantry's own kinds.
 #[derive(Clone, Debug)]
@@ -26,18 +26,18 @@ pub struct Stores {
 impl Stores {
     /// Begins every watch; the tasks end with `tasks`.
     #[must_use]
-    pub fn start(client: &Client, tasks: &mut JoinSet<()>) -> Self {
+    pub fn start(client: &Client, tasks: &mut Tasks) -> Self {
         let all = watcher::Config::default;
         let (projects, task) = Cache::watch(Api::all(client.clone()), all());
-        tasks.spawn(task);
+        tasks.spawn("the watch of projects", task);
         let (environments, task) = Cache::watch(Api::all(client.clone()), all());
-        tasks.spawn(task);
+        tasks.spawn("the watch of environments", task);
         let (releases, task) = Cache::watch(Api::all(client.clone()), all());
-        tasks.spawn(task);
+        tasks.spawn("the watch of releases", task);
         let (unfinished, task) = Cache::watch(Api::all(client.clone()), all().fields("status.finished!=true"));
-        tasks.spawn(task);
+        tasks.spawn("the watch of promotions", task);
         let (finished, task) = cache::metadata(Api::all(client.clone()), all().fields("status.finished=true"));
-        tasks.spawn(task);
+        tasks.spawn("the watch of finished promotions", task);
         Self { projects, environments, releases, unfinished, finished }
     }
 

@@ -4,11 +4,11 @@ use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use tokio::task::JoinSet;
 
 use super::desired::{MANAGED_BY_LABEL, MANAGER};
 use crate::api::SPACE_LABEL;
 use crate::cluster::cache::Cache;
+use crate::cluster::tasks::Tasks;
 
 /// What Gantry provisioned, as the watches show it.
 #[derive(Clone, Debug, Default)]
@@ -24,14 +24,14 @@ pub struct Provisioned {
 impl Provisioned {
     /// Begins every watch; the tasks end with `tasks`.
     #[must_use]
-    pub fn start(client: &Client, tasks: &mut JoinSet<()>) -> Self {
+    pub fn start(client: &Client, tasks: &mut Tasks) -> Self {
         let ours = || watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
         let (namespaces, task) = Cache::watch(Api::all(client.clone()), watcher::Config::default().labels(SPACE_LABEL));
-        tasks.spawn(task);
+        tasks.spawn("the watch of namespaces", task);
         let (accounts, task) = Cache::watch(Api::all(client.clone()), ours());
-        tasks.spawn(task);
+        tasks.spawn("the watch of accounts", task);
         let (bindings, task) = Cache::watch(Api::all(client.clone()), ours());
-        tasks.spawn(task);
+        tasks.spawn("the watch of bindings", task);
         Self { namespaces, accounts, bindings }
     }
 
