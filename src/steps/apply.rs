@@ -13,6 +13,7 @@
 pub mod check;
 pub mod deployer;
 pub mod fence;
+pub mod fingerprint;
 pub mod image;
 pub mod inventory;
 mod live;

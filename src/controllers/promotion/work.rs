@@ -97,7 +97,12 @@ impl Workbench<'_> {
         for one in &checked {
             match write(&deployer, one, (&self.terms(self.planned)?, &slot)).await {
                 Ok(written) => applied.push(written),
-                Err(error) => return self.stopped(error, &applied).map(Err),
+                Err(error) => {
+                    let ended = self.stopped(error, &applied)?;
+                    // What was applied is known from now on, although the rest was not.
+                    stored.write(stored.inventory.merged(&Inventory::of(&applied))).await?;
+                    return Ok(Err(ended));
+                }
             }
         }
         stored.write(stored.inventory.merged(&Inventory::of(&applied))).await?;

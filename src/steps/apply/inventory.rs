@@ -24,6 +24,9 @@ pub struct Entry {
     /// Its uid; empty while it is only about to be applied.
     #[serde(default)]
     pub uid: String,
+    /// Which of its fields the project set, as a [`fingerprint`](super::fingerprint::fingerprint); empty while that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fields: String,
 }
 
 impl Entry {
@@ -47,6 +50,7 @@ impl Entry {
             name: object.name.clone(),
             version: object.version.clone(),
             uid: uid.to_owned(),
+            fields: String::new(),
         }
     }
 
@@ -57,7 +61,7 @@ impl Entry {
 
 impl From<&Applied> for Entry {
     fn from(applied: &Applied) -> Self {
-        Self::new(&applied.object, &applied.uid)
+        Self { fields: applied.fields.clone(), ..Self::new(&applied.object, &applied.uid) }
     }
 }
 
@@ -113,12 +117,15 @@ impl Inventory {
         &self.entries
     }
 
-    /// Both together; what `newer` has replaces what this one has, but a known uid is never forgotten.
+    /// Both together; what `newer` has replaces what this one has, but what is known of an object is not forgotten when it
+    /// is about to be applied again.
     #[must_use]
     pub fn merged(&self, newer: &Self) -> Self {
         let known = |entry: &Entry| self.entries.iter().find(|ours| ours.identity() == entry.identity());
         let newer = newer.entries.iter().map(|entry| match known(entry) {
-            Some(known) if entry.uid.is_empty() => Entry { uid: known.uid.clone(), ..entry.clone() },
+            Some(known) if entry.uid.is_empty() => {
+                Entry { uid: known.uid.clone(), fields: known.fields.clone(), ..entry.clone() }
+            }
             Some(_) | None => entry.clone(),
         });
         Self::new(self.entries.iter().cloned().chain(newer))
@@ -164,6 +171,7 @@ mod tests {
             name: name.into(),
             version: "v1".into(),
             uid: uid.into(),
+            fields: if uid.is_empty() { String::new() } else { format!("fields-{uid}") },
         }
     }
 
@@ -188,7 +196,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_planned_does_not_forget_a_uid() {
+    fn an_inventory_from_before_fields_were_kept_reads_and_is_written_as_it_was() {
+        let text =
+            r#"{"entries":[{"group":"","kind":"Service","namespace":"shop-dev","name":"a","version":"v1","uid":"1"}]}"#;
+        let read: Inventory = serde_json::from_str(text).unwrap();
+        assert_eq!((read.entries()[0].fields.as_str(), read.canonical().as_str()), ("", text));
+    }
+
+    #[test]
+    fn what_is_planned_forgets_neither_a_uid_nor_the_fields_that_were_set() {
         let before = Inventory::new([entry("Service", "a", "1")]);
         let planned = Inventory::planned(&[entry("Service", "a", "").object(), entry("Deployment", "b", "").object()]);
         let merged = before.merged(&planned);

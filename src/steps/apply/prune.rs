@@ -110,6 +110,7 @@ mod tests {
             name: "old".into(),
             version: "v1".into(),
             uid: uid.into(),
+            fields: String::new(),
         };
         let ours = [(SPACE, "shop"), (PROJECT, "checkout"), (ENVIRONMENT, "dev")];
         assert!(!stays(&entry("u1"), &live(&ours, &[]), &terms));

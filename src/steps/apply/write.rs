@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::check::{Checked, Terms, owned_by_other, refused};
 use super::deployer::Deployer;
 use super::fence::{Fence, Lost, NEVER, TRIES};
+use super::fingerprint::fingerprint;
 use super::live::Live;
 use super::object::ObjectRef;
 use super::problem::Problems;
@@ -26,6 +27,8 @@ pub struct Applied {
     pub resource_version: String,
     /// Its generation, for kinds that have one.
     pub generation: Option<i64>,
+    /// Which fields the project has set, as a [`fingerprint`]; empty if the API server does not say.
+    pub fields: String,
     /// Whether the apply changed anything.
     pub changed: bool,
     /// What is to be watched to know whether it is healthy.
@@ -79,7 +82,7 @@ pub async fn write<F: Fence>(
         }
         fence.verify().await?;
         match apply(deployer, checked, (terms, live.as_ref())).await {
-            Ok(meta) => return Ok(applied(checked, meta, live.as_ref())),
+            Ok(meta) => return Ok(applied(checked, meta, (terms, live.as_ref()))),
             Err(error) if is_stale(&error) => {}
             Err(error) => return Err(refusal_of(terms, object, error)),
         }
@@ -132,11 +135,13 @@ pub(super) fn refusal_of(terms: &Terms, object: &ObjectRef, error: ClusterError)
     }
 }
 
-fn applied(checked: &Checked, meta: ObjectMeta, before: Option<&Live>) -> Applied {
+fn applied(checked: &Checked, meta: ObjectMeta, (terms, before): (&Terms, Option<&Live>)) -> Applied {
     let object = &checked.prepared.object;
     let resource_version = meta.resource_version.unwrap_or_default();
+    let managed = meta.managed_fields.unwrap_or_default();
     Applied {
         object: object.clone(),
+        fields: fingerprint(&managed, &terms.scope.applies_as()).unwrap_or_default(),
         uid: meta.uid.unwrap_or_default(),
         changed: before.is_none_or(|before| before.resource_version != resource_version),
         resource_version,
