@@ -5,6 +5,7 @@
 
 pub mod rows;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::v1alpha1::{Environment, EnvironmentStatus};
@@ -29,6 +30,8 @@ pub struct Observed {
     pub environment: Arc<Environment>,
     /// Ends that may not be in its rows yet.
     pub outcomes: Vec<Arc<Outcome>>,
+    /// The projects of the space, where there may be no room for all rows.
+    pub projects: BTreeSet<String>,
 }
 
 impl Controller for DeploymentsController {
@@ -42,7 +45,10 @@ impl Controller for DeploymentsController {
     async fn observe(&self, key: &Key) -> Result<Option<Observed>, ClusterError> {
         let Some(environment) = self.context.stores.environments.get(key) else { return Ok(None) };
         let outcomes = self.context.outcomes.of_environment(&key.namespace, &key.name);
-        Ok(Some(Observed { environment, outcomes }))
+        let full = environment.status.as_ref().is_some_and(|status| rows::is_full(status, outcomes.len()));
+        let known = if full { self.context.stores.projects.in_namespace(&key.namespace) } else { Vec::new() };
+        let projects = known.iter().filter_map(|project| project.metadata.name.clone()).collect();
+        Ok(Some(Observed { environment, outcomes, projects }))
     }
 
     fn object(observed: &Observed) -> &Environment {
@@ -55,7 +61,8 @@ impl Controller for DeploymentsController {
 
     fn decide(observed: &Observed) -> Decision<EnvironmentStatus, ()> {
         let outcomes = observed.outcomes.iter().map(AsRef::<Outcome>::as_ref);
-        let status = rows::join(Self::status(observed), outcomes);
+        let mut status = rows::join(Self::status(observed), outcomes);
+        status.deployments = rows::cut(status.deployments, |project| observed.projects.contains(project));
         Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await }
     }
 

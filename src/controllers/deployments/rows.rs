@@ -8,9 +8,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use crate::api::condition;
 use crate::api::v1alpha1::EnvironmentStatus;
 use crate::api::v1alpha1::history::{DeploymentRow, HistoryEntry};
+use crate::controllers::bound::bounded;
 use crate::domain::name::release_name;
 use crate::domain::promotion::history::{Ended, Latest, Newest};
 use crate::domain::promotion::outcome::Outcome;
+
+/// The most rows of projects that the schema takes.
+pub const MOST: usize = 1000;
 
 impl Ended for DeploymentRow {
     fn finished(&self) -> Timestamp {
@@ -30,12 +34,37 @@ impl Ended for HistoryEntry {
     }
 }
 
-/// Whether the status already says everything about an end that it will ever say.
+/// Whether the status already says everything about an end that it will ever say; a row for which there is no room says nothing.
+/// `exists` tells whether a project is still there.
 #[must_use]
-pub fn records(status: &EnvironmentStatus, outcome: &Outcome) -> bool {
-    let known = status.deployments.iter().find(|row| row.project == outcome.project.as_str()).cloned();
-    let deployed = !outcome.is_success() || Latest(known).records(outcome);
-    deployed && Newest::of(status.history.clone()).contains_or_older(&outcome.uid, outcome.finished)
+pub fn records(status: &EnvironmentStatus, outcome: &Outcome, exists: impl Fn(&str) -> bool) -> bool {
+    let rows = &status.deployments;
+    let mine = |row: &&DeploymentRow| row.project == outcome.project.as_str();
+    let deployed = match rows.iter().find(mine).cloned() {
+        Some(known) => Latest(Some(known)).records(outcome),
+        None if rows.len() >= MOST => {
+            let with = rows.iter().cloned().chain([deployment(outcome)]).collect();
+            !cut(with, exists).iter().any(|row| mine(&row))
+        }
+        None => false,
+    };
+    (deployed || !outcome.is_success())
+        && Newest::of(status.history.clone()).contains_or_older(&outcome.uid, outcome.finished)
+}
+
+/// The rows that there is room for, by project: first goes what no longer exists, of that the oldest.
+#[must_use]
+pub fn cut(rows: Vec<DeploymentRow>, exists: impl Fn(&str) -> bool) -> Vec<DeploymentRow> {
+    let worth = |row: &DeploymentRow| (exists(&row.project), row.since.0.as_microsecond(), row.promotion_uid.clone());
+    let mut rows = bounded(rows, MOST, worth);
+    rows.sort_by(|one, other| one.project.cmp(&other.project));
+    rows
+}
+
+/// Whether there is so little room that [`cut`] asks which projects exist.
+#[must_use]
+pub fn is_full(status: &EnvironmentStatus, outcomes: usize) -> bool {
+    status.deployments.len().saturating_add(outcomes) > MOST
 }
 
 /// The status with these ends joined in.
@@ -80,3 +109,6 @@ fn entry(outcome: &Outcome) -> HistoryEntry {
         message: condition::cut(&outcome.message, 1024),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,9 @@ pub fn decide(observed: &Observed) -> Decision {
     let outcomes = observed.outcomes.iter().map(std::convert::AsRef::<Outcome>::as_ref);
     let unfinished: Vec<&Promotion> = observed.unfinished.iter().map(std::convert::AsRef::as_ref).collect();
     let known = std::mem::take(&mut status.environments);
-    status.environments = rows::sorted(rows::underway(rows::join(known, outcomes), &unfinished), &observed.order);
+    let rows = rows::underway(rows::join(known, outcomes), &unfinished);
+    let rows = rows::cut(rows, |name| observed.order.contains_key(name));
+    status.environments = rows::sorted(rows, &observed.order);
     Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await }
 }
 

@@ -9,9 +9,13 @@ use crate::api::condition;
 use crate::api::v1alpha1::Promotion;
 use crate::api::v1alpha1::history::PinnedPackage;
 use crate::api::v1alpha1::project::{Current, EnvironmentRow, Last, Underway};
+use crate::controllers::bound::bounded;
 use crate::domain::promotion::history::{Deployed, Ended, Latest, Success};
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::promotion::phase::Phase;
+
+/// The most rows that the schema takes.
+pub const MOST: usize = 256;
 
 impl Ended for Current {
     fn finished(&self) -> Timestamp {
@@ -37,10 +41,14 @@ impl Ended for Last {
     }
 }
 
-/// Whether a row already says everything about an end that it will ever say.
+/// Whether the rows already say everything about an end that they will ever say; a row for which there is no room says nothing.
+/// `exists` tells whether an environment is still there.
 #[must_use]
-pub fn records(rows: &[EnvironmentRow], outcome: &Outcome) -> bool {
-    let Some(row) = rows.iter().find(|row| row.name == outcome.environment.as_str()) else { return false };
+pub fn records(rows: &[EnvironmentRow], outcome: &Outcome, exists: impl Fn(&str) -> bool) -> bool {
+    let name = outcome.environment.as_str();
+    let Some(row) = rows.iter().find(|row| row.name == name) else {
+        return rows.len() >= MOST && !cut(join(rows.to_vec(), [outcome]), exists).iter().any(|row| row.name == name);
+    };
     let latest = Latest(row.last.clone()).records(outcome);
     let deployed = Deployed { current: row.current.clone(), previous: row.previous.clone() };
     latest && (!outcome.is_success() || deployed.records(outcome))
@@ -93,6 +101,16 @@ pub fn underway(mut rows: Vec<EnvironmentRow>, unfinished: &[&Promotion]) -> Vec
     rows
 }
 
+/// The rows that there is room for: first goes what nothing happens in, of that what no longer exists, of that the oldest.
+#[must_use]
+pub fn cut(rows: Vec<EnvironmentRow>, exists: impl Fn(&str) -> bool) -> Vec<EnvironmentRow> {
+    bounded(rows, MOST, |row| {
+        let underway = row.running.is_some() || row.waiting.is_some();
+        let last = row.last.as_ref().map(|last| (last.at.0.as_microsecond(), last.promotion_uid.clone()));
+        (underway, exists(&row.name), last)
+    })
+}
+
 /// The rows in the order of the lifecycle; environments that are gone come last, by name.
 #[must_use]
 pub fn sorted(mut rows: Vec<EnvironmentRow>, order: &BTreeMap<String, i64>) -> Vec<EnvironmentRow> {
@@ -131,3 +149,6 @@ fn last(outcome: &Outcome) -> Last {
         message: condition::cut(&outcome.message, 1024),
     }
 }
+
+#[cfg(test)]
+mod tests;

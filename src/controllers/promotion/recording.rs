@@ -68,16 +68,17 @@ async fn keep(context: &Context, audit: &crate::api::v1alpha1::AuditRecord) -> R
 /// Whether every object that is still there has the end in its rows.
 fn is_recorded(context: &Context, outcome: &Outcome) -> bool {
     let stores = &context.stores;
+    let environment = |name: &str| stores.environments.get(&Key::new(&outcome.space, name)).is_some();
+    let project = |name: &str| stores.projects.get(&Key::new(&outcome.space, name)).is_some();
     let by_project = stores.projects.get(&Key::new(&outcome.space, outcome.project.as_str())).is_none_or(|known| {
-        known.status.as_ref().is_some_and(|status| project::rows::records(&status.environments, outcome))
+        known.status.as_ref().is_some_and(|status| project::rows::records(&status.environments, outcome, environment))
     });
-    let by_environment = stores
-        .environments
-        .get(&Key::new(&outcome.space, outcome.environment.as_str()))
-        .is_none_or(|known| known.status.as_ref().is_some_and(|status| deployments::rows::records(status, outcome)));
-    let by_release = stores
-        .releases
-        .get(&reads::release_key(outcome))
-        .is_none_or(|known| known.status.as_ref().is_some_and(|status| release::rows::records(status, outcome)));
+    let by_environment =
+        stores.environments.get(&Key::new(&outcome.space, outcome.environment.as_str())).is_none_or(|known| {
+            known.status.as_ref().is_some_and(|status| deployments::rows::records(status, outcome, project))
+        });
+    let by_release = stores.releases.get(&reads::release_key(outcome)).is_none_or(|known| {
+        known.status.as_ref().is_some_and(|status| release::rows::records(status, outcome, environment))
+    });
     by_project && by_environment && by_release
 }

@@ -37,7 +37,8 @@ pub fn decide(observed: &Observed) -> Decision {
     let mut status = observed.release.status.clone().unwrap_or_default();
     let known = std::mem::take(&mut status.environments);
     let joined = rows::join(known, observed.outcomes.iter().map(AsRef::<Outcome>::as_ref));
-    status.environments = rows::current(joined, &observed.release.spec.version, &observed.runs);
+    let kept = rows::cut(joined, |name| observed.environments.contains(name));
+    status.environments = rows::current(kept, &observed.release.spec.version, &observed.runs);
     match &observed.sealing {
         None => sealed(observed, status),
         Some(Found::Underway) => at_rest(status),

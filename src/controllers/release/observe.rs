@@ -1,5 +1,6 @@
 //! Everything that one run of a release knows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -27,6 +28,8 @@ pub struct Observed {
     pub outcomes: Vec<Arc<Outcome>>,
     /// What runs of its project, from everybody who knows.
     pub runs: Vec<Runs>,
+    /// The environments of the space.
+    pub environments: BTreeSet<String>,
     /// Its lifecycle as it is now.
     pub lifecycle: Lifecycle,
     /// The time of the run.
@@ -52,6 +55,7 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
         sealing,
         outcomes: context.outcomes.of_release(&space, &spec.project, &spec.version),
         runs: runs(context, &space, &spec.project, &environments),
+        environments: environments.iter().filter_map(|known| known.metadata.name.clone()).collect(),
         lifecycle: convert::lifecycle(stay.map(AsRef::as_ref)),
         now: Timestamp::now(),
         release,

@@ -8,10 +8,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use crate::api::v1alpha1::ReleaseStatus;
 use crate::api::v1alpha1::release::{ReleaseEnvironment, ReleasePhase};
+use crate::controllers::bound::bounded;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::history::{Ended, Latest};
 use crate::domain::promotion::outcome::Outcome;
+
+/// The most rows, phases, and environments of a phase that the schema takes.
+pub const MOST: usize = 256;
 
 impl Ended for ReleaseEnvironment {
     fn finished(&self) -> Timestamp {
@@ -44,11 +48,15 @@ impl Ended for Runs {
     }
 }
 
-/// Whether the status already says everything about an end of a promotion of this release that it will ever say.
+/// Whether the status already says everything about an end of a promotion of this release that it will ever say; a row for which
+/// there is no room says nothing. `exists` tells whether an environment is still there.
 #[must_use]
-pub fn records(status: &ReleaseStatus, outcome: &Outcome) -> bool {
-    let Some(row) = status.environments.iter().find(|row| row.name == outcome.environment.as_str()) else {
-        return !outcome.counts();
+pub fn records(status: &ReleaseStatus, outcome: &Outcome, exists: impl Fn(&str) -> bool) -> bool {
+    let (rows, name) = (&status.environments, outcome.environment.as_str());
+    let Some(row) = rows.iter().find(|row| row.name == name) else {
+        let full = rows.len() >= MOST;
+        let kept = || cut(join(rows.clone(), [outcome]), exists).iter().any(|row| row.name == name);
+        return !outcome.counts() || (full && !kept());
     };
     !outcome.counts() || (Latest(Some(row.clone())).records(outcome) && (row.succeeded || !outcome.is_success()))
 }
@@ -72,6 +80,17 @@ pub fn join<'a>(
     rows.into_values().collect()
 }
 
+/// The rows that there is room for, by name: first goes what no longer exists, of that what never succeeded, since the lifecycle
+/// counts successes, of that the oldest.
+#[must_use]
+pub fn cut(rows: Vec<ReleaseEnvironment>, exists: impl Fn(&str) -> bool) -> Vec<ReleaseEnvironment> {
+    let mut rows = bounded(rows, MOST, |row| {
+        (exists(&row.name), row.succeeded, row.at.0.as_microsecond(), row.promotion_uid.clone())
+    });
+    rows.sort_by(|one, other| one.name.cmp(&other.name));
+    rows
+}
+
 /// Says in each row whether `version` is what runs there now. Where nobody knows, what was said stays.
 #[must_use]
 pub fn current(mut rows: Vec<ReleaseEnvironment>, version: &str, runs: &[Runs]) -> Vec<ReleaseEnvironment> {
@@ -92,16 +111,18 @@ pub fn successes(rows: &[ReleaseEnvironment]) -> BTreeSet<EnvironmentName> {
     succeeded.filter_map(|row| EnvironmentName::try_from(row.name.as_str()).ok()).collect()
 }
 
-/// How far the release is in each phase of its lifecycle, and the environments that it may go to next.
+/// How far the release is in each phase of its lifecycle, and the environments that it may go to next; of each the first that
+/// there is room for.
 #[must_use]
 pub fn progress(lifecycle: &Lifecycle, rows: &[ReleaseEnvironment]) -> (Vec<ReleasePhase>, Vec<String>) {
     let successes = successes(rows);
     let phases = lifecycle.phases().iter().zip(lifecycle.progress(&successes)).map(|(phase, row)| ReleasePhase {
         name: row.name,
         progress: row.progress.as_str().to_owned(),
-        environments: phase.environments.iter().map(ToString::to_string).collect(),
+        environments: phase.environments.iter().take(MOST).map(ToString::to_string).collect(),
     });
-    (phases.collect(), lifecycle.next(&successes).iter().map(ToString::to_string).collect())
+    let next = lifecycle.next(&successes);
+    (phases.take(MOST).collect(), next.iter().take(MOST).map(ToString::to_string).collect())
 }
 
 fn row(outcome: &Outcome) -> ReleaseEnvironment {

@@ -24,6 +24,7 @@ fn observed(sealing: Option<Found>) -> Observed {
         sealing,
         outcomes: Vec::new(),
         runs: Vec::new(),
+        environments: ["dev", "production"].map(String::from).into(),
         lifecycle: Lifecycle::by_order(&[named("dev", 10), named("production", 30)]),
         now: at(100),
     }

@@ -5,7 +5,7 @@ use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 
 fn records(rows: &[ReleaseEnvironment], outcome: &Outcome) -> bool {
-    super::records(&ReleaseStatus { environments: rows.to_vec(), ..ReleaseStatus::default() }, outcome)
+    super::records(&ReleaseStatus { environments: rows.to_vec(), ..ReleaseStatus::default() }, outcome, |_| true)
 }
 
 fn outcome(environment: &str, second: i64, phase: Phase) -> Outcome {
@@ -84,6 +84,36 @@ fn phases_and_next_follow_the_lifecycle_and_successes_of_environments_that_are_g
     assert_eq!(phases[0].progress, "Complete");
     assert_eq!(next, ["test"]);
     assert!(rows.iter().any(|row| row.name == "gone" && row.succeeded));
+}
+
+#[test]
+fn of_too_many_rows_those_of_gone_environments_go_first_and_successes_last() {
+    let exists = |name: &str| !name.starts_with("gone");
+    let phase = |n: usize| if n.is_multiple_of(2) { Phase::Succeeded } else { Phase::Failed };
+    let mut ends: Vec<Outcome> = (0..MOST).map(|n| outcome(&format!("env-{n}"), 1000, phase(n))).collect();
+    ends.push(outcome("gone", 2000, Phase::Succeeded));
+    let rows = cut(join(Vec::new(), &ends), exists);
+    assert!(rows.len() == MOST && rows.iter().all(|row| row.name != "gone"));
+    let all = |rows: &[ReleaseEnvironment], outcome: &Outcome| {
+        super::records(&ReleaseStatus { environments: rows.to_vec(), ..ReleaseStatus::default() }, outcome, exists)
+    };
+    assert!(ends.iter().all(|end| all(&rows, end)), "what was cut is recorded");
+    let success = outcome("older", 1, Phase::Succeeded);
+    assert!(!all(&rows, &success), "a success has room as long as there are failures");
+    assert!(all(&rows, &outcome("older", 1, Phase::Failed)), "a failure that is older than all others has none");
+    let rows = cut(join(rows, [&success]), exists);
+    assert!(rows.len() == MOST && all(&rows, &success) && rows.is_sorted_by_key(|row| row.name.clone()));
+    assert_eq!(rows.iter().filter(|row| row.succeeded).count(), MOST / 2 + 1);
+}
+
+#[test]
+fn a_lifecycle_of_too_many_phases_shows_the_first() {
+    let named: Vec<_> = (0..300).map(|n| (format!("env-{n}").parse::<EnvironmentName>().unwrap(), n)).collect();
+    let (phases, _) = progress(&Lifecycle::by_order(&named), &[]);
+    assert_eq!((phases.len(), phases[0].name.as_str()), (MOST, "env-0"));
+    let together: Vec<_> = named.into_iter().map(|(name, _)| (name, 10)).collect();
+    let (phases, next) = progress(&Lifecycle::by_order(&together), &[]);
+    assert_eq!((phases[0].environments.len(), next.len()), (MOST, MOST));
 }
 
 proptest! {
