@@ -17,6 +17,7 @@
 //!   open, waiting or closed.
 //! - **slot**: the right to run in one environment of one project; one promotion holds it at a time.
 //! - **standing**: a promotion's place among the unfinished ones that want the same slot.
+//! - **variable**: a named value of a project or a variable set; its **scope** says where a value holds.
 //!
 //! Read [`promotion::machine`] first, then [`promotion::gate`], [`queue`] and [`lifecycle`].
 #![deny(clippy::wildcard_enum_match_arm)]
@@ -27,3 +28,4 @@ pub mod lifecycle;
 pub mod name;
 pub mod promotion;
 pub mod queue;
+pub mod variable;

@@ -37,7 +37,19 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "domain",
         ours: &[],
-        crates: Crates::Only(&["std", "jiff", "semver", "serde", "thiserror"]),
+        crates: Crates::Only(&[
+            "std",
+            "base64",
+            "cel",
+            "jiff",
+            "regex",
+            "semver",
+            "serde",
+            "serde_json",
+            "serde_saphyr",
+            "sha2",
+            "thiserror",
+        ]),
         why: "the rules must not know Kubernetes, a network, a clock or a log",
     },
     Layer {

@@ -1,0 +1,133 @@
+//! The functions of expressions, on the values of JSON. A function may be called as `f(x, y)` or `x.f(y)`.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::fault::Fault;
+use super::operator::{double, kind};
+use super::text_function;
+
+/// Every function but `default` and CEL's macros, for messages.
+const KNOWN: &str = "size, string, int, double, bool, type, contains, startsWith, endsWith, matches, upper, lower, trim, \
+                     replace, split, join, substring, base64, base64Decode, sha256, json, yaml, semver, default, has";
+
+/// Calls a function.
+///
+/// # Errors
+/// When there is no such function, or not for these values.
+pub fn call(name: &str, arguments: &[Value]) -> Result<Value, Fault> {
+    if let Some(result) = text_function::call(name, arguments) {
+        return result;
+    }
+    match (name, arguments) {
+        ("size", [Value::String(text)]) => Ok(text.chars().count().into()),
+        ("size", [Value::Array(items)]) => Ok(items.len().into()),
+        ("size", [Value::Object(fields)]) => Ok(fields.len().into()),
+        ("dyn", [value]) => Ok(value.clone()),
+        ("type", [value]) => Ok(type_name(value).into()),
+        ("string", [value]) => Ok(text(value)?.into()),
+        ("int" | "uint", [value]) => integer(value),
+        ("double", [value]) => float(value),
+        ("bool", [Value::Bool(value)]) => Ok((*value).into()),
+        ("bool", [Value::String(text)]) => {
+            text.parse().map(Value::Bool).map_err(|_| Fault::invalid("bool() takes the texts true and false"))
+        }
+        ("join", [Value::Array(items)]) => text_function::join(items, ""),
+        ("join", [Value::Array(items), Value::String(between)]) => text_function::join(items, between),
+        ("base64", [Value::String(text)]) => Ok(STANDARD.encode(text).into()),
+        ("base64Decode", [Value::String(text)]) => {
+            let bytes = STANDARD.decode(text.trim()).ok();
+            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            text.map(Value::from).ok_or_else(|| Fault::invalid("base64Decode() takes the base64 of a text"))
+        }
+        ("sha256", [Value::String(text)]) => Ok(sha256(text).into()),
+        ("json", [value]) => Ok(value.to_string().into()),
+        ("yaml", [value]) => yaml(value),
+        ("semver", [Value::String(text)]) => semver(text),
+        _ => Err(no_such(name, arguments)),
+    }
+}
+
+/// A value as it stands in a text.
+///
+/// # Errors
+/// When it is a list, a map or nothing.
+pub fn text(value: &Value) -> Result<String, Fault> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            Err(Fault::invalid(format!("{} cannot stand in a text: encode it with json() or join()", kind(value))))
+        }
+    }
+}
+
+/// SHA-256 of a text, in hexadecimal.
+#[must_use]
+pub fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hexadecimal, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(hexadecimal, "{byte:02x}");
+        hexadecimal
+    })
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null_type",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "double",
+        Value::Number(_) => "int",
+        Value::String(_) => "string",
+        Value::Array(_) => "list",
+        Value::Object(_) => "map",
+    }
+}
+
+fn integer(value: &Value) -> Result<Value, Fault> {
+    let wrong = || Fault::invalid(format!("int() takes whole numbers and their texts, and this is {}", kind(value)));
+    match value {
+        Value::String(text) => text.trim().parse::<i64>().map(Value::from).map_err(|_| wrong()),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => Ok(integer.into()),
+            // CEL cuts the fraction off; the bounds are those of i64, which f64 cannot hold exactly.
+            #[expect(clippy::cast_possible_truncation, reason = "the bounds were compared before")]
+            (None, Some(double)) if double.abs() < 9.2e18 => Ok((double.trunc() as i64).into()),
+            _ => Err(wrong()),
+        },
+        Value::Bool(_) | Value::Null | Value::Array(_) | Value::Object(_) => Err(wrong()),
+    }
+}
+
+fn float(value: &Value) -> Result<Value, Fault> {
+    let read = value.as_str().map_or_else(|| value.as_f64(), |text| text.trim().parse().ok());
+    double(read.ok_or_else(|| Fault::invalid(format!("double() takes numbers and their texts, not {}", kind(value))))?)
+}
+
+fn yaml(value: &Value) -> Result<Value, Fault> {
+    let text = serde_saphyr::to_string(value).map_err(|_| Fault::invalid("the value cannot be written as YAML"))?;
+    Ok(text.into())
+}
+
+/// The parts of a semantic version, a leading `v` left out.
+fn semver(text: &str) -> Result<Value, Fault> {
+    let version = semver::Version::parse(text.strip_prefix('v').unwrap_or(text))
+        .map_err(|_| Fault::invalid("semver() takes a semantic version like 1.4.2 or v1.4.2-rc.1"))?;
+    Ok(json!({
+        "major": version.major, "minor": version.minor, "patch": version.patch,
+        "prerelease": version.pre.as_str(), "build": version.build.as_str(),
+    }))
+}
+
+fn no_such(name: &str, arguments: &[Value]) -> Fault {
+    let known = KNOWN.split(", ").any(|known| known.trim() == name);
+    if known {
+        let kinds: Vec<_> = arguments.iter().map(kind).collect();
+        return Fault::invalid(format!("function {name} does not take {}: convert before", kinds.join(", ")));
+    }
+    Fault::invalid(format!("there is no function {name}: there are {KNOWN}"))
+}
