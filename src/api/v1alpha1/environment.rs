@@ -47,7 +47,13 @@ pub struct EnvironmentSpec {
 
     /// Secrets of the space that are copied into every target and kept in step, for pulling images. Example: `pullSecrets: [ghcr]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 1, max = 253)))]
+    #[schemars(
+        length(max = 8),
+        inner(
+            length(min = 1, max = 253),
+            regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        )
+    )]
     pub pull_secrets: Vec<String>,
 
     /// Pod Security level that the target namespaces enforce. Example: `podSecurity: restricted`

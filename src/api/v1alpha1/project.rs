@@ -60,7 +60,10 @@ pub struct Package {
     pub image: String,
     /// Secret of the space (kubernetes.io/dockerconfigjson) to ask the registry with. Example: `pullSecret: ghcr`
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub pull_secret: Option<String>,
 }
 
@@ -127,7 +130,10 @@ impl JsonSchema for Manifest {
 #[serde(rename_all = "camelCase")]
 pub struct ManifestsFrom {
     /// Name of a ConfigMap of the space; every value is a file of YAML documents. Example: `configMap: checkout`
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub config_map: String,
 }
 

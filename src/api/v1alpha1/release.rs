@@ -36,7 +36,10 @@ pub struct ReleaseSpec {
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub project: String,
     /// The version: lowercase letters, digits, `-` and `.`. Example: `version: 1.4.2`
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub version: String,
     /// Which version of each package of the project. Example: `packages: [{name: api, version: 1.4.2}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,0 +1,117 @@
+//! Names in specs: the API server refuses those that could never be one, when they are written, with the field in the message.
+
+use gantry::api::crds;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, PostParams};
+use serde_json::{Value, json};
+
+use crate::support::shared::shared;
+use crate::support::space::Space;
+
+/// Strings that people write as they like, and those that only the API server and the operator write.
+const PROSE: [&str; 6] = ["description", "notes", "reason", "message", "username", "uid"];
+
+/// Strings of a schema that may hold anything.
+fn open(path: &str, name: &str, schema: &Value, found: &mut Vec<String>) {
+    let is_bound =
+        ["pattern", "enum", "x-kubernetes-validations", "format"].iter().any(|key| schema.get(key).is_some());
+    if schema["type"] == "string" && !is_bound && !PROSE.contains(&name) {
+        found.push(path.to_owned());
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        open(&format!("{path}.{name}"), name, property, found);
+    }
+    if let Some(items) = schema.get("items") {
+        open(&format!("{path}[]"), name, items, found);
+    }
+}
+
+fn spec(definition: &CustomResourceDefinition) -> Value {
+    let schema = definition.spec.versions[0].schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
+    serde_json::to_value(schema.expect("a schema")).expect("JSON")["properties"]["spec"].clone()
+}
+
+#[test]
+fn every_string_that_is_no_prose_has_a_form() {
+    let mut found = Vec::new();
+    // Records are written by the operator alone.
+    for definition in crds::all().iter().filter(|known| known.spec.names.kind != "AuditRecord") {
+        open(&format!("{}.spec", definition.spec.names.kind), "", &spec(definition), &mut found);
+    }
+    assert!(found.is_empty(), "add a pattern or a rule: {found:?}");
+}
+
+/// Objects that differ in one name.
+fn kinds(name: &str, text: &str) -> Value {
+    let manifests = json!({"manifestsFrom": {"configMap": "x"}});
+    let object = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "gantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+    let project = |spec: Value| {
+        let mut given = json!({"process": [{"name": "deploy", "timeout": "5m", "apply": manifests}]});
+        given.as_object_mut().expect("a map").extend(spec.as_object().expect("a map").clone());
+        object("Project", "names", given)
+    };
+    let promotion = json!({"project": "checkout", "version": text, "environment": "dev"});
+    match name {
+        "metadata.name of an environment" => object("Environment", text, json!({"order": 1})),
+        "metadata.name of a project" => {
+            object("Project", text, json!({"process": [{"name": "deploy", "timeout": "5m", "apply": manifests}]}))
+        }
+        "spec.pullSecrets[0]" => object("Environment", "names", json!({"order": 1, "pullSecrets": [text]})),
+        "spec.packages[0].pullSecret" => {
+            project(json!({"packages": [{"name": "api", "image": "ghcr.io/acme/checkout", "pullSecret": text}]}))
+        }
+        "spec.process[0].apply.manifestsFrom.configMap" => {
+            let apply = json!({"manifestsFrom": {"configMap": text}});
+            project(json!({"process": [{"name": "deploy", "timeout": "5m", "apply": apply}]}))
+        }
+        "spec.version" => object("Promotion", "names", promotion),
+        other => unreachable!("{other}"),
+    }
+}
+
+fn api(space: &Space, object: &Value) -> Api<DynamicObject> {
+    let kind = object["kind"].as_str().expect("a kind").to_owned();
+    let (group, version) = ("gantry.dev".to_owned(), "v1alpha1".to_owned());
+    let plural = format!("{}s", kind.to_lowercase());
+    let resource = ApiResource { api_version: format!("{group}/{version}"), group, version, kind, plural };
+    Api::namespaced_with(space.client.clone(), &space.name, &resource)
+}
+
+/// What the API server says against an object.
+async fn says(space: &Space, object: Value) -> Option<String> {
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let api = api(space, &object);
+    api.create(&dry, &serde_json::from_value(object).expect("an object")).await.err().map(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_server_refuses_what_can_be_no_name_and_says_where() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let (longest, long) = ("x".repeat(63), "x".repeat(64));
+    let label = (vec!["checkout", "a", longest.as_str()], vec![long.as_str(), "check.out"]);
+    let subdomain = (vec!["ghcr", "ghcr.io", "a-1.b"], vec!["", "GHCR", "ghcr_io", "-ghcr", "ghcr.", "a..b", "a/b"]);
+    let version = (vec!["1.4.2", "1.4.2-build.7"], vec!["", "1..2", "1.-2", "v1+build", "V1", long.as_str()]);
+    for (field, (good, bad), says_where) in [
+        (
+            "metadata.name of an environment",
+            label.clone(),
+            "metadata.name must be a DNS label of at most 63 characters; rename",
+        ),
+        ("metadata.name of a project", label, "metadata.name must be a DNS label of at most 63 characters; rename"),
+        ("spec.pullSecrets[0]", subdomain.clone(), "spec.pullSecrets[0]"),
+        ("spec.packages[0].pullSecret", subdomain.clone(), "spec.packages[0].pullSecret"),
+        ("spec.process[0].apply.manifestsFrom.configMap", subdomain, "spec.process[0].apply.manifestsFrom.configMap"),
+        ("spec.version", version, "spec.version"),
+    ] {
+        for text in good {
+            let said = says(&space, kinds(field, text)).await;
+            assert_eq!(said, None, "{field} {text:?} is a name");
+        }
+        for text in bad {
+            let said = says(&space, kinds(field, text)).await.unwrap_or_default();
+            assert!(said.contains(says_where), "{field} {text:?}: {said:?}");
+        }
+    }
+}
