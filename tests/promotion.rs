@@ -2,10 +2,11 @@
 
 use gantry::api::v1alpha1::{AuditRecord, Environment, Promotion, Release};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::support::manifest::{config_map, deployment, failing};
@@ -299,4 +300,61 @@ async fn a_deleted_space_does_not_hang_while_a_promotion_runs() {
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(space.client.clone());
     namespaces.delete(&space.name, &DeleteParams::default()).await.expect("deleted");
     wait::gone(&namespaces, &space.name).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_waits_for_a_release_that_is_not_there_keeps_nobody_waiting() {
+    let (space, _) = space(shared().await).await;
+    space.environment_with("dev", json!({"order": 10, "queue": "Queue"})).await;
+    let image = "registry.example/checkout";
+    space.project("checkout", image, json!([config_map("settings", "one")])).await;
+    let early = space.promote("checkout", "9.9.9", "dev").await;
+    space.in_phase(&early, "Pending", Some("ReleaseNotFound")).await;
+    let digest = format!("sha256:{}", "1".repeat(64));
+    let packages = json!([{"name": "api", "version": "1.0.0", "digest": digest}]);
+    space
+        .apply(space.object(
+            "Release",
+            "checkout-1.0.0",
+            json!({"project": "checkout", "version": "1.0.0", "packages": packages}),
+        ))
+        .await;
+    space.sealed("checkout-1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    space.in_phase(&early, "Pending", Some("ReleaseNotFound")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_blocks_a_promotion_is_said_at_once_and_it_goes_on_when_that_is_cleared() {
+    let cluster = shared().await;
+    let (space, _) = shop(cluster).await;
+    space.release("checkout", "1.0.0").await;
+    let leases: Api<Lease> = space.api();
+    let foreign = serde_json::from_value(json!({"metadata": {"name": "checkout.dev"}})).expect("a Lease");
+    leases.create(&PostParams::default(), &foreign).await.expect("a Lease that is no slot");
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let blocked = space.in_phase(&name, "Pending", Some("Blocked")).await;
+    assert!(message(&blocked).contains("Lease checkout.dev"), "{}", message(&blocked));
+    leases.delete("checkout.dev", &DeleteParams::default()).await.expect("deleted");
+    assert_eq!(space.ended(&name).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_takes_a_while_says_what_it_waits_for_in_its_status_and_in_the_overview() {
+    let (space, image) = space(shared().await).await;
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([failing("checkout", &image, "never-ready")])).await;
+    space.release("checkout", "1.0.0").await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    wait::object(&space.api(), &name, "telling what it waits for", |known: &Promotion| {
+        reason(known) == "InProgress" && message(known).contains("Deployment/checkout")
+    })
+    .await;
+    space
+        .project_says("checkout", "telling it, too", |project| {
+            let rows = project.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
+            let running = rows.first().and_then(|row| row.running.as_ref()).and_then(|running| running.message.as_ref());
+            running.is_some_and(|message| message.contains("Deployment/checkout"))
+        })
+        .await;
 }

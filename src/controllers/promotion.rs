@@ -34,6 +34,7 @@ use crate::controllers::context::Context;
 use crate::controllers::pipeline;
 use crate::controllers::release::revision;
 use crate::domain::promotion::outcome::Outcome;
+use crate::error::Class;
 use bench::Bench;
 use decide::{Decision, Effect};
 use observe::Observed;
@@ -72,14 +73,27 @@ impl PromotionController {
             return Ok(Next::Await);
         };
         if promotion.status.as_ref().is_some_and(|status| status.finished) {
-            self.bench.clear(&key);
+            self.bench.ended(&promotion);
             recording::record(&self.context, &promotion).await?;
             return Ok(Next::Await);
         }
         let mut observed = reads::cached(&self.context, promotion);
+        observed.progress = self.bench.progress(&key, &observed.promotion);
+        observed.untouched = self.bench.is_untouched(&observed.promotion);
+        let begun = observed.clone();
+        match self.advance(observed).await {
+            Err(error) if error.class() == Class::Blocked => {
+                self.conclude(&begun, decide::blocked(&begun, &error.to_string())).await?;
+                Err(error)
+            }
+            ended => ended,
+        }
+    }
+
+    /// Decides and acts until a status is due.
+    async fn advance(&self, mut observed: Observed) -> Result<Next, ClusterError> {
         if reads::is_running(&observed.promotion) {
             observed.slot = Slot::of(&self.context.cluster.client(), &observed.promotion).look().await?.holder;
-            observed.progress = self.bench.progress(&key, &observed.promotion);
         }
         for _ in 0..EFFECTS {
             let decision = decide::decide(&observed);
@@ -159,14 +173,26 @@ impl PromotionController {
         for note in decision.events {
             self.tell(observed, note);
         }
-        if let Some(ended) = written.filter(|promotion| promotion.status.as_ref().is_some_and(|s| s.finished)) {
-            self.bench.clear(&Key::of(&ended));
-            if let Some(outcome) = record::outcome(&ended).filter(Outcome::counts) {
+        if let Some(written) = written {
+            self.remember(observed, &written);
+        }
+        Ok(pipeline::from_now(decision.next))
+    }
+
+    /// Keeps in mind what was just written.
+    fn remember(&self, observed: &Observed, written: &Promotion) {
+        if written.status.as_ref().is_some_and(|status| status.finished) {
+            self.bench.ended(written);
+            if let Some(outcome) = record::outcome(written).filter(Outcome::counts) {
                 self.context.count(&outcome, observed.release.as_deref());
                 self.context.outcomes.add(outcome);
             }
+        } else if reads::is_running(written) {
+            match reads::is_running(&observed.promotion) {
+                true => self.bench.told(&Key::of(written), observed.now),
+                false => self.bench.started(written),
+            }
         }
-        Ok(pipeline::from_now(decision.next))
     }
 
     /// Says what happened on the promotion; what changes the environment is said there and on the release, too.

@@ -93,8 +93,8 @@ impl Triggers {
         let space = &change.key.namespace;
         self.queues.projects.add(Key::new(space, &promotion.spec.project));
         // One that is fit to wait may supersede others, one that is gone makes room for them.
-        let admitted = promotion.status.as_ref().is_some_and(|status| status.reason.is_some());
-        if change.gone || admitted {
+        let judged = promotion.status.as_ref().is_some_and(|status| status.reason.is_some());
+        if change.gone || judged {
             let (project, environment) = (&promotion.spec.project, &promotion.spec.environment);
             let mine = &change.key.name;
             self.waiting(space, |other| {

@@ -19,11 +19,22 @@ pub struct Entry {
     pub created: Timestamp,
     /// Whether it runs, or holds the slot. Such a one is never replaced, and all others are behind it.
     pub running: bool,
-    /// Whether it was judged before and found fit to wait. One that was not may be about to be
-    /// refused, so it replaces nothing yet.
-    pub admitted: bool,
+    /// What its last judgement means for the others.
+    pub claim: Claim,
     /// Higher goes first; 0 unless said otherwise.
     pub priority: i32,
+}
+
+/// What is known of a promotion's claim to the slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Claim {
+    /// It was not judged yet. It may be about to be refused, so it replaces nothing; it may be about to start, so it keeps its
+    /// place.
+    Unjudged,
+    /// It waits for something of its own, such as its release. It keeps nobody waiting meanwhile.
+    Held,
+    /// It waits for nothing but its turn.
+    Fit,
 }
 
 /// What a newer promotion means for older ones that wait.
@@ -76,14 +87,15 @@ pub fn standing(me: &Entry, entries: &[Entry], policy: Policy, history: bool) ->
     if let Some(running) = others().filter(|other| other.running).min_by_key(|other| rank(other)) {
         return Standing::Behind { promotion: running.name.clone() };
     }
-    if !history && others().next().is_some() {
-        let mut names: Vec<String> = others().map(|other| other.name.clone()).collect();
+    let rivals = || others().filter(|other| other.claim != Claim::Held);
+    if !history && rivals().next().is_some() {
+        let mut names: Vec<String> = rivals().map(|other| other.name.clone()).collect();
         names.sort();
         return Standing::Ambiguous { others: names };
     }
     let remains =
         |entry: &Entry| !others().any(|newer| supersedes(newer, entry, policy)) && !supersedes(me, entry, policy);
-    match others().filter(|other| rank(other) < rank(me) && remains(other)).max_by_key(|other| rank(other)) {
+    match rivals().filter(|other| rank(other) < rank(me) && remains(other)).max_by_key(|other| rank(other)) {
         Some(before) => Standing::Behind { promotion: before.name.clone() },
         None => Standing::Next,
     }
@@ -93,7 +105,7 @@ pub fn standing(me: &Entry, entries: &[Entry], policy: Policy, history: bool) ->
 fn supersedes(newer: &Entry, older: &Entry, policy: Policy) -> bool {
     // Creation times are whole seconds. One that runs had its turn before one of the same second was there to be replaced.
     let is_newer =
-        if newer.running { newer.created > older.created } else { newer.admitted && age(newer) > age(older) };
+        if newer.running { newer.created > older.created } else { newer.claim == Claim::Fit && age(newer) > age(older) };
     match policy {
         Policy::Queue => false,
         Policy::Supersede => !older.running && newer.priority >= older.priority && is_newer,

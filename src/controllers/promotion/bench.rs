@@ -1,8 +1,10 @@
 //! What this process knows of steps that run, between two runs of their promotion. Lost with the process, and not missed: a
 //! step whose progress is not known is applied again, which changes nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
 
 use super::progress::Progress;
 use crate::api::v1alpha1::Promotion;
@@ -29,6 +31,7 @@ pub struct Job {
 #[derive(Clone, Default)]
 pub struct Bench {
     jobs: Arc<Mutex<HashMap<Key, Job>>>,
+    untouched: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Bench {
@@ -54,11 +57,44 @@ impl Bench {
         self.lock().remove(key);
     }
 
+    /// A promotion has ended: nothing of it is kept.
+    pub fn ended(&self, promotion: &Promotion) {
+        self.clear(&Key::of(promotion));
+        self.touch(promotion);
+    }
+
+    /// A promotion's status says since now what it waits for.
+    pub fn told(&self, key: &Key, now: Timestamp) {
+        if let Some(job) = self.lock().get_mut(key) {
+            job.progress.told_at = Some(now);
+        }
+    }
+
+    /// A promotion was started by this process; nothing is applied yet.
+    pub fn started(&self, promotion: &Promotion) {
+        self.untouched().extend(promotion.metadata.uid.clone());
+    }
+
+    /// The first effect of a promotion comes next.
+    pub fn touch(&self, promotion: &Promotion) {
+        self.untouched().remove(promotion.metadata.uid.as_deref().unwrap_or_default());
+    }
+
+    /// Whether a promotion was started by this process and has had no effect since.
+    #[must_use]
+    pub fn is_untouched(&self, promotion: &Promotion) -> bool {
+        self.untouched().contains(promotion.metadata.uid.as_deref().unwrap_or_default())
+    }
+
     /// The promotions whose steps change a namespace.
     #[must_use]
     pub fn in_namespace(&self, namespace: &str) -> Vec<Key> {
         let jobs = self.lock();
         jobs.iter().filter(|(_, job)| job.namespace == namespace).map(|(key, _)| key.clone()).collect()
+    }
+
+    fn untouched(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.untouched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic while the lock was held left a map that is still whole: every change is one call.

@@ -82,6 +82,12 @@ fn wait(observed: &Observed, reason: &Reason, message: &str) -> Decision {
     Decision { status: status::waiting(observed, reason, message), effects: Vec::new(), events, next }
 }
 
+/// Says what keeps a run from being carried out, which somebody must clear; it is tried again all the same.
+#[must_use]
+pub fn blocked(observed: &Observed, message: &str) -> Decision {
+    wait(observed, &Reason::Blocked, message)
+}
+
 /// Starts, once it is known what to do.
 fn start(observed: &Observed) -> Decision {
     let plan = match &observed.plan {
@@ -110,8 +116,13 @@ fn work(observed: &Observed) -> Decision {
     let by = timeout::deadline(observed).map_or(Next::Await, Next::At);
     match &progress.state {
         State::Done => Decision { status: status::advanced(observed, progress), next: Next::Again, ..rest(observed) },
-        State::Waiting { recheck, .. } => {
-            Decision { next: by.sooner(recheck.map_or(Next::Await, Next::At)), ..rest(observed) }
+        State::Waiting { message, recheck } => {
+            let next = by.sooner(recheck.map_or(Next::Await, Next::At));
+            match timeout::telling(observed, progress, message) {
+                Some(at) if at <= observed.now => Decision { status: status::working(observed, message), next, ..rest(observed) },
+                Some(at) => Decision { next: next.sooner(Next::At(at)), ..rest(observed) },
+                None => Decision { next, ..rest(observed) },
+            }
         }
         // The machine ends a promotion whose step failed before it asks for more work.
         State::Failed(_) => Decision { next: by, ..rest(observed) },

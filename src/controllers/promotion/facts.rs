@@ -164,6 +164,13 @@ fn work(observed: &Observed) -> Work {
 pub fn applied(observed: &Observed) -> bool {
     match &observed.progress {
         Some(progress) => progress.applied,
-        None => observed.promotion.status.as_ref().is_some_and(|status| status.started_at.is_some()),
+        None => may_have_applied(observed),
     }
+}
+
+/// The same where a step has no progress.
+#[must_use]
+pub fn may_have_applied(observed: &Observed) -> bool {
+    let status = observed.promotion.status.as_ref();
+    !observed.untouched && status.is_some_and(|status| status.applied || status.started_at.is_some())
 }

@@ -43,6 +43,9 @@ pub struct Observed {
     pub plan: PlanState,
     /// What this process knows of the step that runs; nothing after a restart.
     pub progress: Option<Progress>,
+    /// Whether this process started the promotion and has written nothing for it since: only then is it certain that nothing was
+    /// applied.
+    pub untouched: bool,
     /// Whether this run has looked how far the step is; what is remembered of an earlier run is only that.
     pub looked: bool,
 }

@@ -19,6 +19,8 @@ pub struct Progress {
     pub applied: bool,
     /// Where it stands.
     pub state: State,
+    /// When the promotion's status last said what it waits for.
+    pub told_at: Option<Timestamp>,
     /// What it waited for when its time was over.
     pub evidence: Option<Evidence>,
 }

@@ -21,7 +21,7 @@ use crate::domain::promotion::machine::{NameUse, Slot as Holder};
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
-use crate::domain::queue::Entry;
+use crate::domain::queue::{Claim, Entry};
 
 /// What the caches say. Enough to wait; never enough to start or to end.
 #[must_use]
@@ -47,6 +47,7 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
         slot: Holder::Unknown,
         plan: PlanState::Unknown,
         progress: None,
+        untouched: false,
         looked: false,
         promotion,
     }
@@ -172,16 +173,20 @@ fn entry(promotion: &Promotion) -> Entry {
         uid: meta.uid.clone().unwrap_or_default(),
         created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         running: is_running(promotion),
-        admitted: is_fit(promotion),
+        claim: claim(promotion),
         priority: 0,
     }
 }
 
-/// Whether a promotion waits for nothing but its turn: only such a one takes the place of others.
-fn is_fit(promotion: &Promotion) -> bool {
-    let reason = promotion.status.as_ref().and_then(|status| status.reason.as_deref());
-    let turn = [Reason::QueuedBehind, Reason::SlotHeld, Reason::AmbiguousOrder, Reason::InProgress];
-    turn.iter().any(|fit| reason == Some(fit.as_str()))
+/// What the reason that a promotion waits for says about its claim. What holds every promotion to the environment (it is paused,
+/// say) is no reason to change the order.
+fn claim(promotion: &Promotion) -> Claim {
+    let reason = promotion.status.as_ref().and_then(|status| status.reason.as_deref()).map(Reason::parse);
+    match reason {
+        Some(reason) if reason.is_turn() || reason == Reason::InProgress => Claim::Fit,
+        Some(reason) if reason.is_own() => Claim::Held,
+        Some(_) | None => Claim::Unjudged,
+    }
 }
 
 async fn get<K>(client: &Client, space: &str, name: &str) -> Result<Option<K>, ClusterError>

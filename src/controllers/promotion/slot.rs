@@ -14,6 +14,8 @@ use kube::{Api, Client};
 use crate::api::v1alpha1::Promotion;
 use crate::cluster::error::ClusterError;
 use crate::domain::promotion::machine::Slot as Holder;
+use crate::domain::promotion::phase::Phase;
+use crate::domain::promotion::reason::Reason;
 use crate::steps::apply::fence::{Fence, Lost};
 
 /// Label that marks a Lease as a slot: only the operator may write those.
@@ -70,15 +72,16 @@ impl Slot {
         Ok(Look { holder, lease })
     }
 
-    /// Whether another holder is finished: a promotion that is gone was finished before it went.
+    /// Whether another holder still needs it. One that is gone was finished before it went, and one that took the slot and then
+    /// found a gate closed has begun nothing: should it start all the same, the fence stops its first effect.
     async fn judge(&self, lease: Option<&Lease>, uid: &str) -> Result<Holder, ClusterError> {
         let name = lease.and_then(|lease| lease.metadata.annotations.as_ref()?.get(PROMOTION_ANNOTATION));
         let Some(name) = name else { return Ok(Holder::Held { by: uid.to_owned() }) };
         let holder = self.promotions.get_opt(name).await.map_err(|e| ClusterError::api("read the slot's holder", e))?;
-        let unfinished = holder
+        let needed = holder
             .filter(|promotion| promotion.metadata.uid.as_deref() == Some(uid))
-            .is_some_and(|promotion| !promotion.status.is_some_and(|status| status.finished));
-        Ok(if unfinished { Holder::Held { by: name.clone() } } else { Holder::Free })
+            .is_some_and(|promotion| needs_slot(&promotion));
+        Ok(if needed { Holder::Held { by: name.clone() } } else { Holder::Free })
     }
 
     /// Takes the slot if it is free.
@@ -117,6 +120,14 @@ impl Slot {
             }),
         }
     }
+}
+
+/// Whether a promotion runs, or waits for nothing but its turn.
+fn needs_slot(promotion: &Promotion) -> bool {
+    let Some(status) = &promotion.status else { return true };
+    let runs = status.phase.as_deref() == Some(Phase::Running.as_str());
+    let reason = status.reason.as_deref().map(Reason::parse);
+    !status.finished && (runs || reason.is_none_or(|reason| reason.is_turn()))
 }
 
 /// Whether admission kept everyone but the operator from writing it.

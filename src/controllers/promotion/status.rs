@@ -57,6 +57,14 @@ pub fn started(observed: &Observed, plan: &Plan) -> PromotionStatus {
     status
 }
 
+/// Its step takes a while: what it waits for.
+#[must_use]
+pub fn working(observed: &Observed, message: &str) -> PromotionStatus {
+    let mut status = observed.promotion.status.clone().unwrap_or_default();
+    say(&mut status, observed, (&Reason::InProgress, message));
+    status
+}
+
 /// A step is done and the next one starts.
 #[must_use]
 pub fn advanced(observed: &Observed, progress: &Progress) -> PromotionStatus {
@@ -64,7 +72,8 @@ pub fn advanced(observed: &Observed, progress: &Progress) -> PromotionStatus {
     status.applied = progress.applied;
     conclude(&mut status, observed, progress);
     if let Some(next) = status.steps.get_mut(progress.step + 1) {
-        begin(next, observed);
+        let message = begin(next, observed);
+        say(&mut status, observed, (&Reason::InProgress, &message));
     }
     status
 }
@@ -115,10 +124,13 @@ fn failure(observed: &Observed, end: &End) -> FailureRecord {
     })
 }
 
-fn begin(step: &mut StepRecord, observed: &Observed) {
+/// A step starts; gives what it does now.
+fn begin(step: &mut StepRecord, observed: &Observed) -> String {
     STARTED.clone_into(&mut step.phase);
     step.started_at = Some(MicroTime(observed.now));
-    step.message = Some(format!("applies to namespace {} and waits until healthy", step.namespace));
+    let message = format!("applies to namespace {} and waits until healthy", step.namespace);
+    step.message = Some(message.clone());
+    format!("step {} {message}", step.name)
 }
 
 /// Writes what a step did into its record.

@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::observe::Observed;
-use super::progress::State;
+use super::progress::{Progress, State};
+use crate::api::condition;
+use crate::domain::promotion::reason::Reason;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 
 /// How long a step may take when its snapshot says nothing readable: the API's default.
@@ -23,6 +25,24 @@ pub fn deadline(observed: &Observed) -> Option<Timestamp> {
     let started = step.started_at.as_ref()?.0;
     let allowed = step.timeout.parse::<SignedDuration>().unwrap_or(FALLBACK);
     started.checked_add(allowed).ok()
+}
+
+/// A step that takes longer than this says what it waits for, and not more often: most steps are done sooner and cost no write.
+const TELL: SignedDuration = SignedDuration::from_secs(10);
+
+/// When the promotion's status is to say what its step waits for; nothing if it says just that already.
+#[must_use]
+pub fn telling(observed: &Observed, progress: &Progress, message: &str) -> Option<Timestamp> {
+    let status = observed.promotion.status.as_ref();
+    let says = |field: Option<&String>, text: &str| field.is_some_and(|said| said == text);
+    let in_progress = says(status.and_then(|status| status.reason.as_ref()), Reason::InProgress.as_str());
+    let same = says(status.and_then(|status| status.message.as_ref()), &condition::cut(message, 1024));
+    match (in_progress, same) {
+        (true, true) => None,
+        // What blocked it is cleared.
+        (false, _) => Some(observed.now),
+        (true, false) => progress.told_at.or(progress.applied_at).unwrap_or(observed.now).checked_add(TELL).ok(),
+    }
 }
 
 /// How long after its deadline a step still gets a last look, which may find it done; without an answer it fails then.

@@ -14,7 +14,7 @@ use super::observe::Observed;
 use super::plan::{Plan, PlanState, PlannedStep};
 use super::progress::{Progress, State};
 use super::slot::Slot;
-use super::{lookout, manifests};
+use super::{facts, lookout, manifests};
 use crate::api::v1alpha1::promotion_status::FailureRecord;
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
@@ -93,6 +93,7 @@ impl Workbench<'_> {
         let objects: Vec<&ObjectRef> = checked.iter().map(|one| &one.prepared.object).collect();
         // Written before the first effect, so that no crash leaves an object that nobody knows of.
         stored.write(stored.inventory.merged(&Inventory::planned(objects))).await?;
+        self.controller.bench.touch(&self.observed.promotion);
         let mut applied = Vec::with_capacity(checked.len());
         for one in &checked {
             match write(&deployer, one, (&self.terms(self.planned)?, &slot)).await {
@@ -237,7 +238,7 @@ impl Workbench<'_> {
     }
 
     fn progress(&self, applied: &[Applied], state: State) -> Progress {
-        let earlier = self.observed.promotion.status.as_ref().is_some_and(|status| status.applied);
+        let earlier = facts::may_have_applied(self.observed);
         Progress {
             step: self.step,
             objects: applied.iter().map(|one| one.object.slashed()).collect(),
@@ -246,6 +247,7 @@ impl Workbench<'_> {
             applied: earlier || !applied.is_empty(),
             state,
             evidence: None,
+            told_at: None,
         }
     }
 }
@@ -269,16 +271,17 @@ fn refusal(problems: &Problems) -> FailureRecord {
     }
 }
 
-/// A step that failed before it changed anything.
+/// A step that failed before this run changed anything; an earlier one may have.
 fn failed(step: usize, observed: &Observed, record: FailureRecord) -> Progress {
     Progress {
         step,
         objects: Vec::new(),
         pruned: Vec::new(),
         applied_at: None,
-        applied: observed.promotion.status.as_ref().is_some_and(|status| status.applied),
+        applied: facts::may_have_applied(observed),
         state: State::Failed(record),
         evidence: None,
+        told_at: None,
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Reason {
     AmbiguousOrder,
     /// Another promotion holds the slot. Waits.
     SlotHeld,
+    /// Something that the operator cannot clear keeps it from going on: a foreign Lease, say. Waits.
+    Blocked,
     /// Its steps are being carried out.
     InProgress,
     /// Every step is done and everything is healthy. An end.
@@ -49,7 +51,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason that is not a step's own, in the order of declaration.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NotStamped,
         Self::ProjectNotFound,
         Self::ReleaseNotFound,
@@ -62,6 +64,7 @@ impl Reason {
         Self::QueuedBehind,
         Self::AmbiguousOrder,
         Self::SlotHeld,
+        Self::Blocked,
         Self::InProgress,
         Self::Deployed,
         Self::AlreadyRecorded,
@@ -87,6 +90,7 @@ impl Reason {
             Self::QueuedBehind => "QueuedBehind",
             Self::AmbiguousOrder => "AmbiguousOrder",
             Self::SlotHeld => "SlotHeld",
+            Self::Blocked => "Blocked",
             Self::InProgress => "InProgress",
             Self::Deployed => "Deployed",
             Self::AlreadyRecorded => "AlreadyRecorded",
@@ -96,6 +100,21 @@ impl Reason {
             Self::Superseded => "Superseded",
             Self::Step(reason) => reason,
         }
+    }
+
+    /// Whether it waits for nothing but its turn.
+    #[must_use]
+    pub const fn is_turn(&self) -> bool {
+        matches!(self, Self::QueuedBehind | Self::AmbiguousOrder | Self::SlotHeld)
+    }
+
+    /// Whether it waits for something that concerns its release alone, and no other promotion to the environment.
+    #[must_use]
+    pub const fn is_own(&self) -> bool {
+        matches!(
+            self,
+            Self::ReleaseNotFound | Self::ReleaseNotSealed | Self::LifecycleNotReached | Self::NotInLifecycle
+        )
     }
 
     /// The reason that is written as `text`; a word that is none of ours is a step's.

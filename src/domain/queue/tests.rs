@@ -8,7 +8,7 @@ fn entry(name: &str, created: i64) -> Entry {
         uid: format!("uid-{name}"),
         created: Timestamp::from_second(created).unwrap(),
         running: false,
-        admitted: true,
+        claim: Claim::Fit,
         priority: 0,
     }
 }
@@ -84,9 +84,27 @@ fn a_newer_one_that_runs_already_replaces_an_older_one_that_waits() {
 
 #[test]
 fn one_that_may_be_about_to_be_refused_replaces_nothing_yet() {
-    let unjudged = Entry { admitted: false, ..entry("typo", 2) };
+    let unjudged = Entry { claim: Claim::Unjudged, ..entry("typo", 2) };
     let entries = [entry("good", 1), unjudged];
     assert_eq!(standings(&entries, Policy::Supersede, true), [Standing::Next, behind("good")]);
+}
+
+#[test]
+fn one_that_was_not_judged_yet_keeps_its_place() {
+    let unjudged = Entry { claim: Claim::Unjudged, ..entry("first", 1) };
+    let entries = [unjudged, entry("second", 2)];
+    assert_eq!(standings(&entries, Policy::Queue, true), [Standing::Next, behind("first")]);
+}
+
+#[test]
+fn one_that_waits_for_its_own_release_keeps_nobody_waiting_and_replaces_nobody() {
+    let held = |created| Entry { claim: Claim::Held, ..entry("held", created) };
+    for policy in [Policy::Queue, Policy::Supersede] {
+        for history in [true, false] {
+            assert_eq!(standings(&[held(1), entry("fit", 2)], policy, history)[1], Standing::Next);
+            assert_eq!(standings(&[entry("fit", 1), held(2)], policy, history)[0], Standing::Next);
+        }
+    }
 }
 
 #[test]
@@ -102,13 +120,14 @@ fn without_history_nothing_says_which_of_several_comes_first() {
 }
 
 fn entries(running: impl Strategy<Value = Option<prop::sample::Index>>) -> impl Strategy<Value = Vec<Entry>> {
-    let one = (0..4_i64, -1..=1_i32, prop::bool::weighted(0.8));
+    let claims = prop_oneof![1 => Just(Claim::Unjudged), 4 => Just(Claim::Fit)];
+    let one = (0..4_i64, -1..=1_i32, claims);
     (prop::collection::vec(one, 1..8), running).prop_map(|(seeds, running)| {
         let mut entries: Vec<Entry> = seeds
             .into_iter()
             .enumerate()
-            .map(|(index, (created, priority, admitted))| Entry {
-                admitted,
+            .map(|(index, (created, priority, claim))| Entry {
+                claim,
                 priority,
                 ..entry(&format!("p{index}"), created)
             })
@@ -167,7 +186,7 @@ proptest! {
         let next = next(&entries, policy, true)[0].clone();
         for other in entries.iter().filter(|other| other.uid != next.uid) {
             let replaces = policy == Policy::Supersede
-                && other.admitted
+                && other.claim == Claim::Fit
                 && other.priority >= next.priority
                 && (other.created, &other.name) > (next.created, &next.name);
             prop_assert!(!replaces, "{} should have replaced {}", other.name, next.name);

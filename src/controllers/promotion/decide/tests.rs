@@ -15,7 +15,7 @@ use crate::controllers::promotion::progress::Progress;
 use crate::controllers::promotion::status::{FAILED, PENDING, SKIPPED, STARTED, SUCCEEDED};
 use crate::controllers::release::snapshot::SnapshotStep;
 use crate::domain::promotion::machine::{NameUse, Slot};
-use crate::domain::queue::Entry;
+use crate::domain::queue::{Claim, Entry};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -48,6 +48,7 @@ fn ready_to_start() -> Observed {
         slot: Slot::Mine,
         plan: PlanState::Known(Arc::new(plan(2))),
         progress: None,
+        untouched: false,
         looked: true,
     }
 }
@@ -65,7 +66,7 @@ fn promotion() -> Promotion {
 }
 
 fn entry(name: &str, uid: &str, second: i64) -> Entry {
-    Entry { name: name.into(), uid: uid.into(), created: at(second), running: false, admitted: true, priority: 0 }
+    Entry { name: name.into(), uid: uid.into(), created: at(second), running: false, claim: Claim::Fit, priority: 0 }
 }
 
 fn plan(steps: usize) -> Plan {
@@ -100,6 +101,7 @@ fn progress(step: usize, state: State) -> Progress {
         applied_at: Some(at(12)),
         applied: true,
         state,
+        told_at: None,
         evidence: None,
     }
 }
@@ -189,8 +191,51 @@ fn a_step_that_waits_is_looked_at_again_at_its_recheck_or_its_deadline() {
     let decision = decide(&observed);
     assert_eq!((decision.effects.len(), decision.next), (0, Next::At(at(20))));
     assert_eq!(Some(&decision.status), observed.promotion.status.as_ref(), "waiting writes nothing");
+    Arc::make_mut(&mut observed.promotion).status.get_or_insert_default().message = Some("x".into());
     observed.progress = Some(progress(0, State::Waiting { message: "x".into(), recheck: None }));
     assert_eq!(decide(&observed).next, Next::At(at(10 + 300)));
+}
+
+#[test]
+fn a_step_that_takes_a_while_says_what_it_waits_for_and_not_more_often_than_every_ten_seconds() {
+    let mut observed = running();
+    let waits = |message: &str, told: Option<i64>| {
+        let waiting = State::Waiting { message: message.into(), recheck: None };
+        Some(Progress { told_at: told.map(at), ..progress(0, waiting) })
+    };
+    observed.progress = waits("1 of 2 pods are ready", None);
+    assert_eq!(decide(&observed).next, Next::At(at(12 + 10)));
+    observed.now = at(22);
+    let told = decide(&observed);
+    assert_eq!(told.status.message.as_deref(), Some("1 of 2 pods are ready"));
+    assert_eq!((told.status.reason.as_deref(), told.status.phase.as_deref()), (Some("InProgress"), Some("Running")));
+    Arc::make_mut(&mut observed.promotion).status = Some(told.status.clone());
+    observed.progress = waits("0 of 2 pods are ready", Some(22));
+    observed.now = at(31);
+    let quiet = decide(&observed);
+    assert_eq!((&quiet.status, quiet.next), (&told.status, Next::At(at(32))));
+}
+
+#[test]
+fn what_blocks_a_promotion_is_said_once_and_forgotten_when_it_goes_on() {
+    let mut observed = running();
+    let first = blocked(&observed, "Lease checkout.dev does not read");
+    assert_eq!(first.status.reason.as_deref(), Some("Blocked"));
+    assert_eq!((first.status.phase.as_deref(), first.events.len()), (Some("Running"), 1));
+    Arc::make_mut(&mut observed.promotion).status = Some(first.status.clone());
+    let second = blocked(&observed, "Lease checkout.dev does not read");
+    assert_eq!((second.status, second.events.len()), (first.status, 0));
+    observed.progress = Some(progress(0, State::Waiting { message: "x".into(), recheck: None }));
+    assert_eq!(decide(&observed).status.reason.as_deref(), Some("InProgress"));
+}
+
+#[test]
+fn whether_anything_was_applied_is_known_only_to_the_process_that_started_it() {
+    let mut observed = running();
+    Arc::make_mut(&mut observed.promotion).spec.cancel = Some(Cancel { reason: None });
+    assert!(decide(&observed).status.applied, "after a restart nobody knows");
+    observed.untouched = true;
+    assert!(!decide(&observed).status.applied);
 }
 
 #[test]
