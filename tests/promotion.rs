@@ -353,7 +353,8 @@ async fn one_that_takes_a_while_says_what_it_waits_for_in_its_status_and_in_the_
     space
         .project_says("checkout", "telling it, too", |project| {
             let rows = project.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
-            let running = rows.first().and_then(|row| row.running.as_ref()).and_then(|running| running.message.as_ref());
+            let running =
+                rows.first().and_then(|row| row.running.as_ref()).and_then(|running| running.message.as_ref());
             running.is_some_and(|message| message.contains("Deployment/checkout"))
         })
         .await;

@@ -104,8 +104,11 @@ pub fn standing(me: &Entry, entries: &[Entry], policy: Policy, history: bool) ->
 /// Whether `newer` takes the place of `older`, which only waits.
 fn supersedes(newer: &Entry, older: &Entry, policy: Policy) -> bool {
     // Creation times are whole seconds. One that runs had its turn before one of the same second was there to be replaced.
-    let is_newer =
-        if newer.running { newer.created > older.created } else { newer.claim == Claim::Fit && age(newer) > age(older) };
+    let is_newer = if newer.running {
+        newer.created > older.created
+    } else {
+        newer.claim == Claim::Fit && age(newer) > age(older)
+    };
     match policy {
         Policy::Queue => false,
         Policy::Supersede => !older.running && newer.priority >= older.priority && is_newer,

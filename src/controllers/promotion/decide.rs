@@ -119,7 +119,9 @@ fn work(observed: &Observed) -> Decision {
         State::Waiting { message, recheck } => {
             let next = by.sooner(recheck.map_or(Next::Await, Next::At));
             match timeout::telling(observed, progress, message) {
-                Some(at) if at <= observed.now => Decision { status: status::working(observed, message), next, ..rest(observed) },
+                Some(at) if at <= observed.now => {
+                    Decision { status: status::working(observed, message), next, ..rest(observed) }
+                }
                 Some(at) => Decision { next: next.sooner(Next::At(at)), ..rest(observed) },
                 None => Decision { next, ..rest(observed) },
             }

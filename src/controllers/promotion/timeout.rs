@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::observe::Observed;
 use super::progress::{Progress, State};
 use crate::api::condition;
-use crate::domain::promotion::reason::Reason;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
+use crate::domain::promotion::reason::Reason;
 
 /// How long a step may take when its snapshot says nothing readable: the API's default.
 const FALLBACK: SignedDuration = SignedDuration::from_mins(10);
