@@ -347,7 +347,7 @@ async fn one_that_takes_a_while_says_what_it_waits_for_in_its_status_and_in_the_
     space.release("checkout", "1.0.0").await;
     let name = space.promote("checkout", "1.0.0", "dev").await;
     wait::object(&space.api(), &name, "telling what it waits for", |known: &Promotion| {
-        reason(known) == "InProgress" && message(known).contains("Deployment/checkout")
+        reason(known) == "InProgress" && message(known).contains("Deployment checkout: waits for a container")
     })
     .await;
     space
@@ -355,7 +355,7 @@ async fn one_that_takes_a_while_says_what_it_waits_for_in_its_status_and_in_the_
             let rows = project.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
             let running =
                 rows.first().and_then(|row| row.running.as_ref()).and_then(|running| running.message.as_ref());
-            running.is_some_and(|message| message.contains("Deployment/checkout"))
+            running.is_some_and(|message| message.contains("Deployment checkout: waits for a container"))
         })
         .await;
 }
