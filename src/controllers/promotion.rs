@@ -79,7 +79,7 @@ impl PromotionController {
         }
         let mut observed = reads::cached(&self.context, promotion);
         observed.progress = self.bench.progress(&key, &observed.promotion);
-        observed.untouched = self.bench.is_untouched(&observed.promotion);
+        observed.trace = self.bench.trace(&observed.promotion);
         let begun = observed.clone();
         match self.advance(observed).await {
             Err(error) if error.class() == Class::Blocked => {
@@ -188,9 +188,10 @@ impl PromotionController {
                 self.context.outcomes.add(outcome);
             }
         } else if reads::is_running(written) {
-            match reads::is_running(&observed.promotion) {
-                true => self.bench.told(&Key::of(written), observed.now),
-                false => self.bench.started(written),
+            if reads::is_running(&observed.promotion) {
+                self.bench.told(&Key::of(written), observed.now);
+            } else {
+                self.bench.started(written);
             }
         }
     }

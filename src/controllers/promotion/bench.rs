@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use super::observe::Trace;
 use super::progress::Progress;
 use crate::api::v1alpha1::Promotion;
 use crate::cluster::cache::Key;
@@ -80,10 +81,11 @@ impl Bench {
         self.untouched().remove(promotion.metadata.uid.as_deref().unwrap_or_default());
     }
 
-    /// Whether a promotion was started by this process and has had no effect since.
+    /// What a promotion may have changed so far.
     #[must_use]
-    pub fn is_untouched(&self, promotion: &Promotion) -> bool {
-        self.untouched().contains(promotion.metadata.uid.as_deref().unwrap_or_default())
+    pub fn trace(&self, promotion: &Promotion) -> Trace {
+        let untouched = self.untouched().contains(promotion.metadata.uid.as_deref().unwrap_or_default());
+        if untouched { Trace::Nothing } else { Trace::Perhaps }
     }
 
     /// The promotions whose steps change a namespace.

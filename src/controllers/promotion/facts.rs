@@ -12,7 +12,7 @@ use crate::domain::promotion::machine::{CancelCause, Facts, Failure, Slot, Work}
 use crate::domain::promotion::phase::Phase;
 use crate::domain::queue::{self, Policy, Standing};
 
-use super::observe::Observed;
+use super::observe::{Observed, Trace};
 use super::plan::PlanState;
 use super::progress::State;
 use super::timeout;
@@ -172,5 +172,5 @@ pub fn applied(observed: &Observed) -> bool {
 #[must_use]
 pub fn may_have_applied(observed: &Observed) -> bool {
     let status = observed.promotion.status.as_ref();
-    !observed.untouched && status.is_some_and(|status| status.applied || status.started_at.is_some())
+    observed.trace == Trace::Perhaps && status.is_some_and(|status| status.applied || status.started_at.is_some())
 }

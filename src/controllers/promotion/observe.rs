@@ -12,6 +12,15 @@ use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::machine::{NameUse, Slot};
 use crate::domain::queue::Entry;
 
+/// What a promotion has left in its environment before a run, as far as this process can know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// Nothing: this process started it and has written nothing for it since.
+    Nothing,
+    /// Perhaps something.
+    Perhaps,
+}
+
 /// What one run knows.
 #[derive(Clone, Debug)]
 pub struct Observed {
@@ -43,9 +52,8 @@ pub struct Observed {
     pub plan: PlanState,
     /// What this process knows of the step that runs; nothing after a restart.
     pub progress: Option<Progress>,
-    /// Whether this process started the promotion and has written nothing for it since: only then is it certain that nothing was
-    /// applied.
-    pub untouched: bool,
+    /// What the promotion may have changed before this run.
+    pub trace: Trace,
     /// Whether this run has looked how far the step is; what is remembered of an earlier run is only that.
     pub looked: bool,
 }

@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 
-use super::observe::Observed;
+use super::observe::{Observed, Trace};
 use super::plan::PlanState;
 use super::record;
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
@@ -47,7 +47,7 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
         slot: Holder::Unknown,
         plan: PlanState::Unknown,
         progress: None,
-        untouched: false,
+        trace: Trace::Perhaps,
         looked: false,
         promotion,
     }

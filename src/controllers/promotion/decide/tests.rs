@@ -10,6 +10,7 @@ use crate::api::v1alpha1::history::Person;
 use crate::api::v1alpha1::promotion::Cancel;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
+use crate::controllers::promotion::observe::Trace;
 use crate::controllers::promotion::plan::{Plan, PlannedStep};
 use crate::controllers::promotion::progress::Progress;
 use crate::controllers::promotion::status::{FAILED, PENDING, SKIPPED, STARTED, SUCCEEDED};
@@ -48,7 +49,7 @@ fn ready_to_start() -> Observed {
         slot: Slot::Mine,
         plan: PlanState::Known(Arc::new(plan(2))),
         progress: None,
-        untouched: false,
+        trace: Trace::Perhaps,
         looked: true,
     }
 }
@@ -234,7 +235,7 @@ fn whether_anything_was_applied_is_known_only_to_the_process_that_started_it() {
     let mut observed = running();
     Arc::make_mut(&mut observed.promotion).spec.cancel = Some(Cancel { reason: None });
     assert!(decide(&observed).status.applied, "after a restart nobody knows");
-    observed.untouched = true;
+    observed.trace = Trace::Nothing;
     assert!(!decide(&observed).status.applied);
 }
 
