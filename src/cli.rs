@@ -19,7 +19,7 @@ pub async fn run(arguments: impl IntoIterator<Item = String>) -> Result<(), Box<
             }
             Ok(())
         }
-        Command::Controller(settings) => operate(settings).await,
+        Command::Controller(settings) => operate(*settings).await,
     }
 }
 

@@ -21,7 +21,7 @@ pub struct CommandLine {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Runs the operator.
-    Controller(Settings),
+    Controller(Box<Settings>),
     /// Prints the custom resource definitions: `gantry crds | kubectl apply --server-side -f -`.
     Crds,
 }
@@ -66,6 +66,10 @@ pub struct Settings {
     /// A registry that may be asked over plain HTTP, as host or host:port; localhost always may.
     #[arg(long = "plain-http-registry", value_name = "HOST[:PORT]", value_parser = registry)]
     pub plain_http_registries: Vec<String>,
+    /// A PEM file with authorities that certificates of registries may be signed by, besides those that the system trusts. Read
+    /// once, at the start.
+    #[arg(long, env = "GANTRY_REGISTRY_CA", value_name = "FILE")]
+    pub registry_ca: Option<PathBuf>,
     /// Seconds that a leader which is not heard of still leads.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(5..=300))]
     pub lease_seconds: u16,
@@ -105,7 +109,7 @@ mod tests {
     fn settings(arguments: &[&str]) -> Result<Settings, String> {
         let typed = ["gantry", "controller"].iter().chain(arguments);
         match CommandLine::try_parse_from(typed).map_err(|error| error.to_string())?.command {
-            Command::Controller(settings) => Ok(settings),
+            Command::Controller(settings) => Ok(*settings),
             Command::Crds => Err("crds".to_owned()),
         }
     }
@@ -114,6 +118,7 @@ mod tests {
     fn without_arguments_there_is_a_setting_for_everything() {
         let settings = settings(&[]).unwrap();
         assert_eq!((settings.workers, settings.lease_seconds, settings.listen.port()), (16, 15, 8080));
+        assert_eq!(settings.registry_ca, None, "only the system's authorities");
         assert_ne!(default_identity(), default_identity(), "two processes are never one");
     }
 

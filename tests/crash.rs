@@ -1,84 +1,311 @@
 //! Killing the operator at any write and starting it again ends the same, each effect once.
+//!
+//! Every story is told once without a death. Then it is told again for each of its writes, and the operator is killed just after the
+//! API server took that write, before it hears of it. (A death just before the next write would be the same one: what the process
+//! learned in between dies with it. Only the first write has a "before".) Several spaces tell their stories at once, each up to a
+//! write of its own, so that one death is one for all of them.
 
-use gantry::api::v1alpha1::{AuditRecord, Promotion};
-use gantry_plane::{Identity, Options, Plane};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use futures::future::{join, join_all};
+use gantry::api::v1alpha1::promotion_status::StepRecord;
+use gantry::api::v1alpha1::{AuditRecord, Environment, Project, Promotion, Release};
+use gantry_plane::{AuditEvent, AuditMark, Identity, Options, Plane};
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
-use kube::api::ListParams;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, Client};
 use serde_json::json;
 
-use crate::support::manifest::{config_map, deployment};
+use crate::support::image::push;
+use crate::support::manifest::{config_map, deployment, failing};
 use crate::support::operator::Operator;
 use crate::support::proxy::{Moment, Proxy};
 use crate::support::shared;
 use crate::support::space::Space;
 use crate::support::wait;
 
-/// The whole story of a first deployment: from nothing to recorded everywhere.
-async fn story(space: &Space, image: &str) {
-    space.apply(space.object("Environment", "dev", json!({"order": 10}))).await;
-    space.project("checkout", image, json!([deployment("checkout", image), config_map("settings", "x")])).await;
-    let digest = format!("sha256:{}", "a".repeat(64));
-    let packages = json!([{"name": "api", "version": "1.0.0", "digest": digest}]);
-    let spec = json!({"project": "checkout", "version": "1.0.0", "packages": packages});
-    space.apply(space.object("Release", "checkout-1.0.0", spec)).await;
-    let name = space.promote("checkout", "1.0.0", "dev").await;
-    space.ended(&name).await;
-    wait::object(&space.api(), &name, "recorded", |known: &Promotion| known.metadata.finalizers.is_none()).await;
+/// How many spaces share a death: fewer than a controller of the operator has workers, since each may hold one up.
+const AT_ONCE: usize = 15;
+
+/// How much later than the story the audit log and the rows of releases may be.
+const LATE: Duration = Duration::from_secs(5);
+
+/// A cluster with one operator behind a proxy.
+struct World {
+    plane: Plane,
+    client: Client,
+    proxy: Proxy,
+    operator: Operator,
+    image: String,
 }
 
-/// The story, while the operator is killed at the armed write and started again. Where writes were coalesced, there may be
-/// fewer of them than in the reference, and the armed one never comes: then nobody is killed.
-async fn story_with_a_death(space: &Space, image: &str, (plane, operator, proxy): (&Plane, &Operator, &Proxy)) -> bool {
-    let mut death = Box::pin(die_once(plane, operator, proxy));
-    let mut told = Box::pin(story(space, image));
-    tokio::select! {
-        () = &mut death => {
-            told.await;
-            true
-        }
-        () = &mut told => {
-            let reached = proxy.is_reached();
-            if reached {
-                death.await;
+/// What happens in a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Story {
+    /// From nothing to the first deployment, recorded everywhere.
+    First,
+    /// A second release, by tags of a registry: one object changes, one stays, one is pruned.
+    Second,
+    /// A promotion whose container never stays up.
+    CrashLoop,
+    /// A promotion that is canceled while it runs.
+    Canceled,
+    /// A promotion that is deleted while it runs.
+    Deleted,
+    /// The environment goes with its namespace, then the project.
+    Gone,
+}
+
+const STORIES: [Story; 6] =
+    [Story::First, Story::Second, Story::CrashLoop, Story::Canceled, Story::Deleted, Story::Gone];
+
+impl Story {
+    /// What was before, during which nobody dies.
+    async fn prepare(self, world: &World, space: &Space) {
+        let image = &world.image;
+        let ours = deployment("checkout", image);
+        match self {
+            Self::First => {}
+            Self::Second => {
+                space.environment("dev", 10).await;
+                let manifests = json!([ours, config_map("kept", "x"), config_map("old", "x")]);
+                space.project("checkout", image, manifests).await;
+                space.release("checkout", "1.0.0").await;
+                space.deploy("checkout", "1.0.0", "dev").await;
+                recorded(space, "checkout-1.0.0-dev").await;
             }
-            proxy.disarm();
-            reached
+            Self::CrashLoop => running(space, image, "crash-loop").await,
+            Self::Canceled | Self::Deleted => running(space, image, "never-ready").await,
+            Self::Gone => {
+                space.environment_with("dev", json!({"order": 10, "deletionPolicy": "Delete"})).await;
+                space.project("checkout", image, json!([ours])).await;
+                by_digest(space, "1.0.0").await;
+                space.deploy("checkout", "1.0.0", "dev").await;
+                recorded(space, "checkout-1.0.0-dev").await;
+            }
+        }
+    }
+
+    /// What people do, and what they wait for.
+    async fn tell(self, world: &World, space: &Space) {
+        let image = &world.image;
+        let ours = deployment("checkout", image);
+        match self {
+            Self::First => {
+                space.apply(space.object("Environment", "dev", json!({"order": 10}))).await;
+                space.project("checkout", image, json!([ours, config_map("settings", "x")])).await;
+                by_digest(space, "1.0.0").await;
+                promoted(space, "1.0.0").await;
+            }
+            Self::Second => {
+                space.project("checkout", image, json!([ours, config_map("kept", "x")])).await;
+                space.release("checkout", "2.0.0").await;
+                promoted(space, "2.0.0").await;
+            }
+            Self::CrashLoop => promoted(space, "1.0.0").await,
+            Self::Canceled => {
+                let name = applied(space).await;
+                let cancel = Patch::Merge(json!({"spec": {"cancel": {"reason": "enough"}}}));
+                space.api::<Promotion>().patch(&name, &PatchParams::default(), &cancel).await.expect("canceled");
+                recorded(space, &name).await;
+            }
+            Self::Deleted => {
+                let name = applied(space).await;
+                space.api::<Promotion>().delete(&name, &DeleteParams::default()).await.expect("deleted");
+                wait::gone::<Promotion>(&space.api(), &name).await;
+            }
+            Self::Gone => {
+                space.api::<Environment>().delete("dev", &DeleteParams::default()).await.expect("deleted");
+                wait::gone::<Environment>(&space.api(), "dev").await;
+                space.api::<Project>().delete("checkout", &DeleteParams::default()).await.expect("deleted");
+                wait::gone::<Project>(&space.api(), "checkout").await;
+            }
         }
     }
 }
 
-/// What must be the same however often the operator died.
-async fn end_state(space: &Space) -> Vec<String> {
-    let promotion: Promotion = space.api().get("checkout-1.0.0-dev").await.expect("the promotion");
-    let status = promotion.status.expect("a status");
-    let deployed: Deployment = space.in_environment("dev").get("checkout").await.expect("the Deployment");
-    let records = space.api::<AuditRecord>().list(&ListParams::default()).await.expect("records").items;
-    let project = space.project_says("checkout", "there", |_| true).await.status.expect("a status");
-    let row = &project.environments[0];
-    let revisions = space.api::<ControllerRevision>().list(&ListParams::default()).await.expect("revisions").items;
-    vec![
-        format!("{:?} {:?} applied={}", status.phase, status.reason, status.applied),
-        format!(
-            "steps {:?}",
-            status.steps.iter().map(|step| (&step.name, &step.phase, &step.objects)).collect::<Vec<_>>()
-        ),
-        format!("generation {:?}", deployed.metadata.generation),
-        format!(
-            "records {:?}",
-            records.iter().map(|record| (&record.spec.promotion, &record.spec.phase)).collect::<Vec<_>>()
-        ),
-        format!("current {:?}", row.current.as_ref().map(|current| (&current.version, &current.promotion))),
-        format!("running {:?} waiting {:?}", row.running, row.waiting),
-        format!("revisions {}", revisions.len()),
-    ]
+/// A release whose promotion fails in this way, or runs until it is stopped.
+async fn running(space: &Space, image: &str, how: &str) {
+    space.environment_with("dev", json!({"order": 10, "failAfter": {"crashLoop": 1}})).await;
+    space.project("checkout", image, json!([failing("checkout", image, how)])).await;
+    by_digest(space, "1.0.0").await;
+    space.sealed("checkout-1.0.0").await;
 }
 
-/// Kills the operator when the proxy says so, and starts it again.
-async fn die_once(plane: &Plane, operator: &Operator, proxy: &Proxy) {
-    proxy.reached().await;
-    operator.kill(plane);
-    proxy.disarm();
-    operator.resume(plane).await;
+async fn by_digest(space: &Space, version: &str) {
+    let packages = json!([{"name": "api", "version": version, "digest": format!("sha256:{}", "a".repeat(64))}]);
+    let spec = json!({"project": "checkout", "version": version, "packages": packages});
+    space.apply(space.object("Release", &format!("checkout-{version}"), spec)).await;
+}
+
+async fn promoted(space: &Space, version: &str) {
+    let name = space.promote("checkout", version, "dev").await;
+    recorded(space, &name).await;
+}
+
+/// Waits until the promotion has ended and every history says so.
+async fn recorded(space: &Space, name: &str) {
+    space.ended(name).await;
+    wait::object(&space.api(), name, "recorded", |known: &Promotion| known.metadata.finalizers.is_none()).await;
+}
+
+/// Promotes what never becomes healthy, and waits until it is applied.
+async fn applied(space: &Space) -> String {
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    wait::object(&space.in_environment::<Deployment>("dev"), "checkout", "applied", |_| true).await;
+    name
+}
+
+/// What must be the same however often the operator died.
+async fn end(space: &Space, audit: &[AuditEvent]) -> Vec<String> {
+    let all = ListParams::default();
+    let mut end = Vec::new();
+    for promotion in space.api::<Promotion>().list(&all).await.expect("promotions") {
+        let status = promotion.status.expect("a status");
+        // A canceled one is not applied again, so after a death nobody lists what was; `applied` says that something was.
+        let lists = status.phase.as_deref() != Some("Canceled");
+        let objects = |step: &StepRecord| lists.then(|| step.objects.clone());
+        let steps: Vec<_> = status.steps.iter().map(|step| (&step.phase, objects(step), &step.pruned)).collect();
+        let failure = status.failure.as_ref().map(|failure| (&failure.object, &failure.reason));
+        let how = (status.phase, status.reason, status.applied);
+        end.push(format!("{:?} {how:?} {steps:?} {failure:?}", promotion.metadata.name));
+    }
+    for record in space.api::<AuditRecord>().list(&all).await.expect("records") {
+        let spec = record.spec;
+        end.push(format!("record {} {} {} {}", spec.promotion, spec.phase, spec.reason, spec.applied));
+    }
+    for project in space.api::<Project>().list(&all).await.expect("projects") {
+        for row in project.status.unwrap_or_default().environments {
+            let current = row.current.map(|current| (current.version, current.promotion));
+            let last = row.last.map(|last| (last.promotion, last.phase, last.applied));
+            end.push(format!("{} runs {current:?} last {last:?} {:?} {:?}", row.name, row.running, row.waiting));
+        }
+    }
+    for environment in space.api::<Environment>().list(&all).await.expect("environments") {
+        let status = environment.status.unwrap_or_default();
+        let history: Vec<_> = status.history.iter().map(|entry| (&entry.promotion, &entry.phase)).collect();
+        let runs: Vec<_> = status.deployments.iter().map(|row| &row.promotion).collect();
+        end.push(format!("history {history:?} deployments {runs:?}"));
+    }
+    for release in space.api::<Release>().list(&all).await.expect("releases") {
+        let rows = release.status.unwrap_or_default().environments;
+        let rows: Vec<_> = rows.iter().map(|row| (&row.name, row.succeeded, row.current)).collect();
+        end.push(format!("{:?} {rows:?}", release.metadata.name));
+    }
+    for deployed in space.in_environment::<Deployment>("dev").list(&all).await.expect("Deployments") {
+        // Each change of the template is a revision.
+        let revision = deployed.metadata.annotations.unwrap_or_default().remove("deployment.kubernetes.io/revision");
+        end.push(format!("Deployment generation {:?} revision {revision:?}", deployed.metadata.generation));
+    }
+    let revisions = space.api::<ControllerRevision>().list(&all).await.expect("revisions").items;
+    end.push(format!("{} revisions", revisions.len()));
+    let namespaces: Api<Namespace> = Api::all(space.client.clone());
+    let namespace = namespaces.get_opt(&format!("{}-dev", space.name)).await.expect("an answer");
+    end.push(format!("namespace {}", namespace.is_some()));
+    end.extend(effects(space, audit));
+    end
+}
+
+/// Everything that the operator created or deleted, by the audit log.
+fn audit(world: &World, since: AuditMark) -> Vec<AuditEvent> {
+    let mut events = world.plane.audit().since(since).expect("an audit log");
+    events.retain(|event| {
+        let done = event.code == 201 || (event.verb == "delete" && event.code < 300);
+        done && shared::is_write_of_the_operator(event) && event.resource != "events"
+    });
+    events
+}
+
+/// What the API server created and deleted for the operator in a space, and how often.
+fn effects(space: &Space, audit: &[AuditEvent]) -> Vec<String> {
+    let namespace = format!("{}-dev", space.name);
+    let of_space = |event: &AuditEvent| {
+        let place = if event.resource == "namespaces" { &event.name } else { &event.namespace };
+        *place == space.name || *place == namespace
+    };
+    let mut counts = BTreeMap::new();
+    for event in audit.iter().filter(|event| of_space(event)) {
+        let what = if event.verb == "delete" { "deleted" } else { "created" };
+        let name = event.name.replace(&space.name, "SPACE");
+        *counts.entry(format!("{what} {}/{name}", event.resource)).or_insert(0) += 1;
+    }
+    counts.into_iter().map(|(effect, count)| format!("{effect} {count}x")).collect()
+}
+
+/// A story without a death: its writes, and how it ends.
+async fn reference(world: &World, story: Story) -> (Vec<String>, Vec<String>) {
+    let since = world.plane.audit().mark();
+    let space = Space::create(world.client.clone()).await;
+    story.prepare(world, &space).await;
+    world.proxy.count(&space.name);
+    story.tell(world, &space).await;
+    let last = Mutex::new(Vec::new());
+    let ended = wait::eventually("the end stays as it is", || async {
+        let now = end(&space, &audit(world, since)).await;
+        let before = std::mem::replace(&mut *last.lock().expect("a lock"), now.clone());
+        (before == now).then_some(now)
+    })
+    .await;
+    let writes = world.proxy.seen(&space.name);
+    world.proxy.forget();
+    (writes, ended)
+}
+
+/// One death.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    story: Story,
+    n: usize,
+    moment: Moment,
+}
+
+/// Tells stories at once, each up to its write; kills the operator there and starts it again. Where writes were coalesced, there
+/// may be fewer of them than in the reference, and the armed one never comes. Gives back how many came.
+async fn tell_with_a_death(world: &World, points: &[Point], expected: &BTreeMap<Story, Vec<String>>) -> usize {
+    let since = world.plane.audit().mark();
+    let spaces = join_all(points.iter().map(|point| async {
+        let space = Space::create(world.client.clone()).await;
+        point.story.prepare(world, &space).await;
+        space
+    }))
+    .await;
+    for (point, space) in points.iter().zip(&spaces) {
+        world.proxy.arm(&space.name, point.n, point.moment);
+    }
+    let told = join_all(points.iter().zip(&spaces).map(|(point, space)| async {
+        point.story.tell(world, space).await;
+        world.proxy.is_over(&space.name);
+    }));
+    let death = async {
+        let reached = world.proxy.until_stopped().await;
+        if reached > 0 {
+            world.operator.kill(&world.plane);
+            world.proxy.disarm();
+            world.operator.resume(&world.plane).await;
+        }
+        reached
+    };
+    let (_, reached) = join(told, death).await;
+    let deadline = Instant::now() + LATE;
+    let mut left: Vec<_> = points.iter().zip(&spaces).collect();
+    while !left.is_empty() {
+        let (late, audit) = (Instant::now() > deadline, audit(world, since));
+        let ends = join_all(left.iter().map(|(_, space)| end(space, &audit))).await;
+        let mut others = Vec::new();
+        for ((point, space), ended) in left.into_iter().zip(ends) {
+            if ended != expected[&point.story] {
+                let seen = world.proxy.seen(&space.name);
+                assert!(!late, "{point:?} in {}: {ended:#?} {:#?} {seen:#?}", space.name, expected[&point.story]);
+                others.push((point, space));
+            }
+        }
+        left = others;
+    }
+    world.proxy.forget();
+    reached
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,24 +314,22 @@ async fn killed_at_any_write_the_operator_ends_the_same() {
     let proxy = Proxy::start(&plane, "crash").await;
     let operator = Operator::start_against(&plane, "crash", proxy.kubeconfig.clone()).await;
     let client = plane.client(&Identity::Admin).await.expect("a client");
-    let image = format!("{}/checkout", plane.registry().host());
-
-    let reference = Space::create(client.clone()).await;
-    proxy.count();
-    story(&reference, &image).await;
-    let (writes, seen) = (proxy.writes(), proxy.seen());
-    let expected = end_state(&reference).await;
-    assert!(writes >= 18, "the story has {writes} writes: {seen:#?}");
-
-    let mut deaths = 0;
-    for n in 1..=writes {
-        for moment in [Moment::Before, Moment::AfterCommit] {
-            let space = Space::create(client.clone()).await;
-            proxy.arm(n, moment);
-            deaths += usize::from(story_with_a_death(&space, &image, (&plane, &operator, &proxy)).await);
-            let ended = end_state(&space).await;
-            assert_eq!(ended, expected, "killed {moment:?} write {n}, {:?}", seen.get(n - 1));
-        }
+    let host = plane.registry().host();
+    for version in ["1.0.0", "2.0.0"] {
+        push((&host, None), ("checkout", version), version).await;
     }
-    assert!(deaths >= 30, "only {deaths} deaths in {} stories", 2 * writes);
+    let world = World { image: format!("{host}/checkout"), plane, client, proxy, operator };
+
+    let (mut points, mut expected) = (Vec::new(), BTreeMap::new());
+    for story in STORIES {
+        let (writes, ended) = reference(&world, story).await;
+        points.push(Point { story, n: 1, moment: Moment::Before });
+        points.extend((1..=writes.len()).map(|n| Point { story, n, moment: Moment::AfterCommit }));
+        expected.insert(story, ended);
+    }
+    let mut deaths = 0;
+    for points in points.chunks(AT_ONCE) {
+        deaths += tell_with_a_death(&world, points, &expected).await;
+    }
+    assert!(10 * deaths >= 7 * points.len(), "only {deaths} of {} writes came", points.len());
 }

@@ -130,7 +130,12 @@ async fn deployment(arguments: &[&str]) -> Value {
 
 #[tokio::test]
 async fn the_operator_understands_the_arguments_that_the_chart_gives_it() {
-    let deployment = deployment(&["--set=plainHttpRegistries={registry.local:5000}", "--set=log.level=debug"]).await;
+    let deployment = deployment(&[
+        "--set=plainHttpRegistries={registry.local:5000}",
+        "--set=registryCA.configMap=authorities",
+        "--set=log.level=debug",
+    ])
+    .await;
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let arguments = container["args"].as_array().expect("arguments").iter().map(|value| value.as_str().expect("text"));
     let parsed = CommandLine::try_parse_from(std::iter::once("gantry").chain(arguments)).expect("arguments that exist");
@@ -139,6 +144,13 @@ async fn the_operator_understands_the_arguments_that_the_chart_gives_it() {
     };
     assert_eq!(settings.plain_http_registries, ["registry.local:5000"]);
     assert_eq!(settings.log_level, "debug");
+    let mount = container["volumeMounts"][0]["mountPath"].as_str().expect("a path");
+    assert_eq!(settings.registry_ca, Some(Path::new(mount).join("ca.crt")));
+    let volume = &deployment["spec"]["template"]["spec"]["volumes"][0];
+    assert_eq!(
+        (&volume["name"], &volume["configMap"]["name"]),
+        (&container["volumeMounts"][0]["name"], &"authorities".into())
+    );
     assert_eq!(container["ports"][0]["containerPort"], settings.listen.port());
 }
 

@@ -8,7 +8,7 @@ use crate::support::image;
 
 async fn registry(auth: Option<Login>) -> Registry {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Registry::start(RegistryOptions { auth }).await.expect("a registry")
+    Registry::start(RegistryOptions { auth, ..RegistryOptions::default() }).await.expect("a registry")
 }
 
 async fn digest(

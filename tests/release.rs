@@ -4,14 +4,16 @@ use base64::Engine;
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Release, ReleaseStatus};
 use gantry::controllers::release::snapshot;
-use gantry_plane::{Identity, Login, Registry, RegistryOptions};
+use gantry_plane::authority::Authority;
+use gantry_plane::registry::REMOTE;
+use gantry_plane::{Identity, Login, Reach, Registry, RegistryOptions};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::support::image::push;
+use crate::support::image::{push, push_over_tls};
 use crate::support::manifest::config_map;
 use crate::support::shared::shared;
 use crate::support::space::Space;
@@ -132,7 +134,8 @@ async fn a_registry_that_is_down_is_named_and_the_release_heals_when_it_answers(
 async fn a_pull_secret_is_read_at_the_moment_of_use_and_what_is_wrong_with_it_is_said() {
     shared().await;
     let login = Login { user: "robot".into(), password: "right-password".into() };
-    let registry = Registry::start(RegistryOptions { auth: Some(login.clone()) }).await.expect("a registry");
+    let options = RegistryOptions { auth: Some(login.clone()), ..RegistryOptions::default() };
+    let registry = Registry::start(options).await.expect("a registry");
     let host = registry.host();
     let digest = push((&host, Some(&login)), ("private/api", "1.0.0"), "x").await;
     let image = format!("{host}/private/api");
@@ -325,4 +328,61 @@ async fn a_release_that_does_not_even_parse_stops_nobody() {
     typed.get(&broken).await.expect_err("it does not parse");
     let other = release(&space, "1.0.1", packages).await;
     sealed(&space, &other).await;
+}
+
+/// A registry on what clients take for another machine, with a certificate of this authority.
+async fn secure(authority: &Authority, login: &Login) -> Registry {
+    let certificate = authority.server("registry", &[REMOTE]).expect("a certificate");
+    let options = RegistryOptions { auth: Some(login.clone()), reach: Reach::Tls(certificate) };
+    Registry::start(options).await.expect("a registry")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_of_a_given_authority_is_asked_over_tls_and_a_wrong_password_names_its_secret() {
+    let authority = shared().await.plane.authority();
+    let login = Login { user: "robot".into(), password: "right-password".into() };
+    let registry = secure(authority, &login).await;
+    let host = registry.host();
+    let pushed = (("secure/api", "1.0.0"), "x");
+    let digest = push_over_tls((&host, Some(&login)), authority.certificate(), pushed).await;
+
+    let space =
+        shop(json!({"name": "api", "image": format!("{host}/secure/api"), "pullSecret": "company-registry"})).await;
+    space.apply(docker_secret("company-registry", &space, (&host, "robot", "wrong-password"))).await;
+    let name = release(&space, "1.0.0", json!([{"name": "api", "version": "1.0.0"}])).await;
+    let said = not_sealed(&space, &name, "RegistryUnauthorized").await;
+    assert!(said.contains("Secret company-registry") && said.contains(&host), "{said}");
+    assert!(said.contains("correct that Secret") && !said.contains("wrong-password"), "{said}");
+
+    space.apply(docker_secret("company-registry", &space, (&host, "robot", "right-password"))).await;
+    assert_eq!(sealed(&space, &name).await.packages[0].digest, digest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_an_unknown_authority_is_refused_with_the_registry_and_the_remedy() {
+    shared().await;
+    let stranger = Authority::create().expect("an authority");
+    let login = Login { user: "robot".into(), password: "right-password".into() };
+    let registry = secure(&stranger, &login).await;
+    let host = registry.host();
+    let space = shop(json!({"name": "api", "image": format!("{host}/secure/api"), "pullSecret": "private"})).await;
+    space.apply(docker_secret("private", &space, (&host, "robot", "right-password"))).await;
+    let name = release(&space, "1.0.0", json!([{"name": "api", "version": "1.0.0"}])).await;
+    let said = not_sealed(&space, &name, "RegistryRefused").await;
+    assert!(said.contains(&format!("registry {host}")) && said.contains("not trusted"), "{said}");
+    assert!(said.contains("its issuer is not known") && said.contains("registryCA"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_without_tls_on_another_machine_is_refused_with_the_remedy() {
+    shared().await;
+    let options = RegistryOptions { reach: Reach::Plain, ..RegistryOptions::default() };
+    let registry = Registry::start(options).await.expect("a registry");
+    let host = registry.host();
+    push((&host, None), ("plain/api", "1.0.0"), "x").await;
+    let space = shop(json!({"name": "api", "image": format!("{host}/plain/api")})).await;
+    let name = release(&space, "1.0.0", json!([{"name": "api", "version": "1.0.0"}])).await;
+    let said = not_sealed(&space, &name, "RegistryRefused").await;
+    assert!(said.contains(&format!("registry {host}")) && said.contains("plain HTTP"), "{said}");
+    assert!(said.contains("plainHttpRegistries"), "{said}");
 }

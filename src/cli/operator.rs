@@ -1,5 +1,6 @@
 //! Starts the operator: watches, leader election, controllers; and ends it in order.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -54,6 +55,14 @@ pub enum StartError {
     /// The registry client cannot be built.
     #[error("registry client: {0}")]
     Registry(String),
+    /// The authorities of registries cannot be used.
+    #[error("{}: {why}; give a PEM file of certificates with --registry-ca, or leave it out", .path.display())]
+    RegistryCa {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The address of metrics and probes is taken.
     #[error("cannot listen on {0}: {1}; choose another with --listen")]
     Listen(std::net::SocketAddr, std::io::Error),
@@ -71,8 +80,9 @@ pub enum StartError {
 /// When it cannot start, when it loses the lead, and when a part of it ends: then the process ends, so that nothing of it can
 /// act any more.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), StartError> {
+    let access = access(&settings)?;
     let metrics = Metrics::new()?;
-    let cluster = Cluster::connect(settings.kubeconfig.as_deref(), metrics.clone()).await?;
+    let cluster = Cluster::connect(settings.kubeconfig.as_deref(), &settings.identity, metrics.clone()).await?;
     let listener =
         TcpListener::bind(settings.listen).await.map_err(|error| StartError::Listen(settings.listen, error))?;
     let mut tasks = Tasks::default();
@@ -104,7 +114,6 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
         () = seen_everything => {}
     }
     let (mut leads, election) = elect(&settings, &cluster, &stop);
-    let access = Access { plain_http: settings.plain_http_registries.iter().cloned().collect(), ..Access::default() };
     let context = Arc::new(Context {
         discovery: Discovery::new(cluster.client()),
         registry: Arc::new(Resolver::new(&access).map_err(|error| StartError::Registry(error.to_string()))?),
@@ -124,6 +133,17 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
     let _ = election.await;
     tasks.abort().await;
     ended
+}
+
+/// How registries may be reached.
+fn access(settings: &Settings) -> Result<Access, StartError> {
+    let plain_http = settings.plain_http_registries.iter().cloned().collect();
+    let Some(path) = &settings.registry_ca else { return Ok(Access { plain_http, ..Access::default() }) };
+    let unusable = |why: String| StartError::RegistryCa { path: path.clone(), why };
+    let certificates = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    let access = Access { plain_http, certificates };
+    access.check().map_err(unusable)?;
+    Ok(access)
 }
 
 /// Takes part in the election.

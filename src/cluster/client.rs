@@ -19,8 +19,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// How long a connection may take to come about; the next try is better than a long wait.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Who asks, in the API server's audit log; the part before the slash is the field manager of writes that name none.
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("gantry/", env!("CARGO_PKG_VERSION")));
+/// What asks, in the API server's audit log; the part before the slash is the field manager of writes that name none.
+const AGENT: &str = concat!("gantry/", env!("CARGO_PKG_VERSION"));
 
 /// The way to one API server. Cheap to clone.
 #[derive(Clone)]
@@ -31,23 +31,24 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Connects with a kubeconfig, or with what the environment offers when none is given.
+    /// Connects with a kubeconfig, or with what the environment offers when none is given. The audit log names the process by
+    /// its identity.
     ///
     /// # Errors
     /// When there is no usable configuration.
-    pub async fn connect(kubeconfig: Option<&Path>, metrics: Metrics) -> Result<Self, ClusterError> {
+    pub async fn connect(kubeconfig: Option<&Path>, identity: &str, metrics: Metrics) -> Result<Self, ClusterError> {
         let config = match kubeconfig {
             Some(path) => read(path).await?,
             None => Config::infer().await.map_err(|error| ClusterError::Config(error.to_string()))?,
         };
-        Self::with(config, &metrics)
+        Self::with(config, identity, &metrics)
     }
 
     /// Connects with a configuration.
     ///
     /// # Errors
     /// When the configuration cannot be used, or acts as somebody else.
-    pub fn with(mut config: Config, metrics: &Metrics) -> Result<Self, ClusterError> {
+    pub fn with(mut config: Config, identity: &str, metrics: &Metrics) -> Result<Self, ClusterError> {
         if acts_as_another(&config.auth_info) {
             return Err(ClusterError::ActsAsAnother);
         }
@@ -56,7 +57,7 @@ impl Cluster {
         // Watches are long; everything else has a deadline of ours.
         config.read_timeout = None;
         config.connect_timeout = Some(CONNECT);
-        config.headers.push((USER_AGENT, AGENT));
+        config.headers.push((USER_AGENT, agent(identity)?));
         let connect = || Client::try_from(config.clone()).map_err(|error| ClusterError::Config(error.to_string()));
         // The election has connections of its own: no burst of work may delay a renewal.
         Ok(Self::over((connect()?, connect()?), metrics))
@@ -96,6 +97,14 @@ impl Cluster {
         let identity = acting::identity(namespace, account)?;
         Ok(Client::new(ActingAs::new(self.client.clone(), identity), namespace.to_owned()))
     }
+}
+
+/// What asks, and which process of it: `gantry/0.1.0 (gantry-7d4b9)`.
+fn agent(identity: &str) -> Result<HeaderValue, ClusterError> {
+    let plain = |c: char| if c.is_ascii_graphic() && !"()\\".contains(c) { c } else { '_' };
+    let identity: String = identity.chars().map(plain).collect();
+    let agent = HeaderValue::from_str(&format!("{AGENT} ({identity})"));
+    agent.map_err(|error| ClusterError::Bug(format!("the identity makes no user agent: {error}")))
 }
 
 /// Whether a configuration impersonates. Its groups would be added to those of every account that the operator acts as.

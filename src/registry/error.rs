@@ -48,6 +48,16 @@ pub enum RegistryError {
         /// Host and port of the registry.
         host: String,
     },
+    /// The registry shows a certificate that cannot be trusted.
+    #[error(
+        "registry {host} shows a certificate that is not trusted: {cause}; correct the certificate, or let the cluster's administrator give its authority to the operator in the setting registryCA"
+    )]
+    Untrusted {
+        /// Host and port of the registry.
+        host: String,
+        /// What is wrong with it, bounded and printable.
+        cause: String,
+    },
     /// An answer that the distribution protocol does not know.
     #[error(
         "registry {host} gave an answer that cannot be used: {cause}; check that the package's image names an OCI registry"
@@ -88,6 +98,7 @@ impl RegistryError {
             | Self::RepositoryNotFound { .. }
             | Self::Unauthorized { .. }
             | Self::PlainHttpRefused { .. }
+            | Self::Untrusted { .. }
             | Self::BadAnswer { .. } => false,
         }
     }

@@ -34,6 +34,17 @@ pub struct Access {
     pub certificates: Vec<u8>,
 }
 
+impl Access {
+    /// Whether the certificates can be used.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(&self) -> Result<(), String> {
+        let found = reqwest::Certificate::from_pem_bundle(&self.certificates).map_err(|error| deepest_cause(&error))?;
+        if found.is_empty() { Err("it holds no certificate".to_owned()) } else { Ok(()) }
+    }
+}
+
 /// Resolves tags. Cheap to clone; keeps connections, but neither tokens nor credentials.
 #[derive(Clone)]
 pub struct Resolver {
@@ -268,6 +279,9 @@ impl Question<'_> {
         if answered_without_tls(error) {
             return RegistryError::PlainHttpRefused { host: self.host() };
         }
+        if let Some(cause) = distrust(error) {
+            return RegistryError::Untrusted { host: self.host(), cause: printable(&cause) };
+        }
         if error.is_redirect() {
             return self.bad(&format!("a redirect that is not followed ({})", deepest_cause(error)));
         }
@@ -315,6 +329,19 @@ fn answered_without_tls(error: &reqwest::Error) -> bool {
             cause.downcast_ref::<rustls::Error>(),
             Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))
         )
+    })
+}
+
+/// What is wrong with the certificate that was shown.
+fn distrust(error: &reqwest::Error) -> Option<String> {
+    causes(error).find_map(|cause| match cause.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(wrong)) => Some(match wrong {
+            rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature => {
+                "its issuer is not known".to_owned()
+            }
+            other => other.to_string(),
+        }),
+        _ => None,
     })
 }
 

@@ -8,9 +8,29 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// Pushes an image with this content as `repository:tag`, and gives back its digest.
-pub async fn push((host, login): (&str, Option<&Login>), (repository, tag): (&str, &str), content: &str) -> String {
-    let base = format!("http://{host}/v2/{repository}");
+pub async fn push((host, login): (&str, Option<&Login>), image: (&str, &str), content: &str) -> String {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    put((&client, &format!("http://{host}"), login), image, content).await
+}
+
+/// The same over TLS, to a registry whose certificate is signed by this authority.
+#[allow(dead_code, reason = "the benchmark includes this file")]
+pub async fn push_over_tls(
+    (host, login): (&str, Option<&Login>),
+    authority: &str,
+    (image, content): ((&str, &str), &str),
+) -> String {
+    let certificate = reqwest::Certificate::from_pem(authority.as_bytes()).expect("a certificate");
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([certificate]).build().expect("a client");
+    put((&client, &format!("https://{host}"), login), image, content).await
+}
+
+async fn put(
+    (client, server, login): (&reqwest::Client, &str, Option<&Login>),
+    (repository, tag): (&str, &str),
+    content: &str,
+) -> String {
+    let base = format!("{server}/v2/{repository}");
     let request = |method: Method, address: &str| {
         let request = client.request(method, address);
         match login {
@@ -21,7 +41,7 @@ pub async fn push((host, login): (&str, Option<&Login>), (repository, tag): (&st
     let config = json!({"architecture": "amd64", "os": "linux", "author": content}).to_string();
     let begun = send(request(Method::POST, &format!("{base}/blobs/uploads/"))).await;
     let location = begun.headers()["location"].to_str().expect("an address").to_owned();
-    let place = if location.starts_with('/') { format!("http://{host}{location}") } else { location };
+    let place = if location.starts_with('/') { format!("{server}{location}") } else { location };
     let separator = if place.contains('?') { '&' } else { '?' };
     let upload = format!("{place}{separator}digest={}", digest(&config));
     send(request(Method::PUT, &upload).header("content-type", "application/octet-stream").body(config.clone())).await;

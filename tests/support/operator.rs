@@ -38,13 +38,10 @@ impl Operator {
             format!("--listen=127.0.0.1:{}", operator.port),
             format!("--identity={name}"),
             "--lease-seconds=5".to_owned(),
+            format!("--registry-ca={}", registry_ca(plane).display()),
             format!("--log-level={level}"),
         ];
-        let invocation = Invocation {
-            program: PathBuf::from(env!("CARGO_BIN_EXE_gantry")),
-            arguments: arguments.to_vec(),
-            environment: Vec::new(),
-        };
+        let invocation = Invocation { program: program(plane), arguments: arguments.to_vec(), environment: Vec::new() };
         plane.run().start(&operator.name, invocation).expect("the operator starts");
         operator.until_ready().await;
         operator
@@ -82,6 +79,21 @@ impl Operator {
         self.until_ready().await;
     }
 
+    /// Stops it in its tracks, as a machine that stands still would.
+    pub fn pause(&self, plane: &Plane) {
+        plane.run().pause(&self.name).expect("the operator is paused");
+    }
+
+    /// Lets it go on after it was paused.
+    pub fn go_on(&self, plane: &Plane) {
+        plane.run().go_on(&self.name).expect("the operator goes on");
+    }
+
+    /// Waits until it has ended by itself, and gives back its exit code.
+    pub async fn ended(&self, plane: &Plane) -> i32 {
+        wait::eventually("the operator has ended", || async { plane.run().exit_code(&self.name) }).await
+    }
+
     /// The most memory that it ever had, in KiB (`VmHWM` of `/proc`).
     #[allow(dead_code, reason = "the benchmark uses it")]
     pub fn peak_memory(&self, plane: &Plane) -> u64 {
@@ -95,6 +107,20 @@ impl Operator {
     pub fn log(&self, plane: &Plane) -> String {
         std::fs::read_to_string(plane.run().log(&self.name)).unwrap_or_default()
     }
+}
+
+/// The binary as it is now: one that is built while the test runs does not become an operator that is started again.
+fn program(plane: &Plane) -> PathBuf {
+    let (built, kept) = (PathBuf::from(env!("CARGO_BIN_EXE_gantry")), plane.directory().join("gantry"));
+    let linked = std::fs::hard_link(&built, &kept).is_ok() || kept.exists() || std::fs::copy(&built, &kept).is_ok();
+    if linked { kept } else { built }
+}
+
+/// A file with the cluster's own authority: it also signs registries of tests.
+fn registry_ca(plane: &Plane) -> PathBuf {
+    let path = plane.directory().join("registry-ca.crt");
+    std::fs::write(&path, plane.authority().certificate()).expect("a file");
+    path
 }
 
 /// The operator's own identity.

@@ -1,21 +1,22 @@
-//! A proxy between one operator and the API server that can stop the world at the n-th write.
+//! A proxy between one operator and the API server that can stop the world at the n-th write of a space, or be late with one.
 //!
 //! Plain HTTP towards the operator, TLS towards the API server; the operator's credentials pass through untouched, so RBAC and
 //! admission judge it as ever.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use gantry_plane::{Identity, Plane};
+use http::request::Parts;
 use http::{Method, StatusCode};
 use kube::Client;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 /// When, relative to the write, the operator dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,8 @@ pub enum Moment {
     AfterCommit,
 }
 
-/// The proxy. Every write is counted; at the armed one it holds the operator's connection until it is dead.
+/// The proxy. In a space that is watched every write is counted; from the armed one on, everything that the operator writes there
+/// is held until it is dead.
 #[derive(Clone)]
 pub struct Proxy {
     state: Arc<Inner>,
@@ -36,11 +38,48 @@ pub struct Proxy {
 
 struct Inner {
     upstream: Client,
-    writes: AtomicUsize,
-    armed: Mutex<Option<(usize, Moment)>>,
-    reached: Notify,
-    is_reached: AtomicBool,
-    seen: Mutex<Vec<String>>,
+    watched: Mutex<BTreeMap<String, Watched>>,
+    changed: Notify,
+    trap: Mutex<Option<Trap>>,
+}
+
+/// One space.
+#[derive(Default)]
+struct Watched {
+    seen: Vec<String>,
+    /// Which write is the last one, and when.
+    armed: Option<(usize, Moment)>,
+    reached: bool,
+    over: bool,
+}
+
+/// What is needed to be late with one write.
+struct Trap {
+    path_end: String,
+    reached: oneshot::Sender<()>,
+    released: oneshot::Receiver<()>,
+    answered: oneshot::Sender<StatusCode>,
+}
+
+/// A write that is on its way and does not arrive before it is released.
+pub struct Held {
+    reached: oneshot::Receiver<()>,
+    release: oneshot::Sender<()>,
+    answered: oneshot::Receiver<StatusCode>,
+}
+
+impl Held {
+    /// Waits until the operator has sent it.
+    pub async fn reached(&mut self) {
+        let sent = tokio::time::timeout(super::wait::PATIENCE, &mut self.reached).await;
+        sent.expect("the write comes").expect("the proxy runs");
+    }
+
+    /// Lets it arrive, and gives back what the API server says to it.
+    pub async fn release(self) -> StatusCode {
+        self.release.send(()).expect("the write is held");
+        self.answered.await.expect("an answer")
+    }
 }
 
 impl Proxy {
@@ -49,14 +88,8 @@ impl Proxy {
         let upstream = anonymous(plane).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let state = Arc::new(Inner {
-            upstream,
-            writes: AtomicUsize::new(0),
-            armed: Mutex::new(None),
-            reached: Notify::new(),
-            is_reached: AtomicBool::new(false),
-            seen: Mutex::default(),
-        });
+        let state =
+            Arc::new(Inner { upstream, watched: Mutex::default(), changed: Notify::new(), trap: Mutex::default() });
         let router = Router::new().fallback(pass).with_state(Arc::clone(&state));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let token = plane.token("gantry-system", "gantry").await.expect("a token");
@@ -71,42 +104,64 @@ impl Proxy {
         Self { state, kubeconfig }
     }
 
-    /// Arms the proxy: the operator is to die at the n-th write from now on (the first is 1).
-    pub fn arm(&self, n: usize, moment: Moment) {
-        self.state.writes.store(0, Ordering::SeqCst);
-        self.state.is_reached.store(false, Ordering::SeqCst);
-        self.state.seen.lock().expect("a lock").clear();
-        *self.state.armed.lock().expect("a lock") = Some((n, moment));
+    /// Watches a space: its writes are counted from now on, and let through.
+    pub fn count(&self, space: &str) {
+        self.watched().insert(space.to_owned(), Watched::default());
     }
 
-    /// Counts from now on, and lets everything through.
-    pub fn count(&self) {
-        self.arm(usize::MAX, Moment::Before);
+    /// Watches a space: the operator is to die at its n-th write from now on (the first is 1).
+    pub fn arm(&self, space: &str, n: usize, moment: Moment) {
+        self.watched().insert(space.to_owned(), Watched { armed: Some((n, moment)), ..Watched::default() });
     }
 
-    /// How many writes there were since the last arming.
-    pub fn writes(&self) -> usize {
-        self.state.writes.load(Ordering::SeqCst)
+    /// Says that there will be no more writes in a space.
+    pub fn is_over(&self, space: &str) {
+        if let Some(watched) = self.watched().get_mut(space) {
+            watched.over = true;
+        }
+        self.state.changed.notify_one();
     }
 
-    /// What those writes were: `PATCH /apis/…`.
-    pub fn seen(&self) -> Vec<String> {
-        self.state.seen.lock().expect("a lock").clone()
+    /// Waits until every space that is watched has reached its armed write, or is over. Gives back how many reached it:
+    /// nothing leaves the operator for them any more; kill it, and disarm.
+    pub async fn until_stopped(&self) -> usize {
+        loop {
+            {
+                let watched = self.watched();
+                if watched.values().all(|space| space.reached || space.over) {
+                    return watched.values().filter(|space| space.reached).count();
+                }
+            }
+            self.state.changed.notified().await;
+        }
     }
 
-    /// Waits until the armed write is reached. Nothing leaves the operator any more then; kill it, and disarm.
-    pub async fn reached(&self) {
-        self.state.reached.notified().await;
-    }
-
-    /// Whether the armed write was reached since the last arming.
-    pub fn is_reached(&self) -> bool {
-        self.state.is_reached.load(Ordering::SeqCst)
+    /// The writes of a space that is watched, `PATCH /apis/…`.
+    pub fn seen(&self, space: &str) -> Vec<String> {
+        self.watched().get(space).map(|space| space.seen.clone()).unwrap_or_default()
     }
 
     /// Lets everything through again.
     pub fn disarm(&self) {
-        *self.state.armed.lock().expect("a lock") = None;
+        self.watched().values_mut().for_each(|space| space.armed = None);
+    }
+
+    /// Watches no space any more.
+    pub fn forget(&self) {
+        self.watched().clear();
+    }
+
+    fn watched(&self) -> MutexGuard<'_, BTreeMap<String, Watched>> {
+        self.state.watched.lock().expect("a lock")
+    }
+
+    /// Is late with the next write whose path ends so.
+    pub fn hold(&self, path_end: &str) -> Held {
+        let ((reached, is_reached), (release, released)) = (oneshot::channel(), oneshot::channel());
+        let (answered, answer) = oneshot::channel();
+        let trap = Trap { path_end: path_end.to_owned(), reached, released, answered };
+        *self.state.trap.lock().expect("a lock") = Some(trap);
+        Held { reached: is_reached, release, answered: answer }
     }
 }
 
@@ -124,48 +179,87 @@ async fn anonymous(plane: &Plane) -> Client {
 }
 
 async fn pass(State(state): State<Arc<Inner>>, request: Request) -> Response {
-    match stop_at(&state, &request) {
+    let (parts, body) = request.into_parts();
+    if let Some(trap) = trap_for(&state, &parts) {
+        return late(&state, Request::from_parts(parts, body), trap).await;
+    }
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let stop = stop_at(&state, &parts, &body);
+    let request = Request::from_parts(parts, Body::from(body));
+    match stop {
         Stop::No => forward(&state, request).await,
-        Stop::Here(Moment::Before) => halt(&state).await,
-        Stop::Here(Moment::AfterCommit) => {
+        Stop::Here(space, Moment::Before) => halt(&state, &space).await,
+        Stop::Here(space, Moment::AfterCommit) => {
             drop(forward(&state, request).await);
-            halt(&state).await
+            halt(&state, &space).await
         }
         Stop::Passed => std::future::pending().await,
     }
 }
 
+fn trap_for(state: &Inner, request: &Parts) -> Option<Trap> {
+    let mut trap = state.trap.lock().expect("a lock");
+    trap.take_if(|trap| is_write(request) && request.uri.path().ends_with(&trap.path_end))
+}
+
+/// Forwards the write once it is released.
+async fn late(state: &Inner, request: Request, trap: Trap) -> Response {
+    let _ = trap.reached.send(());
+    let _ = trap.released.await;
+    let answer = forward(state, request).await;
+    let _ = trap.answered.send(answer.status());
+    answer
+}
+
 /// Says that the write is reached, and never answers.
-async fn halt(state: &Inner) -> Response {
-    state.is_reached.store(true, Ordering::SeqCst);
-    state.reached.notify_one();
+async fn halt(state: &Inner, space: &str) -> Response {
+    if let Some(watched) = state.watched.lock().expect("a lock").get_mut(space) {
+        watched.reached = true;
+    }
+    state.changed.notify_one();
     std::future::pending().await
 }
 
 enum Stop {
     No,
-    Here(Moment),
+    /// The armed write of this space.
+    Here(String, Moment),
     /// The armed write has been reached: a dead operator writes nothing.
     Passed,
 }
 
-fn stop_at(state: &Inner, request: &Request) -> Stop {
-    let armed = *state.armed.lock().expect("a lock");
-    let Some((n, moment)) = armed.filter(|_| is_write(request)) else { return Stop::No };
-    let mine = state.writes.fetch_add(1, Ordering::SeqCst) + 1;
-    state.seen.lock().expect("a lock").push(format!("{} {}", request.method(), request.uri()));
-    match mine.cmp(&n) {
+fn stop_at(state: &Inner, request: &Parts, body: &[u8]) -> Stop {
+    if !is_write(request) {
+        return Stop::No;
+    }
+    let mut watched = state.watched.lock().expect("a lock");
+    let Some(space) = watched.keys().find(|space| is_of(space, request, body)).cloned() else { return Stop::No };
+    let Some(known) = watched.get_mut(&space) else { return Stop::No };
+    known.seen.push(format!("{} {}", request.method, request.uri));
+    let Some((n, moment)) = known.armed else { return Stop::No };
+    match known.seen.len().cmp(&n) {
         std::cmp::Ordering::Less => Stop::No,
-        std::cmp::Ordering::Equal => Stop::Here(moment),
+        std::cmp::Ordering::Equal => Stop::Here(space, moment),
         std::cmp::Ordering::Greater => Stop::Passed,
     }
 }
 
+/// Whether a write is in the space or in the namespace of one of its environments. The path of a new namespace has no name.
+fn is_of(space: &str, request: &Parts, body: &[u8]) -> bool {
+    let path = request.uri.path();
+    let of_space = |name: &str| name == space || name.strip_prefix(space).is_some_and(|rest| rest.starts_with('-'));
+    if let Some((_, rest)) = path.split_once("/namespaces/") {
+        return rest.split('/').next().is_some_and(of_space);
+    }
+    let sent: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    path.ends_with("/namespaces") && sent["metadata"]["name"].as_str().is_some_and(of_space)
+}
+
 /// A write that changes something: the leader Lease, dry runs, reviews and Events do not count.
-fn is_write(request: &Request) -> bool {
-    let path = request.uri().path();
-    let query = request.uri().query().unwrap_or_default();
-    !matches!(*request.method(), Method::GET | Method::HEAD)
+fn is_write(request: &Parts) -> bool {
+    let path = request.uri.path();
+    let query = request.uri.query().unwrap_or_default();
+    !matches!(request.method, Method::GET | Method::HEAD)
         && !path.contains("/namespaces/gantry-system/leases")
         && !path.contains("/events")
         && !query.contains("dryRun=All")

@@ -58,8 +58,9 @@ impl Target {
             manifests::apply(&admin, "test", &object.to_string()).await.expect("the target is made");
         }
         let path = kubeconfig(&shared.plane).await;
-        let cluster =
-            Cluster::connect(Some(&path), Metrics::new().expect("metrics")).await.expect("the operator's identity");
+        let cluster = Cluster::connect(Some(&path), "target", Metrics::new().expect("metrics"))
+            .await
+            .expect("the operator's identity");
         cluster.gate().open_until(Instant::now() + Duration::from_hours(1));
         let discovery = Discovery::new(cluster.client());
         let deployer = Deployer::of(&cluster, &discovery, &namespace).expect("a deployer");

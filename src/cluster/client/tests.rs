@@ -159,10 +159,11 @@ async fn what_goes_over_the_wire_names_gantry_and_its_version() {
     });
     tokio::spawn(axum::serve(listener, router).into_future());
     let metrics = Metrics::new().unwrap();
-    let cluster = Cluster::with(Config::new(format!("http://{address}").parse().unwrap()), &metrics).unwrap();
+    let cluster =
+        Cluster::with(Config::new(format!("http://{address}").parse().unwrap()), "pod (1)\n", &metrics).unwrap();
     let maps: Api<ConfigMap> = Api::namespaced(cluster.acting_as("shop", "x").unwrap(), "shop");
     maps.get("x").await.unwrap();
-    assert_eq!(agents.recv().await.unwrap(), AGENT);
+    assert_eq!(agents.recv().await.unwrap(), format!("{AGENT} (pod__1__)"));
     let counted = r#"gantry_api_requests_total{code="2xx",resource="configmaps",verb="get"} 1"#;
     assert!(metrics.text().unwrap().contains(counted));
 }

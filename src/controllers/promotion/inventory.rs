@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::api::v1alpha1::Promotion;
@@ -16,6 +17,16 @@ use crate::cluster::error::ClusterError;
 use crate::steps::apply::inventory::Inventory;
 
 const ANNOTATION: &str = "gantry.dev/inventory";
+/// What the last promotion that pruned has deleted. It is written with the inventory that no longer has it: else a crash before
+/// the promotion's status is written would leave nobody who knows.
+const PRUNED: &str = "gantry.dev/pruned";
+
+/// Objects that a promotion has pruned.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Pruned {
+    promotion: String,
+    objects: Vec<String>,
+}
 
 /// The inventory of one project in one target, as it is stored.
 #[derive(Clone)]
@@ -24,6 +35,7 @@ pub struct Stored {
     name: String,
     labels: BTreeMap<String, String>,
     version: Option<String>,
+    pruned: Pruned,
     /// What it says.
     pub inventory: Inventory,
 }
@@ -39,7 +51,9 @@ impl Stored {
             Api::namespaced(client.clone(), promotion.metadata.namespace.as_deref().unwrap_or_default());
         let name = format!("{}.{}.{target}", spec.project, spec.environment);
         let known = revisions.get_opt(&name).await.map_err(|e| ClusterError::api("read the inventory", e))?;
-        let text = known.as_ref().and_then(|revision| revision.metadata.annotations.as_ref()?.get(ANNOTATION).cloned());
+        let annotation =
+            |key: &str| known.as_ref().and_then(|revision| revision.metadata.annotations.as_ref()?.get(key).cloned());
+        let text = annotation(ANNOTATION);
         let inventory = match text {
             None => Inventory::default(),
             Some(text) => serde_json::from_str(&text).map_err(|error| ClusterError::Unreadable {
@@ -49,12 +63,16 @@ impl Stored {
                 ),
             })?,
         };
+        let uid = promotion.metadata.uid.clone().unwrap_or_default();
+        let pruned = annotation(PRUNED).and_then(|text| serde_json::from_str::<Pruned>(&text).ok());
+        let pruned = pruned.filter(|pruned| pruned.promotion == uid);
         let labels = [(PROJECT_LABEL, &spec.project), (ENVIRONMENT_LABEL, &spec.environment)];
         Ok(Self {
             revisions,
             name,
             labels: labels.map(|(label, value)| (label.to_owned(), value.clone())).into(),
             version: known.and_then(|revision| revision.metadata.resource_version),
+            pruned: pruned.unwrap_or(Pruned { promotion: uid, objects: Vec::new() }),
             inventory,
         })
     }
@@ -67,7 +85,31 @@ impl Stored {
         if self.version.is_some() && inventory == self.inventory {
             return Ok(());
         }
-        let annotations = BTreeMap::from([(ANNOTATION.to_owned(), inventory.canonical())]);
+        self.store(inventory, BTreeMap::new()).await
+    }
+
+    /// Writes the inventory that is left after these objects were pruned, on the version that was read.
+    ///
+    /// # Errors
+    /// As [`Stored::write`].
+    pub async fn forget(&mut self, inventory: Inventory, pruned: Vec<String>) -> Result<(), ClusterError> {
+        self.pruned.objects.extend(pruned);
+        let text = json!(self.pruned).to_string();
+        self.store(inventory, BTreeMap::from([(PRUNED.to_owned(), text)])).await
+    }
+
+    /// What this promotion has pruned, this time or before a crash.
+    #[must_use]
+    pub fn pruned(&self) -> &[String] {
+        &self.pruned.objects
+    }
+
+    async fn store(
+        &mut self,
+        inventory: Inventory,
+        mut annotations: BTreeMap<String, String>,
+    ) -> Result<(), ClusterError> {
+        annotations.insert(ANNOTATION.to_owned(), inventory.canonical());
         let written = match &self.version {
             Some(version) => {
                 let patch = json!({"metadata": {"resourceVersion": version, "annotations": annotations}});

@@ -190,7 +190,7 @@ impl Workbench<'_> {
         let kept = Inventory::planned(&kept);
         let leftovers = stored.inventory.leftovers(&kept);
         if leftovers.is_empty() {
-            return Ok(Vec::new());
+            return Ok(stored.pruned().to_vec());
         }
         let (deployer, terms) = (self.deployer()?, self.terms(self.planned)?);
         let slot = Slot::of(&client, &self.observed.promotion);
@@ -200,8 +200,9 @@ impl Workbench<'_> {
             pruned.extend(gone.map(|object| object.slashed()));
         }
         let entries = stored.inventory.entries().iter().filter(|entry| !leftovers.contains(entry)).cloned();
-        stored.write(Inventory::new(entries.collect::<Vec<_>>())).await?;
-        Ok(pruned)
+        let left = Inventory::new(entries.collect::<Vec<_>>());
+        stored.forget(left, pruned).await?;
+        Ok(stored.pruned().to_vec())
     }
 
     fn is_last_of_target(&self) -> bool {

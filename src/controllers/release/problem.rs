@@ -1,8 +1,10 @@
 //! Why a release is not sealed: each problem with its reason and its sentence. Pure.
 
+use super::packages::Chosen;
 use crate::api::condition::{Reason, Standing};
 use crate::domain::invalid::Invalid;
 use crate::registry::RegistryError;
+use crate::registry::error::Identity;
 
 /// One thing that keeps a release from being sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +48,8 @@ impl Problem {
 
     /// What a registry said about a package.
     #[must_use]
-    pub fn registry(package: &str, place: usize, error: &RegistryError) -> Self {
+    pub fn registry(chosen: &Chosen, error: &RegistryError) -> Self {
+        let (package, place) = (&chosen.package.name, chosen.place);
         let reason = match error {
             RegistryError::TagNotFound { repository, tag } => {
                 let message = format!(
@@ -55,9 +58,18 @@ impl Problem {
                 return Self::new(Reason::TagNotFound, message);
             }
             RegistryError::RepositoryNotFound { .. } => Reason::TagNotFound,
+            RegistryError::Unauthorized { repository, with: Identity::PullSecret } => {
+                let secret = chosen.package.pull_secret.as_deref().unwrap_or_default();
+                let message = format!(
+                    "package {package}: the registry refuses to show {repository} with the credentials of Secret {secret}, the package's pullSecret; correct that Secret, or the package's image"
+                );
+                return Self::new(Reason::RegistryUnauthorized, message);
+            }
             RegistryError::Unauthorized { .. } => Reason::RegistryUnauthorized,
             RegistryError::Unreachable { .. } => Reason::RegistryUnreachable,
-            RegistryError::PlainHttpRefused { .. } | RegistryError::BadAnswer { .. } => Reason::RegistryRefused,
+            RegistryError::PlainHttpRefused { .. }
+            | RegistryError::Untrusted { .. }
+            | RegistryError::BadAnswer { .. } => Reason::RegistryRefused,
         };
         Self::new(reason, format!("package {package}: {error}"))
     }
@@ -100,11 +112,33 @@ pub fn summary(problems: &[Problem]) -> (Standing, Reason, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::convert::{ProjectPackage, ReleasePackage};
+
+    fn chosen() -> Chosen {
+        let image = "ghcr.io/acme/checkout";
+        let package = ProjectPackage {
+            name: "api".parse().unwrap(),
+            repository: image.parse().unwrap(),
+            image: image.to_owned(),
+            pull_secret: Some("robot".into()),
+        };
+        let version = ReleasePackage { name: "api".parse().unwrap(), tag: "9.9.9".parse().ok(), digest: None };
+        Chosen { package, version, place: 2 }
+    }
+
+    #[test]
+    fn credentials_that_a_registry_refuses_are_named_by_their_secret() {
+        let error =
+            RegistryError::Unauthorized { repository: "ghcr.io/acme/checkout".into(), with: Identity::PullSecret };
+        let problem = Problem::registry(&chosen(), &error);
+        assert_eq!(problem.reason, Reason::RegistryUnauthorized);
+        assert!(problem.message.contains("the credentials of Secret robot"), "{}", problem.message);
+    }
 
     #[test]
     fn a_tag_that_is_missing_says_where_to_push_it_and_what_to_correct() {
         let error = RegistryError::TagNotFound { repository: "ghcr.io/acme/checkout".into(), tag: "9.9.9".into() };
-        let problem = Problem::registry("api", 2, &error);
+        let problem = Problem::registry(&chosen(), &error);
         assert_eq!(problem.reason, Reason::TagNotFound);
         assert_eq!(
             problem.message,

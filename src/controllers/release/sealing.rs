@@ -114,7 +114,7 @@ impl Sealing<'_> {
             (None, Some(tag)) => {
                 let credentials = self.credentials(chosen).await?;
                 let asked = self.context.registry.digest(&package.repository, tag, credentials.as_ref()).await;
-                asked.map_err(|error| Problem::registry(package.name.as_str(), *place, &error))?
+                asked.map_err(|error| Problem::registry(chosen, &error))?
             }
             (None, None) => {
                 let message = format!("spec.packages[{place}]: package {} needs a version or a digest", package.name);

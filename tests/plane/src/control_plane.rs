@@ -108,7 +108,9 @@ impl ControlPlane {
     pub(crate) async fn until_ready(&self, program: Program, admin: &kube::Client) -> Result<(), PlaneError> {
         let (run, name) = (&*self.run, program.name());
         match program {
-            Program::Etcd => until_ready(run, name, async || answers(self.etcd, "/readyz", &["200"]).await).await,
+            Program::Etcd => {
+                until_ready(run, name, async || answers(("127.0.0.1", self.etcd), "/readyz", &["200"]).await).await
+            }
             Program::ApiServer => until_ready(run, name, async || get(admin, "/readyz").await.is_ok()).await,
             Program::ControllerManager => self.until_healthy(name, self.controller_manager).await,
             Program::Scheduler => self.until_healthy(name, self.scheduler).await,

@@ -36,13 +36,13 @@ where
     }
 }
 
-/// Whether the plain HTTP server at 127.0.0.1:`port` answers `GET path` with one of `statuses`.
-pub(crate) async fn answers(port: u16, path: &str, statuses: &[&str]) -> bool {
-    status(port, path).await.is_some_and(|status| statuses.contains(&status.as_str()))
+/// Whether the plain HTTP server at an address and port answers `GET path` with one of `statuses`.
+pub(crate) async fn answers(server: (&str, u16), path: &str, statuses: &[&str]) -> bool {
+    status(server, path).await.is_some_and(|status| statuses.contains(&status.as_str()))
 }
 
-async fn status(port: u16, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+async fn status(server: (&str, u16), path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(server).await.ok()?;
     let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = [0; 12];

@@ -1,10 +1,10 @@
-//! An image registry on this machine, plain HTTP, with or without a password.
+//! An image registry on this machine, with or without TLS, with or without a password.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::authority::write_private;
+use crate::authority::{Credential, write_private};
 use crate::error::PlaneError;
 use crate::programs::{self, Program};
 use crate::readiness::{answers, until_ready};
@@ -25,11 +25,37 @@ impl std::fmt::Debug for Login {
     }
 }
 
+/// Under which address a registry answers, and how.
+#[derive(Debug, Clone, Default)]
+pub enum Reach {
+    /// `localhost`, plain HTTP: clients take that name without TLS.
+    #[default]
+    Local,
+    /// [`REMOTE`], plain HTTP: clients take it for another machine.
+    Plain,
+    /// [`REMOTE`] with TLS, and this certificate for it.
+    Tls(Credential),
+}
+
+/// An address of this machine that clients do not know as such.
+pub const REMOTE: &str = "127.0.0.2";
+
+impl Reach {
+    const fn address(&self) -> &'static str {
+        match self {
+            Self::Local => "127.0.0.1",
+            Self::Plain | Self::Tls(_) => REMOTE,
+        }
+    }
+}
+
 /// What a registry should be like.
 #[derive(Debug, Clone, Default)]
 pub struct RegistryOptions {
     /// Who may read and write; everyone if nobody is named.
     pub auth: Option<Login>,
+    /// How it is reached.
+    pub reach: Reach,
 }
 
 /// A running registry. It ends with the run that it belongs to.
@@ -39,6 +65,7 @@ pub struct Registry {
     name: String,
     port: u16,
     auth: Option<Login>,
+    reach: Reach,
 }
 
 impl Registry {
@@ -64,25 +91,44 @@ impl Registry {
             write_private(&path, password_line(login)?.as_bytes())?;
             auth = json!({ "htpasswd": { "realm": "gantry-plane", "path": path } });
         }
-        let config = configuration(&run, name, (port, auth));
+        let tls = match &options.reach {
+            Reach::Local | Reach::Plain => json!({}),
+            Reach::Tls(credential) => {
+                let files = credential.write(run.directory(), name)?;
+                json!({ "certificate": files.certificate, "key": files.key })
+            }
+        };
+        let address = format!("{}:{port}", options.reach.address());
+        let http = json!({ "addr": address, "secret": "not shared with anyone", "tls": tls });
+        let config = configuration(&run, name, (http, auth));
         let path = run.directory().join(format!("{name}.json"));
         write_private(&path, config.to_string().as_bytes())?;
         // Otherwise it would look for a trace collector on this machine.
         let environment = vec![("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned())];
         let arguments = vec!["serve".to_owned(), path.display().to_string()];
         run.start(name, Invocation { program, arguments, environment })?;
-        Ok(Self { run, name: name.to_owned(), port, auth: options.auth })
+        Ok(Self { run, name: name.to_owned(), port, auth: options.auth, reach: options.reach })
     }
 
     /// Waits until it answers.
     pub(crate) async fn until_ready(&self) -> Result<(), PlaneError> {
-        until_ready(&self.run, &self.name, async || answers(self.port, "/v2/", &["200", "401"]).await).await
+        // With TLS it tells who asks without that so is no right request.
+        let statuses = if self.is_secure() { &["400"][..] } else { &["200", "401"] };
+        let server = (self.reach.address(), self.port);
+        until_ready(&self.run, &self.name, async || answers(server, "/v2/", statuses).await).await
     }
 
-    /// The host part of image names: `localhost:<port>`. Clients take that name without TLS.
+    /// The host part of image names, with the port.
     #[must_use]
     pub fn host(&self) -> String {
-        format!("localhost:{}", self.port)
+        let name = if matches!(self.reach, Reach::Local) { "localhost" } else { REMOTE };
+        format!("{name}:{}", self.port)
+    }
+
+    /// Whether it speaks TLS.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        matches!(self.reach, Reach::Tls(_))
     }
 
     /// Who may use it, if not everyone.
@@ -115,7 +161,7 @@ pub(crate) struct Launch {
     pub(crate) options: RegistryOptions,
 }
 
-fn configuration(run: &Run, name: &str, (port, auth): (u16, Value)) -> Value {
+fn configuration(run: &Run, name: &str, (http, auth): (Value, Value)) -> Value {
     let mut config = json!({
         "version": "0.1",
         "log": { "level": "info" },
@@ -123,7 +169,7 @@ fn configuration(run: &Run, name: &str, (port, auth): (u16, Value)) -> Value {
             "filesystem": { "rootdirectory": run.directory().join(format!("{name}-data")) },
             "delete": { "enabled": true },
         },
-        "http": { "addr": format!("127.0.0.1:{port}"), "secret": "not shared with anyone" },
+        "http": http,
     });
     if let (Some(fields), false) = (config.as_object_mut(), auth.is_null()) {
         fields.insert("auth".to_owned(), auth);

@@ -183,6 +183,35 @@ impl Run {
         Ok(())
     }
 
+    /// Stops the program called `name` in its tracks, until [`Run::go_on`].
+    ///
+    /// # Errors
+    /// No such program.
+    pub fn pause(&self, name: &str) -> Result<(), PlaneError> {
+        self.signal(name, "STOP")
+    }
+
+    /// Lets the program called `name` go on after [`Run::pause`].
+    ///
+    /// # Errors
+    /// No such program.
+    pub fn go_on(&self, name: &str) -> Result<(), PlaneError> {
+        self.signal(name, "CONT")
+    }
+
+    /// With which code the program called `name` ended by itself; nothing while it runs, and if a signal ended it.
+    #[must_use]
+    pub fn exit_code(&self, name: &str) -> Option<i32> {
+        let mut state = self.state();
+        state.running.get_mut(name)?.child.try_wait().ok()??.code()
+    }
+
+    fn signal(&self, name: &str, signal: &str) -> Result<(), PlaneError> {
+        let id = self.process_id(name).ok_or_else(|| PlaneError::NotStarted { program: name.to_owned() })?;
+        let told = Command::new("sh").args(["-c", &format!("kill -{signal} {id}")]).status();
+        told.map(|_| ()).map_err(PlaneError::system(format!("sending {signal} to {name}")))
+    }
+
     /// Starts the program called `name` again, as it was started before.
     ///
     /// # Errors

@@ -187,7 +187,7 @@ async fn answer(registry: &Registry, header: &str) -> String {
 async fn a_registry_with_a_password_lets_in_who_knows_it() {
     assert!(answer(plane().await.registry(), "").await.contains("200"));
     let login = Login { user: "puller".to_owned(), password: "secret".to_owned() };
-    let registry = Registry::start(RegistryOptions { auth: Some(login) }).await.unwrap();
+    let registry = Registry::start(RegistryOptions { auth: Some(login), ..RegistryOptions::default() }).await.unwrap();
     assert!(answer(&registry, "").await.contains("401"));
     let known = "Authorization: Basic cHVsbGVyOnNlY3JldA==\r\n";
     assert!(answer(&registry, known).await.contains("200"));

@@ -29,7 +29,8 @@ async fn every_version_has_a_digest_of_its_own_and_keeps_it() {
 #[tokio::test]
 async fn a_registry_with_a_password_takes_images_too() {
     let login = Login { user: "ci".to_owned(), password: "ci-password".to_owned() };
-    let registry = Registry::start(RegistryOptions { auth: Some(login) }).await.expect("a registry");
+    let registry =
+        Registry::start(RegistryOptions { auth: Some(login), ..RegistryOptions::default() }).await.expect("a registry");
     let digest = image::push_sample(&registry, "private/checkout", "1.0.0").await.expect("the image is pushed");
     assert!(digest.starts_with("sha256:"));
 }
