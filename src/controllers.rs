@@ -16,3 +16,4 @@ pub mod promotion;
 pub mod release;
 pub mod stores;
 pub mod triggers;
+pub mod workloads;

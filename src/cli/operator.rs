@@ -31,6 +31,7 @@ use crate::controllers::promotion::bench::Bench;
 use crate::controllers::release::ReleaseController;
 use crate::controllers::stores::Stores;
 use crate::controllers::triggers::{Queues, Triggers};
+use crate::controllers::workloads::Workloads;
 use crate::registry::{Access, Resolver};
 use crate::server::{self, Probes};
 use crate::settings::Settings;
@@ -88,12 +89,14 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
     let mut tasks = Tasks::default();
     let stores = Stores::start(&cluster.client(), &mut tasks);
     let provisioned = Provisioned::start(&cluster.client(), &mut tasks);
+    let workloads = Workloads::start(&cluster.client(), &mut tasks);
     let (events, writer) = Events::new(cluster.client(), &settings.identity, metrics.clone());
     tasks.spawn("the writer of Events", writer);
     let broken = Arc::new(OnceLock::new());
     let probes: Arc<dyn Probes> = Arc::new(OperatorProbes {
         stores: stores.clone(),
         provisioned: provisioned.clone(),
+        workloads: workloads.clone(),
         broken: Arc::clone(&broken),
     });
     let served = server::serve(listener, (metrics.clone(), probes), stop.clone());
@@ -105,6 +108,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
     let seen_everything = async {
         stores.until_synced().await;
         provisioned.until_synced().await;
+        workloads.until_synced().await;
     };
     // Whoever cannot see everything must not lead.
     tokio::select! {
@@ -123,6 +127,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
         events,
         metrics,
         stores,
+        workloads,
     });
     let lead = Lead { context, provisioned, broken, stop: stop.clone() };
     let ended = lead.run(&mut leads, &mut tasks).await;
@@ -237,6 +242,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     started.spawn(&mut tasks, environment, (environment_requests, Duration::ZERO));
     let woken = wake::wake(context.stores.environments.clone(), provisioned.clone(), environments);
     started.until_stopped(&mut tasks, "the wake-ups of environments", woken);
+    started.until_stopped(&mut tasks, "the wake-ups by what runs", context.workloads.clone().wake(projects.clone()));
     let queues = Queues { promotions, projects, releases, deployments };
     let triggers = Triggers { context: shared(), queues, bench };
     started.until_stopped(&mut tasks, "the triggers", triggers.run(objects));
@@ -291,12 +297,14 @@ impl Started {
 struct OperatorProbes {
     stores: Stores,
     provisioned: Provisioned,
+    workloads: Workloads,
     broken: Arc<OnceLock<String>>,
 }
 
 impl Probes for OperatorProbes {
     fn waits_for(&self) -> Vec<String> {
-        let missing = self.stores.missing().into_iter().chain(self.provisioned.missing());
+        let missing =
+            self.stores.missing().into_iter().chain(self.provisioned.missing()).chain(self.workloads.missing());
         missing.map(|kind| format!("the list of {kind}")).collect()
     }
 

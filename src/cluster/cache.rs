@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use kube::Resource;
 use tokio::sync::{mpsc, watch};
 
-pub use self::follow::metadata;
 pub(super) use self::follow::{follow, tuned};
+pub use self::follow::{metadata, summarized};
 
 /// Namespace and name. Cluster-scoped objects have an empty namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,8 +47,27 @@ pub struct Change<K> {
     pub key: Key,
     /// Its newest state; its last known one when it is gone; nothing if it never read as its type.
     pub object: Option<Arc<K>>,
+    /// The state before that, if one was known and it is not gone.
+    pub before: Option<Arc<K>>,
     /// Whether it is gone, or no longer matches the selector.
     pub gone: bool,
+}
+
+/// What a cache must know of whatever it stores: which version of which object it is.
+pub trait Versioned {
+    /// The uid of the object.
+    fn uid(&self) -> Option<&str>;
+    /// Its resourceVersion.
+    fn resource_version(&self) -> Option<&str>;
+}
+
+impl<K: Resource> Versioned for K {
+    fn uid(&self) -> Option<&str> {
+        self.meta().uid.as_deref()
+    }
+    fn resource_version(&self) -> Option<&str> {
+        self.meta().resource_version.as_deref()
+    }
 }
 
 /// An object that is there, as its type or as the reason why it is not readable.
@@ -147,6 +166,19 @@ impl<K: Clone + Debug + Send + Sync + 'static> Cache<K> {
         })
     }
 
+    /// Every readable object of a namespace whose name begins so.
+    #[must_use]
+    pub fn starting_with(&self, namespace: &str, beginning: &str) -> Vec<(Key, Arc<K>)> {
+        let from = Key::new(namespace, beginning);
+        self.read(|entries| {
+            entries
+                .range(from..)
+                .take_while(|(key, _)| key.namespace == namespace && key.name.starts_with(beginning))
+                .filter_map(|(key, entry)| Some((key.clone(), entry.readable()?)))
+                .collect()
+        })
+    }
+
     /// Every readable object.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<K>> {
@@ -173,7 +205,7 @@ impl<K: Clone + Debug + Send + Sync + 'static> Cache<K> {
         self.read(|entries| {
             for (key, entry) in entries {
                 // The receiver is ours until we return it.
-                let _ = sender.send(Change { key: key.clone(), object: entry.readable(), gone: false });
+                let _ = sender.send(Change { key: key.clone(), object: entry.readable(), before: None, gone: false });
             }
         });
         listeners.push(sender);
@@ -217,25 +249,26 @@ impl<K: Clone + Debug + Send + Sync + 'static> Cache<K> {
     }
 }
 
-impl<K: Resource + Clone + Debug + Send + Sync + 'static> Cache<K> {
+impl<K: Versioned + Clone + Debug + Send + Sync + 'static> Cache<K> {
     /// An object as it is now, unless something newer is known of it: a broken connection may replay what was.
     fn put(&self, key: Key, entry: Entry<K>) {
         let object = entry.readable();
-        {
+        let before = {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
             if entries.get(&key).is_some_and(|known| is_older(&entry, known)) {
                 return;
             }
-            entries.insert(key.clone(), entry);
-        }
-        self.tell(&Change { key, object, gone: false });
+            entries.insert(key.clone(), entry)
+        };
+        let before = before.and_then(|before| before.readable());
+        self.tell(&Change { key, object, before, gone: false });
     }
 
     /// An object is gone.
     fn remove(&self, key: &Key) {
         let before = self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(key);
         if let Some(before) = before {
-            self.tell(&Change { key: key.clone(), object: before.readable(), gone: true });
+            self.tell(&Change { key: key.clone(), object: before.readable(), before: None, gone: true });
         }
     }
 
@@ -245,11 +278,13 @@ impl<K: Resource + Clone + Debug + Send + Sync + 'static> Cache<K> {
         {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
             for (key, entry) in entries.iter().filter(|(key, _)| !listed.contains_key(*key)) {
-                changes.push(Change { key: key.clone(), object: entry.readable(), gone: true });
+                changes.push(Change { key: key.clone(), object: entry.readable(), before: None, gone: true });
             }
             for (key, entry) in &listed {
-                if !entries.get(key).is_some_and(|known| is_same(entry, known)) {
-                    changes.push(Change { key: key.clone(), object: entry.readable(), gone: false });
+                let known = entries.get(key);
+                if !known.is_some_and(|known| is_same(entry, known)) {
+                    let before = known.and_then(Entry::readable);
+                    changes.push(Change { key: key.clone(), object: entry.readable(), before, gone: false });
                 }
             }
             *entries = listed;
@@ -268,7 +303,7 @@ impl<K: Resource + Clone + Debug + Send + Sync + 'static> Cache<K> {
 }
 
 /// Whether two entries are one version of one object.
-fn is_same<K: Resource>(one: &Entry<K>, other: &Entry<K>) -> bool {
+fn is_same<K: Versioned>(one: &Entry<K>, other: &Entry<K>) -> bool {
     match (one, other) {
         (Entry::Readable(one), Entry::Readable(other)) => version(one.as_ref()) == version(other.as_ref()),
         (Entry::Broken(one), Entry::Broken(other)) => one == other,
@@ -277,16 +312,15 @@ fn is_same<K: Resource>(one: &Entry<K>, other: &Entry<K>) -> bool {
 }
 
 /// Whether an entry is an earlier version of the same object. Versions are numbers that grow (KEP-5504).
-fn is_older<K: Resource>(one: &Entry<K>, known: &Entry<K>) -> bool {
+fn is_older<K: Versioned>(one: &Entry<K>, known: &Entry<K>) -> bool {
     let (Entry::Readable(one), Entry::Readable(known)) = (one, known) else { return false };
     let ((one_uid, one), (known_uid, known)) = (version(one.as_ref()), version(known.as_ref()));
     let number = |version: Option<&str>| version.and_then(|version| version.parse::<u64>().ok());
     one_uid == known_uid && number(one).zip(number(known)).is_some_and(|(one, known)| one < known)
 }
 
-fn version<K: Resource>(object: &K) -> (Option<&str>, Option<&str>) {
-    let meta = object.meta();
-    (meta.uid.as_deref(), meta.resource_version.as_deref())
+fn version<K: Versioned>(object: &K) -> (Option<&str>, Option<&str>) {
+    (object.uid(), object.resource_version())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::events::Events;
 use crate::controllers::outcomes::Outcomes;
 use crate::controllers::stores::Stores;
+use crate::controllers::workloads::Workloads;
 use crate::domain::promotion::outcome::Outcome;
 use crate::registry::Resolver;
 use crate::settings::Settings;
@@ -31,6 +32,8 @@ pub struct Context {
     pub registry: Arc<Resolver>,
     /// Caches of Gantry's kinds.
     pub stores: Stores,
+    /// What was applied, as it is now.
+    pub workloads: Workloads,
     /// Ends of promotions that are still to be recorded.
     pub outcomes: Outcomes,
     /// How the operator runs.

@@ -57,6 +57,9 @@ pub trait Controller: Send + Sync + 'static {
     /// Shows in metrics what was decided. Nothing by default.
     fn show(&self, _key: &Key, _observed: &Self::Observed, _status: &Self::Status) {}
 
+    /// Says what has changed of other objects than its own, once the status is written. Nothing by default.
+    fn tell(&self, _observed: &Self::Observed, _status: &Self::Status) {}
+
     /// The status that tells of an effect that failed; nothing when it is not worth telling.
     fn failed(observed: &Self::Observed, error: &ClusterError) -> Option<Self::Status>;
 }
@@ -84,6 +87,7 @@ pub async fn reconcile<C: Controller>(
     }
     status::write(&api, C::object(&observed), (&before, &decision.status)).await?;
     controller.show(key, &observed, &decision.status);
+    controller.tell(&observed, &decision.status);
     let regarding = reference(C::object(&observed));
     for note in decision.events {
         say(events, note, (regarding.clone(), None));

@@ -1,6 +1,7 @@
 //! The project controller: is the project well-formed, and what runs where (one row an environment).
 
 pub mod decide;
+pub mod health;
 pub mod observe;
 pub mod rows;
 pub mod series;
@@ -11,7 +12,7 @@ use crate::api::v1alpha1::{Project, ProjectStatus};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
-use crate::controllers::pipeline::Controller;
+use crate::controllers::pipeline::{self, Controller};
 
 /// Keeps `Project.status` true.
 #[derive(Clone)]
@@ -40,6 +41,22 @@ impl Controller for ProjectController {
 
     fn show(&self, key: &Key, observed: &Self::Observed, status: &ProjectStatus) {
         self.series.show(key, observed, &status.environments);
+    }
+
+    fn tell(&self, observed: &Self::Observed, status: &ProjectStatus) {
+        let before = Self::status(observed);
+        let project = pipeline::reference(observed.project.as_ref());
+        let space = observed.project.metadata.namespace.as_deref().unwrap_or_default();
+        for said in health::changes(&before.environments, &status.environments, observed) {
+            let environment = self.context.stores.environments.get(&Key::new(space, &said.environment));
+            let environment = environment.map(|known| pipeline::reference(known.as_ref()));
+            let events = &self.context.events;
+            let related = said.object.clone();
+            pipeline::say(events, said.note.clone(), (project.clone(), related.or_else(|| environment.clone())));
+            if let Some(environment) = environment {
+                pipeline::say(events, said.note, (environment, said.object.or_else(|| Some(project.clone()))));
+            }
+        }
     }
 
     fn object(observed: &Self::Observed) -> &Project {

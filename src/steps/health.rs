@@ -18,6 +18,7 @@ pub mod interest;
 mod job;
 pub mod logs;
 mod pod;
+pub mod present;
 mod refusal;
 mod related;
 mod replica_set;

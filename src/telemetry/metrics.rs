@@ -57,6 +57,15 @@ impl Place {
     }
 }
 
+/// How what runs in a place is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether all of it is healthy.
+    pub healthy: bool,
+    /// Whether somebody changed what was applied.
+    pub drifted: bool,
+}
+
 /// What is documented of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Documented {
@@ -76,6 +85,8 @@ pub struct Metrics {
     pulse: Pulse,
     registry: Registry,
     deployment_info: IntGaugeVec,
+    healthy: IntGaugeVec,
+    drifted: IntGaugeVec,
     promotions: IntCounterVec,
     promotion_duration: HistogramVec,
     waiting_since: GaugeVec,
@@ -93,6 +104,16 @@ pub struct Metrics {
 /// Every metric with its labels and meaning: the README's table is made of it.
 pub const DOCUMENTED: &[Documented] = &[
     doc("gantry_deployment_info", "space, project, environment, version, target_namespace", "1 for what runs where"),
+    doc(
+        "gantry_deployment_healthy",
+        "space, project, environment, target_namespace",
+        "1 while everything that was applied is healthy, else 0",
+    ),
+    doc(
+        "gantry_deployment_drifted",
+        "space, project, environment, target_namespace",
+        "1 while somebody changed what was applied, else 0",
+    ),
     doc("gantry_promotions_total", "space, project, environment, result", "finished promotions"),
     doc("gantry_promotion_duration_seconds", "space, project, environment", "from taking its turn to the end"),
     doc(
@@ -169,6 +190,8 @@ impl Metrics {
                 opts("gantry_deployment_info"),
                 &["space", "project", "environment", "version", "target_namespace"],
             )?,
+            healthy: IntGaugeVec::new(opts("gantry_deployment_healthy"), &with("target_namespace"))?,
+            drifted: IntGaugeVec::new(opts("gantry_deployment_drifted"), &with("target_namespace"))?,
             promotions: IntCounterVec::new(opts("gantry_promotions_total"), &with("result"))?,
             promotion_duration: histogram("gantry_promotion_duration_seconds", &ROLLOUT_BUCKETS, &PLACE)?,
             waiting_since: GaugeVec::new(opts("gantry_promotion_waiting_since_seconds"), &with("reason"))?,
@@ -189,6 +212,8 @@ impl Metrics {
     fn register(&self) -> Result<(), prometheus::Error> {
         let registry = &self.registry;
         registry.register(Box::new(self.deployment_info.clone()))?;
+        registry.register(Box::new(self.healthy.clone()))?;
+        registry.register(Box::new(self.drifted.clone()))?;
         registry.register(Box::new(self.promotions.clone()))?;
         registry.register(Box::new(self.promotion_duration.clone()))?;
         registry.register(Box::new(self.waiting_since.clone()))?;
@@ -265,6 +290,8 @@ impl Metrics {
     /// Shows nothing more of a place: its project or environment is gone.
     pub fn forget(&self, place: &Place) {
         remove_all(&self.deployment_info, place);
+        remove_all(&self.healthy, place);
+        remove_all(&self.drifted, place);
         remove_all(&self.promotions, place);
         remove_all(&self.promotion_duration, place);
         remove_all(&self.waiting_since, place);
@@ -276,6 +303,21 @@ impl Metrics {
     /// How many promotions run in a place.
     pub fn running(&self, place: &Place, count: i64) {
         self.running.with_label_values(&place.labels()).set(count);
+    }
+
+    /// How what runs in a place is doing, and in which namespace; nothing when nothing runs. Replaces what was said of the
+    /// namespace `before`.
+    pub fn standing(&self, place: &Place, before: Option<&str>, now: Option<(Standing, &str)>) {
+        if let Some(namespace) = before.filter(|before| now.is_none_or(|(_, namespace)| namespace != *before)) {
+            // A series that is not there needs no removal.
+            let _ = self.healthy.remove_label_values(&place.labels_and(namespace));
+            let _ = self.drifted.remove_label_values(&place.labels_and(namespace));
+        }
+        if let Some((standing, namespace)) = now {
+            let labels = place.labels_and(namespace);
+            self.healthy.with_label_values(&labels).set(i64::from(standing.healthy));
+            self.drifted.with_label_values(&labels).set(i64::from(standing.drifted));
+        }
     }
 
     /// Since when promotions wait in a place, and why; nothing when none does.
@@ -318,6 +360,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let place = Place { space: "s".into(), project: "p".into(), environment: "e".into() };
         metrics.deployed(&place, None, Some(("1", "s-e")));
+        metrics.standing(&place, None, Some((Standing { healthy: true, drifted: false }, "s-e")));
         metrics.promotion_ended(&place, "Succeeded", Some(Duration::ZERO));
         metrics.waiting(&place, None, Some(("QueuedBehind", 1.0)));
         metrics.running(&place, 1);
@@ -337,6 +380,7 @@ mod tests {
         let place = |project: &str| Place { space: "s".into(), project: project.into(), environment: "e".into() };
         for place in [place("gone"), place("kept")] {
             metrics.deployed(&place, None, Some(("1", "s-e")));
+            metrics.standing(&place, None, Some((Standing { healthy: true, drifted: false }, "s-e")));
             metrics.promotion_ended(&place, "Succeeded", Some(Duration::ZERO));
             metrics.promotion_ended(&place, "Failed", Some(Duration::ZERO));
             metrics.waiting(&place, None, Some(("QueuedBehind", 1.0)));
@@ -359,5 +403,20 @@ mod tests {
         metrics.deployed(&place, Some(("1", "s-e")), Some(("2", "s-e")));
         let text = metrics.text().unwrap();
         assert!(text.contains("version=\"2\"") && !text.contains("version=\"1\""), "{text}");
+        let standing = |healthy| Standing { healthy, drifted: !healthy };
+        metrics.standing(&place, None, Some((standing(true), "s-e")));
+        metrics.standing(&place, Some("s-e"), Some((standing(false), "moved")));
+        let text = metrics.text().unwrap();
+        assert!(!text.contains(
+            "gantry_deployment_healthy{environment=\"e\",project=\"p\",space=\"s\",target_namespace=\"s-e\"}"
+        ));
+        for line in [
+            "healthy{environment=\"e\",project=\"p\",space=\"s\",target_namespace=\"moved\"} 0",
+            "target_namespace=\"moved\"} 1",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        metrics.standing(&place, Some("moved"), None);
+        assert!(!metrics.text().unwrap().contains("moved"));
     }
 }

@@ -178,6 +178,48 @@ pub struct EnvironmentRow {
     /// How the newest finished promotion ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Last>,
+    /// How what was applied there is doing now: the worst of its objects. While a promotion runs, as it was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// The first object that is not healthy, and why, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub health_message: Option<String>,
+    /// True while fields that the release had set are not as it set them, because somebody changed them. Gantry does not put
+    /// them back; the next promotion does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drifted: Option<bool>,
+    /// The first object that was changed, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub drift_message: Option<String>,
+}
+
+/// How what was applied is doing, from good to bad.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Health {
+    /// Everything is there and says that it is well. Kinds that Gantry does not watch count as healthy.
+    #[default]
+    Healthy,
+    /// Something waits, and may become healthy by itself.
+    Progressing,
+    /// Something has failed.
+    Degraded,
+    /// Something that was applied is no longer there.
+    Missing,
+}
+
+impl Health {
+    /// The word in status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "Healthy",
+            Self::Progressing => "Progressing",
+            Self::Degraded => "Degraded",
+            Self::Missing => "Missing",
+        }
+    }
 }
 
 /// A version that runs.

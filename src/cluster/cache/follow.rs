@@ -12,7 +12,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
-use super::{Cache, Entry, Key, Trouble};
+use super::{Cache, Entry, Key, Trouble, Versioned};
 
 /// Objects per page of a list: a small start peak (50 measured against 500 in kube's memory guide).
 const PAGE: u32 = 100;
@@ -47,8 +47,25 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let cache = Cache::default();
-    let events = watcher(api, tuned(config)).map_ok(guarded);
+    let events = watcher(api, tuned(config)).map_ok(|event| each(event, |object| DeserializeGuard(Ok(object))));
     (cache.clone(), follow(K::plural(&()), cache, events))
+}
+
+/// A cache of what is made of every object of a watch of `what`, for objects of which little is needed: each is dropped, with
+/// all that its managers wrote, as soon as it was read.
+pub fn summarized<K, S>(
+    what: &'static str,
+    (api, config): (Api<K>, watcher::Config),
+    summarize: impl Fn(&K) -> S + Send + 'static,
+) -> (Cache<S>, impl Future<Output = ()> + Send)
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    S: Versioned + Clone + Debug + Send + Sync + 'static,
+{
+    let cache = Cache::default();
+    let entry = move |object: K| (Key::of(&object), Entry::Readable(Arc::new(summarize(&object))));
+    let events = watcher(api, tuned(config)).map_ok(move |event| each(event, &entry));
+    (cache.clone(), feed(Cow::Borrowed(what), cache, events))
 }
 
 /// Feeds a watch of `what` into a cache.
@@ -57,21 +74,23 @@ where
     K: Resource + Clone + Debug + Send + Sync + 'static,
     S: Stream<Item = Result<Event<DeserializeGuard<K>>, watcher::Error>> + Send,
 {
+    feed(what, cache, events.map_ok(|event| each(event, entry))).await;
+}
+
+async fn feed<K, S>(what: Cow<'_, str>, cache: Cache<K>, events: S)
+where
+    K: Versioned + Clone + Debug + Send + Sync + 'static,
+    S: Stream<Item = Result<Event<(Key, Entry<K>)>, watcher::Error>> + Send,
+{
     let mut events = std::pin::pin!(events.default_backoff());
     let mut listed = BTreeMap::new();
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(object)) => {
-                let (key, entry) = entry(object);
-                listed.insert(key, entry);
-            }
+            Ok(Event::InitApply((key, entry))) => drop(listed.insert(key, entry)),
             Ok(Event::InitDone) => cache.replace(std::mem::take(&mut listed)),
-            Ok(Event::Apply(object)) => {
-                let (key, entry) = entry(object);
-                cache.put(key, entry);
-            }
-            Ok(Event::Delete(object)) => cache.remove(&entry(object).0),
+            Ok(Event::Apply((key, entry))) => cache.put(key, entry),
+            Ok(Event::Delete((key, _))) => cache.remove(&key),
             Err(error) => take_note(&what, &cache, &error),
         }
     }
@@ -107,14 +126,13 @@ fn entry<K: Resource>(object: DeserializeGuard<K>) -> (Key, Entry<K>) {
     }
 }
 
-/// The same event with an object that is known to read.
-fn guarded<K: Resource>(event: Event<K>) -> Event<DeserializeGuard<K>> {
-    let guard = |object| DeserializeGuard(Ok(object));
+/// The same event with what is made of its object.
+fn each<A, B>(event: Event<A>, make: impl Fn(A) -> B) -> Event<B> {
     match event {
         Event::Init => Event::Init,
         Event::InitDone => Event::InitDone,
-        Event::InitApply(object) => Event::InitApply(guard(object)),
-        Event::Apply(object) => Event::Apply(guard(object)),
-        Event::Delete(object) => Event::Delete(guard(object)),
+        Event::InitApply(object) => Event::InitApply(make(object)),
+        Event::Apply(object) => Event::Apply(make(object)),
+        Event::Delete(object) => Event::Delete(make(object)),
     }
 }

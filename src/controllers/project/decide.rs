@@ -1,11 +1,11 @@
 //! Is the project well-formed, and what runs where. Pure.
 
 use super::observe::Observed;
-use super::rows;
+use super::{health, rows};
 use crate::api::condition::{self, Reason, Stamp, Standing};
 use crate::api::convert;
 use crate::api::v1alpha1::{ProjectStatus, Promotion};
-use crate::controllers::decision::{self, Next};
+use crate::controllers::decision;
 use crate::domain::promotion::outcome::Outcome;
 
 /// A project changes nothing but its own status.
@@ -25,12 +25,17 @@ pub fn decide(observed: &Observed) -> Decision {
     };
     condition::set_standing(&mut status.conditions, &standing, (reason.as_str(), &message), stamp);
     let outcomes = observed.outcomes.iter().map(std::convert::AsRef::<Outcome>::as_ref);
-    let unfinished: Vec<&Promotion> = observed.unfinished.iter().map(std::convert::AsRef::as_ref).collect();
+    // The end of a promotion may be known before the watch has shown that it no longer runs.
+    let has_ended =
+        |promotion: &&Promotion| observed.outcomes.iter().any(|end| Some(&end.uid) == promotion.metadata.uid.as_ref());
+    let unfinished = observed.unfinished.iter().map(std::convert::AsRef::as_ref);
+    let unfinished: Vec<&Promotion> = unfinished.filter(|promotion| !has_ended(promotion)).collect();
     let known = std::mem::take(&mut status.environments);
     let rows = rows::underway(rows::join(known, outcomes), &unfinished);
     let rows = rows::cut(rows, |name| observed.order.contains_key(name));
-    status.environments = rows::sorted(rows, &observed.order);
-    Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await }
+    let (rows, next) = health::judged(rows::sorted(rows, &observed.order), observed);
+    status.environments = rows;
+    Decision { status, effects: Vec::new(), events: Vec::new(), next }
 }
 
 /// Everything that is wrong, as one message.

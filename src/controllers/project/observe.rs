@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::api::v1alpha1::{Project, Promotion};
 use crate::cluster::cache::Key;
 use crate::controllers::context::Context;
+use crate::controllers::workloads::standing::Standing;
 use crate::domain::promotion::outcome::Outcome;
 
 /// What one run knows.
@@ -23,8 +24,18 @@ pub struct Observed {
     pub order: BTreeMap<String, i64>,
     /// The namespace of the first target of each environment.
     pub namespaces: BTreeMap<String, String>,
+    /// How what was applied is doing in each environment, as the watches show it.
+    pub standings: BTreeMap<String, Standing>,
     /// The time of the run.
     pub now: Timestamp,
+}
+
+impl Observed {
+    /// The project's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.project.metadata.name.as_deref().unwrap_or_default()
+    }
 }
 
 /// Reads the caches; a project that is gone has nothing to be written.
@@ -37,6 +48,13 @@ pub fn observe(context: &Context, key: &Key) -> Option<Observed> {
         let target = known.status.as_ref()?.targets.first()?;
         Some((known.metadata.name.clone()?, target.namespace.clone()))
     });
+    let targets: BTreeMap<String, Vec<String>> = environments
+        .iter()
+        .filter_map(|known| {
+            let targets = known.status.as_ref()?.targets.iter().map(|target| target.name.clone()).collect();
+            Some((known.metadata.name.clone()?, targets))
+        })
+        .collect();
     let mut unfinished = context.stores.unfinished.in_namespace(&key.namespace);
     unfinished.retain(|promotion| promotion.spec.project == key.name);
     Some(Observed {
@@ -44,6 +62,7 @@ pub fn observe(context: &Context, key: &Key) -> Option<Observed> {
         unfinished,
         order: order.collect(),
         namespaces: namespaces.collect(),
+        standings: context.workloads.of(key, &targets),
         now: Timestamp::now(),
         project,
     })

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::observe::Observed;
-use crate::api::v1alpha1::project::EnvironmentRow;
+use crate::api::v1alpha1::project::{EnvironmentRow, Health};
 use crate::cluster::cache::Key;
 use crate::domain::promotion::phase::Phase;
-use crate::telemetry::metrics::{Metrics, Place};
+use crate::telemetry::metrics::{Metrics, Place, Standing};
 
 /// What is shown of one row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +18,8 @@ struct Shown {
     waiting: Option<(String, f64)>,
     /// How many promotions run.
     running: i64,
+    /// How what runs is doing, and where.
+    standing: Option<(Standing, String)>,
     /// When the last promotion failed, if it did (Unix time in seconds).
     failed: Option<f64>,
 }
@@ -52,11 +54,16 @@ impl Series {
         let mut all = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let before = if now.is_empty() { all.remove(key) } else { all.insert(key.clone(), now.clone()) };
         let before = before.unwrap_or_default();
-        let gone = before.keys().filter(|name| !now.contains_key(*name)).map(|name| (name, Shown::default()));
-        for (environment, shown) in gone.chain(now.iter().map(|(name, shown)| (name, shown.clone()))) {
-            let place =
-                Place { space: key.namespace.clone(), project: key.name.clone(), environment: environment.clone() };
-            self.update(&place, &before.get(environment).cloned().unwrap_or_default(), &shown);
+        let place = |environment: &String| Place {
+            space: key.namespace.clone(),
+            project: key.name.clone(),
+            environment: environment.clone(),
+        };
+        for environment in before.keys().filter(|name| !now.contains_key(*name)) {
+            self.metrics.forget(&place(environment));
+        }
+        for (environment, shown) in now {
+            self.update(&place(environment), &before.get(environment).cloned().unwrap_or_default(), shown);
         }
     }
 
@@ -65,6 +72,8 @@ impl Series {
         let reason = before.waiting.as_ref().map(|(reason, _)| reason.as_str());
         self.metrics.waiting(place, reason, now.waiting.as_ref().map(|(reason, since)| (reason.as_str(), *since)));
         self.metrics.running(place, now.running);
+        let namespace = before.standing.as_ref().map(|(_, namespace)| namespace.as_str());
+        self.metrics.standing(place, namespace, now.standing.as_ref().map(|(standing, at)| (*standing, at.as_str())));
         self.metrics.failed_since(place, now.failed);
     }
 }
@@ -79,6 +88,10 @@ fn shown(observed: &Observed, row: &EnvironmentRow) -> Shown {
     let namespace = observed.namespaces.get(&row.name).cloned().unwrap_or_default();
     let failed = row.last.as_ref().filter(|last| last.phase == Phase::Failed.as_str());
     Shown {
+        standing: row.health.map(|health| {
+            let standing = Standing { healthy: health == Health::Healthy, drifted: row.drifted == Some(true) };
+            (standing, namespace.clone())
+        }),
         deployed: row.current.as_ref().map(|current| (current.version.clone(), namespace)),
         waiting: oldest.and_then(|promotion| {
             let reason = promotion.status.as_ref()?.reason.clone()?;

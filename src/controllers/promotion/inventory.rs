@@ -16,7 +16,8 @@ use crate::api::{ENVIRONMENT_LABEL, PROJECT_LABEL};
 use crate::cluster::error::ClusterError;
 use crate::steps::apply::inventory::Inventory;
 
-const ANNOTATION: &str = "gantry.dev/inventory";
+/// The annotation that holds the list.
+pub const ANNOTATION: &str = "gantry.dev/inventory";
 /// What the last promotion that pruned has deleted. It is written with the inventory that no longer has it: else a crash before
 /// the promotion's status is written would leave nobody who knows.
 const PRUNED: &str = "gantry.dev/pruned";

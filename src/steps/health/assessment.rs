@@ -198,6 +198,8 @@ pub enum FailureReason {
     ClaimLost,
     /// The object's controller says that it is stuck.
     Stalled,
+    /// It was rolled out, and none of its pods is available now.
+    Unavailable,
 }
 
 impl FailureReason {
@@ -219,6 +221,7 @@ impl FailureReason {
             Self::PodFailed => "PodFailed",
             Self::ClaimLost => "ClaimLost",
             Self::Stalled => "Stalled",
+            Self::Unavailable => "Unavailable",
         }
     }
 }

@@ -32,6 +32,7 @@ fn observed(outcomes: Vec<Outcome>, unfinished: Vec<Promotion>) -> Observed {
         unfinished: unfinished.into_iter().map(Arc::new).collect(),
         order: BTreeMap::from([("test".into(), 20), ("dev".into(), 10)]),
         namespaces: BTreeMap::new(),
+        standings: BTreeMap::new(),
         now: at(100),
     }
 }
