@@ -19,6 +19,8 @@ mod names;
 #[cfg(test)]
 mod observability;
 #[cfg(test)]
+mod overview;
+#[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod policies;
