@@ -101,6 +101,61 @@ async fn owner_references_finalizers_and_status_are_refused_all_at_once() {
     assert!(said.contains("finalizers") && said.contains("ownerReferences"), "{said}");
 }
 
+/// Deploys this workload where no pod has room: the promotion must fail at once, not when its time is over.
+async fn has_no_room(workload: impl FnOnce(&str) -> Value) -> Promotion {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let image = format!("{}/checkout", cluster.plane.registry().host());
+    space.environment("dev", 10).await;
+    space
+        .apply(json!({"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": "0"}},
+            "metadata": {"name": "small", "namespace": format!("{}-dev", space.name)}}))
+        .await;
+    let spec = json!({
+        "packages": [{"name": "api", "image": image}],
+        "process": [{"name": "deploy", "timeout": "5m", "apply": {"manifests": [workload(&image)]}}],
+    });
+    space.apply(space.object("Project", "checkout", spec)).await;
+    space.release("checkout", "1.0.0").await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    space.ended(&name).await
+}
+
+fn set(kind: &str, image: &str) -> Value {
+    let mut set = deployment("checkout", image);
+    set["kind"] = json!(kind);
+    set["spec"].as_object_mut().expect("a spec").retain(|key, _| key != "replicas" || kind != "DaemonSet");
+    set
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_of_a_stateful_set_without_room_fail_at_once() {
+    let promotion = has_no_room(|image| {
+        let mut set = set("StatefulSet", image);
+        set["spec"]["serviceName"] = json!("checkout");
+        set
+    })
+    .await;
+    failed_because(&promotion, "QuotaExceeded", &["StatefulSet checkout", "exceeded quota: small"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_of_a_daemon_set_without_room_fail_at_once() {
+    let promotion = has_no_room(|image| set("DaemonSet", image)).await;
+    failed_because(&promotion, "QuotaExceeded", &["DaemonSet checkout", "exceeded quota: small"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_of_a_job_without_room_fail_at_once() {
+    let promotion = has_no_room(|image| {
+        let mut template = deployment("checkout", image)["spec"]["template"].clone();
+        template["spec"]["restartPolicy"] = json!("Never");
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate"}, "spec": {"template": template}})
+    })
+    .await;
+    failed_because(&promotion, "QuotaExceeded", &["Job migrate", "exceeded quota: small"]);
+}
+
 /// Deploys a Deployment that fails this way; gives back the promotion and its space.
 async fn fails(how: &str, environment: Value) -> (Space, Promotion) {
     let cluster = shared().await;

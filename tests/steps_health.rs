@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gantry::steps::apply::write::Applied;
 use gantry::steps::health::interest::Interest;
+use gantry::steps::health::refusal;
 use gantry::steps::health::{Assessment, FailAfter, FailureReason, Health, Limits, Related, assess};
 use jiff::Timestamp;
 use kube::api::ListParams;
@@ -17,6 +18,7 @@ use crate::support::wait;
 
 const IMAGE: &str = "localhost:5000/checkout";
 const POD: (&str, &str, &str) = ("", "v1", "Pod");
+const EVENT: (&str, &str, &str) = ("", "v1", "Event");
 const REPLICA_SET: (&str, &str, &str) = ("apps", "v1", "ReplicaSet");
 
 /// Reads the object and everything beneath it as the deployer, and judges.
@@ -28,7 +30,10 @@ async fn judge(target: &Target, one: &Applied, applied: Timestamp) -> Assessment
         let listed = target.seen_by_deployer(kind).list(&ListParams::default()).await.expect("a list");
         listed.items.into_iter().map(Arc::new).collect()
     };
-    let related = Related::new(&all(POD).await, &all(REPLICA_SET).await);
+    let events = ListParams::default().fields(refusal::FIELDS);
+    let events = target.seen_by_deployer(EVENT).list(&events).await.expect("the deployer may list Events");
+    let events: Vec<_> = events.items.into_iter().map(Arc::new).collect();
+    let related = Related::new(&all(POD).await, &all(REPLICA_SET).await).with_refusals(&events);
     let fail_after =
         FailAfter { image_pull: Duration::from_secs(2), crash_loop: 1, unschedulable: Duration::from_secs(2) };
     assess(object, &found, &related, &Limits { fail_after, applied, now: Timestamp::now() })
@@ -126,6 +131,24 @@ async fn pods_that_become_forbidden_after_the_check_are_reported_at_once() {
     let one = gantry::steps::apply::write::write(&target.deployer, &checked[0], (&terms, held)).await.expect("written");
     let (reason, message) = failed(&target, &one, since).await;
     assert_eq!(reason, FailureReason::PodSecurity, "{message}");
+}
+
+#[tokio::test]
+async fn pods_of_a_daemon_set_that_become_forbidden_after_the_check_are_reported_at_once() {
+    let target = Target::create("privileged").await;
+    let mut template = deployment("checkout", IMAGE)["spec"]["template"].clone();
+    template["spec"]["hostNetwork"] = json!(true);
+    let every = json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "checkout"},
+        "spec": {"selector": {"matchLabels": {"app": "checkout"}}, "template": template}});
+    let terms = target.terms("checkout", "1.0.0");
+    let checked = target.check(&[every], &terms).await.expect("no problem yet");
+    target.enforce("restricted").await;
+    let since = Timestamp::now();
+    let held = &crate::support::target::Held;
+    let one = gantry::steps::apply::write::write(&target.deployer, &checked[0], (&terms, held)).await.expect("written");
+    let (reason, message) = failed(&target, &one, since).await;
+    assert_eq!(reason, FailureReason::PodSecurity, "{message}");
+    assert!(message.starts_with("DaemonSet checkout: PodSecurity: violates PodSecurity"), "{message}");
 }
 
 #[tokio::test]

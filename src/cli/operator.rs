@@ -229,7 +229,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let settings = started.settings("promotion", Duration::ZERO);
     let reconcile = move |key: Key| {
         let promotion = promotion.clone();
-        async move { promotion.reconcile(key).await }
+        async move { Box::pin(promotion.reconcile(key)).await }
     };
     tasks.spawn("the controller promotion", runner::run(settings, promotion_requests, started.running(), reconcile));
     let shared = || Arc::clone(context);

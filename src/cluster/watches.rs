@@ -20,6 +20,8 @@ pub struct Topic {
     pub namespace: String,
     /// Group, version and plural of the kind.
     pub resource: ApiResource,
+    /// Only objects with these fields, as a field selector; all if it is empty.
+    pub fields: &'static str,
 }
 
 /// A watch that lives as long as somebody holds it.
@@ -63,8 +65,10 @@ impl Watches {
         let objects: Cache<DynamicObject> = Cache::default();
         let stop = CancellationToken::new();
         let what = format!("{} in {}", topic.resource.plural, topic.namespace).into();
+        let all = watcher::Config::default();
+        let config = if topic.fields.is_empty() { all } else { all.fields(topic.fields) };
         let api: Api<DeserializeGuard<DynamicObject>> = Api::namespaced_with(client, &topic.namespace, &topic.resource);
-        let follow = cache::follow(what, objects.clone(), watcher(api, cache::tuned(watcher::Config::default())));
+        let follow = cache::follow(what, objects.clone(), watcher(api, cache::tuned(config)));
         tokio::spawn(stop.clone().run_until_cancelled_owned(follow));
         let mut changes = objects.subscribe();
         let wake = self.changed.clone();
@@ -137,7 +141,7 @@ mod tests {
         let (changed, mut woken) = mpsc::unbounded_channel();
         let watches = Watches::new(changed);
         let resource = ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&());
-        let topic = Topic { namespace: "shop-dev".into(), resource };
+        let topic = Topic { namespace: "shop-dev".into(), resource, fields: "" };
         let (first, second) = (watches.subscribe(&client, &topic), watches.subscribe(&client, &topic));
         assert!(Arc::ptr_eq(&first, &second));
         first.objects.until_synced().await;

@@ -19,7 +19,7 @@ mod job;
 pub mod logs;
 mod pod;
 pub mod present;
-mod refusal;
+pub mod refusal;
 mod related;
 mod replica_set;
 mod service;
@@ -50,6 +50,21 @@ pub fn assess(what: &ObjectRef, object: &DynamicObject, related: &Related, limit
         ("", "Service") => read(&case, object, service::assess),
         _ => condition::assess(&case, object),
     }
+}
+
+/// Whether an object lacks pods whose refusal its controller says in Events only ([`refusal::FIELDS`]).
+#[must_use]
+pub fn needs_events(what: &ObjectRef, object: &DynamicObject) -> bool {
+    match (what.group.as_str(), what.kind.as_str()) {
+        ("apps", "StatefulSet") => is(object, stateful_set::lacks_pods),
+        ("apps", "DaemonSet") => is(object, daemon_set::lacks_pods),
+        ("batch", "Job") => is(object, job::lacks_pods),
+        _ => false,
+    }
+}
+
+fn is<K: DeserializeOwned>(object: &DynamicObject, rule: fn(&K) -> bool) -> bool {
+    serde_json::to_value(object).and_then(serde_json::from_value).is_ok_and(|object| rule(&object))
 }
 
 /// Hands the object to its kind's rule. What does not read as its kind is never healthy.

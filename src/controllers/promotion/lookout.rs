@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Event;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 
 use super::PromotionController;
@@ -18,8 +19,11 @@ use crate::cluster::watches::{Subscription, Topic};
 use crate::steps::apply::deployer::Deployer;
 use crate::steps::apply::write::Applied;
 use crate::steps::health::interest::Interest;
-use crate::steps::health::logs;
-use crate::steps::health::{ContainerRef, FailAfter, Failure, Health, Limits, Related, assess as judge};
+use crate::steps::health::{ContainerRef, FailAfter, Failure, Health, Limits, Related, assess as judge, needs_events};
+use crate::steps::health::{logs, refusal};
+
+/// How long the first state of a watch is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Watches every kind that was applied, and what lies beneath it.
 ///
@@ -43,7 +47,7 @@ pub async fn watch(
     }
     for gvk in kinds {
         if let Some(kind) = deployer.discovery.kind(&gvk).await? {
-            let topic = Topic { namespace: namespace.clone(), resource: kind.resource };
+            let topic = Topic { namespace: namespace.clone(), resource: kind.resource, fields: "" };
             if !topics.contains(&topic) {
                 topics.push(topic);
             }
@@ -51,23 +55,44 @@ pub async fn watch(
     }
     let watches: Vec<_> = topics.iter().map(|topic| controller.watches.subscribe(&deployer.client, topic)).collect();
     for watch in &watches {
-        // A watch that is forbidden never becomes complete; the step's timeout then says what it waited for.
-        let _ = tokio::time::timeout(Duration::from_secs(5), watch.objects.until_synced()).await;
+        settled(watch).await;
     }
     Ok(watches)
 }
 
+/// Waits until a watch shows everything, or cannot: then what waits for it says so.
+async fn settled(watch: &Subscription) {
+    // One that hangs has neither come about nor failed; it goes on in the background.
+    let _ = tokio::time::timeout(PATIENCE, watch.objects.settled()).await;
+}
+
+/// Watches Events of pods that could not be made, if something lacks pods whose controller says so nowhere else.
+async fn watch_refusals(controller: &PromotionController, job: &mut Job) {
+    let known = job.watches.iter().any(|watch| watch.topic.fields == refusal::FIELDS);
+    let lacks = |one: &Applied| seen(job, one).is_some_and(|object| needs_events(&one.object, &object));
+    if known || !job.applied.iter().any(lacks) {
+        return;
+    }
+    let context = &controller.context;
+    let Ok(deployer) = Deployer::of(&context.cluster, &context.discovery, &job.namespace) else { return };
+    let resource = ApiResource::erase::<Event>(&());
+    let topic = Topic { namespace: job.namespace.clone(), resource, fields: refusal::FIELDS };
+    let watch = controller.watches.subscribe(&deployer.client, &topic);
+    settled(&watch).await;
+    job.watches.push(watch);
+}
+
 /// Whether everything that was applied is healthy; and if the step has no time left to become so, what the container logged that
 /// it waits for.
-pub async fn assess(controller: &PromotionController, observed: &Observed, job: &Job) -> (State, Option<Evidence>) {
+pub async fn assess(controller: &PromotionController, observed: &Observed, job: &mut Job) -> (State, Option<Evidence>) {
+    watch_refusals(controller, job).await;
+    let job = &*job;
     let limits = limits(observed, job);
-    let related = Related::new(&all(job, "Pod"), &all(job, "ReplicaSet"));
+    let related = Related::new(&all(job, "Pod"), &all(job, "ReplicaSet")).with_refusals(&all(job, "Event"));
     let (mut recheck, mut waits): (Option<Timestamp>, Option<(String, Option<Witness>)>) = (None, None);
     for one in job.applied.iter().filter(|one| one.interest != Interest::Nothing) {
-        let found = store(job, &one.object.gvk())
-            .and_then(|objects| objects.get(&Key::new(&one.object.namespace, &one.object.name)));
-        let Some(object) = found.filter(|object| is_new_enough(object, one)) else {
-            waits.get_or_insert_with(|| (format!("{}: waits for the watch to show the change", one.object), None));
+        let Some(object) = seen(job, one) else {
+            waits.get_or_insert_with(|| (unseen(job, one), None));
             continue;
         };
         let assessment = judge(&one.object, &object, &related, &limits);
@@ -96,6 +121,25 @@ pub async fn assess(controller: &PromotionController, observed: &Observed, job: 
 
 /// An object, and the container that it waits for.
 type Witness = (String, ContainerRef);
+
+/// An object as its watch shows it, once that is no older than what was applied.
+fn seen(job: &Job, one: &Applied) -> Option<Arc<DynamicObject>> {
+    let found = store(job, &one.object.gvk())?.get(&Key::new(&one.object.namespace, &one.object.name));
+    found.filter(|object| is_new_enough(object, one))
+}
+
+/// Why an object is not seen.
+fn unseen(job: &Job, one: &Applied) -> String {
+    let trouble = store(job, &one.object.gvk()).and_then(Cache::trouble);
+    match trouble {
+        Some(trouble) if trouble.forbidden => format!(
+            "{}: cannot be watched: {}; let cluster role gantry-deployer get, list and watch it",
+            one.object, trouble.message
+        ),
+        Some(trouble) => format!("{}: cannot be watched now: {}", one.object, trouble.message),
+        None => format!("{}: waits for the watch to show the change", one.object),
+    }
+}
 
 /// Only states that are no older than what was applied count.
 fn is_new_enough(object: &DynamicObject, applied: &Applied) -> bool {

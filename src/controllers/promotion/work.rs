@@ -163,7 +163,8 @@ impl Workbench<'_> {
 
     /// Looks whether everything is healthy; if so, prunes what is left over.
     async fn look(&self, job: Job) -> Result<Job, ClusterError> {
-        let (state, evidence) = lookout::assess(self.controller, self.observed, &job).await;
+        let mut job = job;
+        let (state, evidence) = lookout::assess(self.controller, self.observed, &mut job).await;
         let mut job = Job { progress: Progress { state, evidence, ..job.progress.clone() }, ..job };
         if job.progress.state == State::Done && self.is_last_of_target() {
             match self.prune().await {

@@ -3,6 +3,7 @@
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Pod;
 
+use super::refusal::{self, Room};
 use super::{Assessment, Case, Health, pod};
 
 /// The generation of the template: on the `DaemonSet` as an annotation, on its pods as a label.
@@ -22,6 +23,14 @@ pub(super) fn assess(case: &Case, set: &DaemonSet) -> Assessment {
     if matches!(found.health, Health::Failed(_)) {
         return found;
     }
+    if lacks_pods(set) {
+        // While pods are replaced, a quota counts the one that went a moment longer.
+        let room = if set.metadata.generation == Some(1) { Room::WillNotCome } else { Room::MayCome };
+        let told = refusal::told(case, set.metadata.uid.as_deref(), room);
+        if told != Assessment::healthy() {
+            return told;
+        }
+    }
     let strategy = set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref()?.type_.as_deref());
     let wanted = status.desired_number_scheduled;
     if strategy != Some("OnDelete") && status.updated_number_scheduled.unwrap_or(0) < wanted {
@@ -31,4 +40,9 @@ pub(super) fn assess(case: &Case, set: &DaemonSet) -> Assessment {
         return found.worse(case.progressing("waits for its pods to become available"));
     }
     Assessment::healthy()
+}
+
+/// Whether there are fewer pods than there should be.
+pub(super) fn lacks_pods(set: &DaemonSet) -> bool {
+    set.status.as_ref().is_none_or(|status| status.current_number_scheduled < status.desired_number_scheduled)
 }

@@ -3,6 +3,7 @@
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::Pod;
 
+use super::refusal::{self, Room};
 use super::{Assessment, Case, FailureReason, Health, pod};
 
 pub(super) fn assess(case: &Case, job: &Job) -> Assessment {
@@ -17,12 +18,24 @@ pub(super) fn assess(case: &Case, job: &Job) -> Assessment {
     if matches!(found.health, Health::Failed(_)) {
         return found;
     }
+    if lacks_pods(job) {
+        let told = refusal::told(case, job.metadata.uid.as_deref(), Room::WillNotCome);
+        if told != Assessment::healthy() {
+            return told;
+        }
+    }
     let suspended = job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or(false);
     found.worse(case.progressing(if suspended {
         "is suspended: set spec.suspend to false"
     } else {
         "waits to complete"
     }))
+}
+
+/// Whether it has not ended, and no pod works on it.
+pub(super) fn lacks_pods(job: &Job) -> bool {
+    let ended = ["Complete", "Failed", "FailureTarget"].into_iter().any(|kind| condition(job, kind).is_some());
+    !ended && job.status.as_ref().and_then(|status| status.active).unwrap_or(0) == 0
 }
 
 fn failure(case: &Case, job: &Job, failed: &JobCondition) -> Assessment {

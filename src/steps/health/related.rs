@@ -1,9 +1,10 @@
-//! The pods and `ReplicaSet`s of a namespace, and whose they are: owners are followed by uid, never by name or label. Pure.
+//! The pods and `ReplicaSet`s of a namespace, and whose they are, and what was said about pods that could not be made: owners are
+//! followed by uid, never by name or label. Pure.
 
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::ReplicaSet;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DynamicObject;
 use serde::de::DeserializeOwned;
@@ -13,13 +14,20 @@ use serde::de::DeserializeOwned;
 pub struct Related {
     pods: Vec<Pod>,
     replica_sets: Vec<ReplicaSet>,
+    refusals: Vec<Event>,
 }
 
 impl Related {
     /// Reads the objects of a watch; those that do not read as their kind are left out.
     #[must_use]
     pub fn new(pods: &[Arc<DynamicObject>], replica_sets: &[Arc<DynamicObject>]) -> Self {
-        Self { pods: typed(pods), replica_sets: typed(replica_sets) }
+        Self { pods: typed(pods), replica_sets: typed(replica_sets), refusals: Vec::new() }
+    }
+
+    /// The same with Events of pods that could not be made ([`refusal::FIELDS`](super::refusal::FIELDS)).
+    #[must_use]
+    pub fn with_refusals(self, events: &[Arc<DynamicObject>]) -> Self {
+        Self { refusals: typed(events), ..self }
     }
 
     /// The pods that the object with this uid controls and that are not on their way out, by name.
@@ -32,6 +40,12 @@ impl Related {
     /// The `ReplicaSet`s that the object with this uid controls.
     pub(super) fn replica_sets_of<'a>(&'a self, uid: Option<&'a str>) -> impl Iterator<Item = &'a ReplicaSet> {
         self.replica_sets.iter().filter(move |set| is_controlled(&set.metadata, uid))
+    }
+
+    /// What was said about pods that the object with this uid could not make.
+    pub(super) fn refusals_of<'a>(&'a self, uid: Option<&'a str>) -> impl Iterator<Item = &'a Event> {
+        let mine = move |event: &&Event| uid.is_some() && event.involved_object.uid.as_deref() == uid;
+        self.refusals.iter().filter(mine)
     }
 
     /// Whether a pod of the namespace mounts the claim.

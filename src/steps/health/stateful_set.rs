@@ -3,6 +3,7 @@
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 
+use super::refusal::{self, Room};
 use super::{Assessment, Case, Health, pod};
 
 /// The label of a pod that says of which template it is.
@@ -21,10 +22,27 @@ pub(super) fn assess(case: &Case, set: &StatefulSet) -> Assessment {
     if matches!(found.health, Health::Failed(_)) {
         return found;
     }
+    if lacks_pods(set) {
+        let told = refusal::told(case, set.metadata.uid.as_deref(), room(status));
+        if told != Assessment::healthy() {
+            return told;
+        }
+    }
     match waits_for(set, status) {
         Some(message) => found.worse(case.progressing(message)),
         None => Assessment::healthy(),
     }
+}
+
+/// Whether there are fewer pods than there should be.
+pub(super) fn lacks_pods(set: &StatefulSet) -> bool {
+    let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    set.status.as_ref().is_none_or(|status| status.replicas < wanted)
+}
+
+/// While pods are replaced, a quota counts the one that went a moment longer.
+fn room(status: &StatefulSetStatus) -> Room {
+    if status.current_revision == status.update_revision { Room::WillNotCome } else { Room::MayCome }
 }
 
 fn waits_for(set: &StatefulSet, status: &StatefulSetStatus) -> Option<&'static str> {

@@ -251,3 +251,106 @@ fn a_message_is_never_longer_than_status_takes() {
     let long = waiting("CreateContainerConfigError", &"x".repeat(5000));
     assert!(failure(rollout(long, 3)).message.chars().count() <= 1000);
 }
+
+/// What a controller says of pods that it cannot make, of the workload `w1`.
+fn told(message: &str, last: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "shop-dev"},
+        "involvedObject": {"uid": "w1"}, "type": "Warning", "reason": "FailedCreate", "count": 3,
+        "message": message, "firstTimestamp": CREATED, "lastTimestamp": last,
+    })
+}
+
+/// A workload of this kind whose pods are missing, on which its controller said this, judged after some seconds.
+fn without_pods(kind: &str, events: &[Value], seconds: i64) -> Assessment {
+    let set = |version: &str, status: Value| {
+        json!({"apiVersion": version, "kind": kind, "metadata": {"name": "db", "uid": "w1", "generation": 1},
+            "spec": {"replicas": 2, "serviceName": "db", "selector": {}, "template": {}}, "status": status})
+    };
+    let value = match kind {
+        "StatefulSet" => set(
+            "apps/v1",
+            json!({"observedGeneration": 1, "replicas": 1, "currentRevision": "db-1", "updateRevision": "db-1"}),
+        ),
+        "DaemonSet" => set(
+            "apps/v1",
+            json!({"observedGeneration": 1, "currentNumberScheduled": 0, "desiredNumberScheduled": 2,
+                "numberMisscheduled": 0, "numberReady": 0}),
+        ),
+        _ => set("batch/v1", json!({})),
+    };
+    let (group, version) = value["apiVersion"].as_str().unwrap().split_once('/').unwrap();
+    let (group, version, namespace) = (group.into(), version.into(), "shop-dev".into());
+    let what = ObjectRef { group, version, kind: kind.into(), namespace, name: "db".into() };
+    let object = object(&value);
+    assert!(needs_events(&what, &object));
+    assess(&what, &object, &Related::default().with_refusals(&shared(events)), &limits(seconds))
+}
+
+const QUOTA: &str = r#"Error creating: pods "db-x2x4v" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1"#;
+
+#[test]
+fn pods_that_only_an_event_tells_of_fail_at_once() {
+    for kind in ["StatefulSet", "DaemonSet", "Job"] {
+        let failed = failure(without_pods(kind, &[told(QUOTA, CREATED)], 2));
+        assert_eq!(failed.reason, FailureReason::QuotaExceeded);
+        let begins = format!("{kind} db: QuotaExceeded: exceeded quota: small, requested: pods=1");
+        assert!(failed.message.starts_with(&begins), "{}", failed.message);
+        let message = "create Pod db-0 in StatefulSet db failed error: pods \"db-0\" is forbidden: violates PodSecurity \"restricted:latest\": runAsNonRoot != true";
+        assert_eq!(failure(without_pods(kind, &[told(message, CREATED)], 2)).reason, FailureReason::PodSecurity);
+        let denied = "admission webhook \"policy.example\" denied the request: no";
+        assert_eq!(failure(without_pods(kind, &[told(denied, CREATED)], 2)).reason, FailureReason::PodsRefused);
+    }
+}
+
+#[test]
+fn what_was_said_before_the_apply_or_of_another_object_proves_nothing() {
+    for kind in ["StatefulSet", "DaemonSet", "Job"] {
+        let before = told(QUOTA, "2026-03-01T11:59:58Z");
+        assert!(matches!(without_pods(kind, &[before], 400).health, Health::Progressing { .. }));
+        let other = but(told(QUOTA, CREATED), &[("/involvedObject/uid", json!("w2"))]);
+        assert!(matches!(without_pods(kind, &[other], 400).health, Health::Progressing { .. }));
+    }
+}
+
+#[test]
+fn a_quota_gets_time_while_pods_of_a_set_are_replaced() {
+    let rolling = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db", "uid": "w1", "generation": 2},
+        "spec": {"replicas": 2, "serviceName": "db", "selector": {}, "template": {}},
+        "status": {"observedGeneration": 2, "replicas": 1, "currentRevision": "db-1", "updateRevision": "db-2"}});
+    let what = ObjectRef {
+        group: "apps".into(),
+        version: "v1".into(),
+        kind: "StatefulSet".into(),
+        namespace: "shop-dev".into(),
+        name: "db".into(),
+    };
+    let related = Related::default().with_refusals(&shared(&[told(QUOTA, CREATED)]));
+    let assessment = assess(&what, &object(&rolling), &related, &limits(2));
+    assert_eq!(assessment.recheck, Some(at(301)), "{assessment:?}");
+}
+
+#[test]
+fn events_are_needed_only_while_pods_are_missing() {
+    let what = |kind: &str| ObjectRef {
+        group: if kind == "Job" { "batch".into() } else { "apps".into() },
+        version: "v1".into(),
+        kind: kind.into(),
+        namespace: "shop-dev".into(),
+        name: "db".into(),
+    };
+    let spec = json!({"replicas": 1, "serviceName": "db", "selector": {}, "template": {}});
+    for (kind, status) in [
+        ("StatefulSet", json!({"replicas": 1})),
+        (
+            "DaemonSet",
+            json!({"currentNumberScheduled": 1, "desiredNumberScheduled": 1, "numberMisscheduled": 0, "numberReady": 0}),
+        ),
+        ("Job", json!({"active": 1})),
+        ("Job", json!({"conditions": [{"type": "Complete", "status": "True"}]})),
+        ("Deployment", json!({})),
+    ] {
+        let value = json!({"metadata": {"name": "db"}, "spec": spec, "status": status});
+        assert!(!needs_events(&what(kind), &object(&value)), "{kind}");
+    }
+}
