@@ -9,6 +9,7 @@
 //! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows of the space |
 //! | an end | the rows of project, environment and release, and promotions of the project that wait |
 //! | what an environment provisioned | that environment: `environment/wake.rs` |
+//! | how an applied object is doing, or what should be there | the rows of its project: `workloads.rs` |
 //! | an object in a namespace where a step runs | the promotions whose steps run there |
 
 use std::collections::HashMap;

@@ -24,6 +24,7 @@ use super::history::PinnedPackage;
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Environments", type_ = "string", json_path = ".status.environments[*].name"),
     printcolumn(name = "Running", type_ = "string", json_path = ".status.environments[*].current.version"),
+    printcolumn(name = "Unhealthy", type_ = "string", json_path = r#".status.environments[?(@.health!="Healthy")].name"#),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
 )]
