@@ -50,12 +50,17 @@ impl Outcomes {
         self.audited.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned());
     }
 
+    /// Whether this process knows that the audit record of an end is written.
+    #[must_use]
+    pub fn is_audited(&self, uid: &str) -> bool {
+        self.audited.lock().unwrap_or_else(PoisonError::into_inner).contains(uid)
+    }
+
     /// The end of a promotion whose audit record is written: only rows are missing.
     #[must_use]
     pub fn waiting_for_rows(&self, space: &str, promotion: &str) -> Option<Arc<Outcome>> {
         let found = self.matching(|outcome| outcome.space == space && outcome.promotion == promotion).pop()?;
-        let audited = self.audited.lock().unwrap_or_else(PoisonError::into_inner).contains(&found.uid);
-        audited.then_some(found)
+        self.is_audited(&found.uid).then_some(found)
     }
 
     /// The ends of promotions of a project, oldest first.

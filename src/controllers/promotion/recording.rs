@@ -34,8 +34,11 @@ pub async fn record(context: &Context, promotion: &Arc<Promotion>) -> Result<(),
         return Ok(());
     }
     if let Some(audit) = record::record(promotion) {
-        keep(context, &audit).await?;
-        context.outcomes.audited(uid);
+        // Once the rows are written the promotion comes here again, and its record is there.
+        if !context.outcomes.is_audited(uid) {
+            keep(context, &audit).await?;
+            context.outcomes.audited(uid);
+        }
         let outcome = record::outcome(promotion);
         if let Some(outcome) = outcome.filter(Outcome::counts) {
             let everywhere = is_recorded(context, &outcome);
