@@ -12,6 +12,7 @@ use super::bench::Job;
 use super::observe::Observed;
 use super::progress::{Evidence, State};
 use super::timeout;
+use crate::api::v1alpha1::Promotion;
 use crate::api::v1alpha1::promotion_status::FailureRecord;
 use crate::cluster::cache::{Cache, Key};
 use crate::cluster::error::ClusterError;
@@ -173,9 +174,21 @@ fn limits(observed: &Observed, job: &Job) -> Limits {
             crash_loop: u32::try_from(fail_after.crash_loop).unwrap_or(3),
             unschedulable: duration(&fail_after.unschedulable),
         },
-        applied: job.progress.applied_at.unwrap_or(observed.now),
+        applied: since(&observed.promotion, job, observed.now),
         now: Timestamp::now(),
     }
+}
+
+/// When the objects were applied. A process that applied again what its predecessor had changed nothing: then the clock has run
+/// since the predecessor did, which is when the step was recorded as started.
+fn since(promotion: &Promotion, job: &Job, now: Timestamp) -> Timestamp {
+    let here = job.progress.applied_at.unwrap_or(now);
+    if job.applied.iter().any(|one| one.changed) {
+        return here;
+    }
+    let steps = promotion.status.as_ref().map(|status| status.steps.as_slice()).unwrap_or_default();
+    let recorded = steps.get(job.progress.step).and_then(|step| step.applied_at.as_ref().or(step.started_at.as_ref()));
+    recorded.map_or(here, |time| time.0.min(here))
 }
 
 async fn record(controller: &PromotionController, job: &Job, (object, failure): (&str, Failure)) -> FailureRecord {
@@ -200,3 +213,6 @@ async fn tail(controller: &PromotionController, namespace: &str, container: &Con
         Err(_) => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;
