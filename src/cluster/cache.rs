@@ -153,6 +153,19 @@ impl<K: Clone + Debug + Send + Sync + 'static> Cache<K> {
         })
     }
 
+    /// The names of objects of a namespace that do not read as their type, and why.
+    #[must_use]
+    pub fn broken_in_namespace(&self, namespace: &str) -> BTreeMap<String, Arc<str>> {
+        let from = Key::new(namespace, "");
+        let broken = |(key, entry): (&Key, &Entry<K>)| match entry {
+            Entry::Broken(why) => Some((key.name.clone(), Arc::clone(why))),
+            Entry::Readable(_) => None,
+        };
+        self.read(|entries| {
+            entries.range(from..).take_while(|(key, _)| key.namespace == namespace).filter_map(broken).collect()
+        })
+    }
+
     /// Every readable object of a namespace.
     #[must_use]
     pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {

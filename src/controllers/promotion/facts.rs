@@ -50,7 +50,7 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
             .requested_by
             .as_ref()
             .map(|person| Requester { name: person.username.clone(), uid: person.uid.clone() }),
-        project: if observed.project.is_some() { Presence::Found } else { Presence::Absent },
+        project: project(observed),
         release: release(observed),
         environment: environment_fact(observed),
         lifecycle: Lifecycle::by_order(&observed.environments).reachable(&environment, &observed.successes),
@@ -78,8 +78,19 @@ fn cancel(observed: &Observed) -> Option<CancelCause> {
     observed.promotion.spec.cancel.as_ref().map(|_| CancelCause::Requested)
 }
 
+fn project(observed: &Observed) -> Presence {
+    match (&observed.project, &observed.unreadable.project) {
+        (Some(_), _) => Presence::Found,
+        (None, Some(why)) => Presence::Unreadable { why: why.to_string() },
+        (None, None) => Presence::Absent,
+    }
+}
+
 fn release(observed: &Observed) -> ReleaseFact {
-    let Some(release) = &observed.release else { return ReleaseFact::Absent };
+    let Some(release) = &observed.release else {
+        let why = observed.unreadable.release.as_ref();
+        return why.map_or(ReleaseFact::Absent, |why| ReleaseFact::Unreadable { why: why.to_string() });
+    };
     let conditions = release.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     if condition::is_true(conditions, ConditionType::Sealed) {
         return match &observed.plan {
@@ -95,6 +106,11 @@ fn release(observed: &Observed) -> ReleaseFact {
 }
 
 fn environment_fact(observed: &Observed) -> EnvironmentFact {
+    let mine = &observed.promotion.spec.environment;
+    let unreadable = &observed.unreadable.environments;
+    if let Some((name, why)) = unreadable.get_key_value(mine).or_else(|| unreadable.first_key_value()) {
+        return EnvironmentFact::Unreadable { name: name.clone(), why: why.to_string() };
+    }
     let Some(environment) = &observed.environment else { return EnvironmentFact::Absent };
     if environment.metadata.deletion_timestamp.is_some() {
         return EnvironmentFact::NotReady { message: "it is being deleted".to_owned() };

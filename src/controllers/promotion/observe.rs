@@ -1,6 +1,6 @@
 //! Everything that one run of a promotion knows. Read here; nothing in `decide` reads again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -36,6 +36,8 @@ pub struct Observed {
     pub release: Option<Arc<Release>>,
     /// The environment, if it exists.
     pub environment: Option<Arc<Environment>>,
+    /// What of it exists and does not read as its kind.
+    pub unreadable: Unreadable,
     /// Every environment of the space with its order: the default lifecycle.
     pub environments: Vec<(EnvironmentName, i64)>,
     /// Where the release has succeeded.
@@ -56,4 +58,15 @@ pub struct Observed {
     pub trace: Trace,
     /// Whether this run has looked how far the step is; what is remembered of an earlier run is only that.
     pub looked: bool,
+}
+
+/// Objects that exist, do not read as their kind, and so are in no other field: why, in the words of the reader.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The project.
+    pub project: Option<Arc<str>>,
+    /// The release.
+    pub release: Option<Arc<str>>,
+    /// Environments of the space, by name: without their order nobody knows the lifecycle.
+    pub environments: BTreeMap<String, Arc<str>>,
 }

@@ -1,6 +1,6 @@
 //! How what a promotion knows is read: cheaply from the caches, or live where a decision cannot be taken back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 
-use super::observe::{Observed, Trace};
+use super::observe::{Observed, Trace, Unreadable};
 use super::plan::PlanState;
 use super::record;
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
@@ -30,12 +30,19 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
     let space = promotion.metadata.namespace.clone().unwrap_or_default();
     let stores = &context.stores;
     let environments = stores.environments.in_namespace(&space);
-    let release = stores.releases.get(&Key::new(&space, release_of(&promotion)));
+    let (project, release) = (Key::new(&space, &spec.project), Key::new(&space, release_of(&promotion)));
+    let unreadable = Unreadable {
+        project: stores.projects.broken(&project),
+        release: stores.releases.broken(&release),
+        environments: stores.environments.broken_in_namespace(&space),
+    };
+    let release = stores.releases.get(&release);
     let rivals = stores.unfinished.in_namespace(&space);
     Observed {
         now: Timestamp::now(),
         fresh: false,
-        project: stores.projects.get(&Key::new(&space, &spec.project)),
+        project: stores.projects.get(&project),
+        unreadable,
         environment: stores.environments.get(&Key::new(&space, &spec.environment)),
         environments: order(environments.iter().map(AsRef::as_ref)),
         successes: successes(context, &promotion, release.as_deref()),
@@ -68,6 +75,9 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
         all::<Environment>(&client, &space, ListParams::default()),
         all::<Promotion>(&client, &space, unfinished(&promotion)),
     )?;
+    let ((project, no_project), (release, no_release)) = (read(project), read(release));
+    let (environments, broken) = environments;
+    let unreadable = Unreadable { project: no_project, release: no_release, environments: broken };
     let environment =
         environments.iter().find(|known| known.metadata.name.as_ref() == Some(&promotion.spec.environment));
     let mut successes = successes(context, &promotion, release.as_ref());
@@ -79,10 +89,11 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
         fresh: true,
         project: project.map(Arc::new),
         release: release.map(Arc::new),
+        unreadable,
         environment: environment.cloned().map(Arc::new),
         environments: order(environments.iter()),
         successes,
-        rivals: entries(&promotion, rivals.iter()),
+        rivals: entries(&promotion, rivals.0.iter()),
         history: has_history(context, &space, environments.iter()),
         ..observed
     })
@@ -119,7 +130,7 @@ fn may_be_missing(environments: &[Environment], promotion: &Promotion, successes
 async fn unrecorded(client: &Client, promotion: &Promotion) -> Result<Vec<EnvironmentName>, ClusterError> {
     let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
     let ended = ListParams::default().fields(&format!("status.finished=true,spec.project={}", promotion.spec.project));
-    let ended = all::<Promotion>(client, space, ended).await?;
+    let (ended, _) = all::<Promotion>(client, space, ended).await?;
     let kept = |known: &&Promotion| {
         known.spec.version == promotion.spec.version
             && known.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == RECORDED_FINALIZER)
@@ -189,18 +200,28 @@ fn claim(promotion: &Promotion) -> Claim {
     }
 }
 
-async fn get<K>(client: &Client, space: &str, name: &str) -> Result<Option<K>, ClusterError>
+/// An object, and else why it does not read as its kind, if it exists.
+fn read<K>(found: Option<DeserializeGuard<K>>) -> (Option<K>, Option<Arc<str>>) {
+    match found {
+        Some(DeserializeGuard(Ok(object))) => (Some(object), None),
+        Some(DeserializeGuard(Err(broken))) => (None, Some(broken.error.as_str().into())),
+        None => (None, None),
+    }
+}
+
+async fn get<K>(client: &Client, space: &str, name: &str) -> Result<Option<DeserializeGuard<K>>, ClusterError>
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
         + Clone
         + std::fmt::Debug
         + serde::de::DeserializeOwned,
 {
-    let api: Api<K> = Api::namespaced(client.clone(), space);
+    let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), space);
     api.get_opt(name).await.map_err(|error| ClusterError::api(format!("read {name}"), error))
 }
 
-async fn all<K>(client: &Client, space: &str, which: ListParams) -> Result<Vec<K>, ClusterError>
+/// The objects of a kind that read as it, and those that do not by name: one of them stops nobody else.
+async fn all<K>(client: &Client, space: &str, which: ListParams) -> Result<Listed<K>, ClusterError>
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
         + Clone
@@ -210,9 +231,20 @@ where
     let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), space);
     let kind = K::plural(&());
     let listed = api.list(&which).await.map_err(|error| ClusterError::api(format!("list {kind}"), error))?;
-    // One that does not read as its kind stops nobody else.
-    Ok(listed.items.into_iter().filter_map(|object| object.0.ok()).collect())
+    let (mut readable, mut broken) = (Vec::new(), BTreeMap::new());
+    for object in listed.items {
+        match object.0 {
+            Ok(object) => readable.push(object),
+            Err(wrong) => {
+                broken.insert(wrong.metadata.name.unwrap_or_default(), Arc::from(wrong.error));
+            }
+        }
+    }
+    Ok((readable, broken))
 }
+
+/// Readable objects, and why the others are not.
+type Listed<K> = (Vec<K>, BTreeMap<String, Arc<str>>);
 
 /// The name of the release that an outcome is of.
 #[must_use]

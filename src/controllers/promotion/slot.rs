@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
+use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client};
 
-use crate::api::v1alpha1::Promotion;
+use crate::api::v1alpha1::{Promotion, PromotionStatus};
 use crate::cluster::error::ClusterError;
 use crate::domain::promotion::machine::Slot as Holder;
 use crate::domain::promotion::phase::Phase;
@@ -27,7 +28,7 @@ const PROMOTION_ANNOTATION: &str = "gantry.dev/promotion";
 #[derive(Clone)]
 pub struct Slot {
     leases: Api<Lease>,
-    promotions: Api<Promotion>,
+    promotions: Api<DynamicObject>,
     name: String,
     promotion: String,
     uid: String,
@@ -47,7 +48,7 @@ impl Slot {
         let space = promotion.metadata.namespace.clone().unwrap_or_default();
         Self {
             leases: Api::namespaced(client.clone(), &space),
-            promotions: Api::namespaced(client.clone(), &space),
+            promotions: Api::namespaced_with(client.clone(), &space, &ApiResource::erase::<Promotion>(&())),
             name: format!("{}.{}", promotion.spec.project, promotion.spec.environment),
             promotion: promotion.metadata.name.clone().unwrap_or_default(),
             uid: promotion.metadata.uid.clone().unwrap_or_default(),
@@ -78,9 +79,10 @@ impl Slot {
         let name = lease.and_then(|lease| lease.metadata.annotations.as_ref()?.get(PROMOTION_ANNOTATION));
         let Some(name) = name else { return Ok(Holder::Held { by: uid.to_owned() }) };
         let holder = self.promotions.get_opt(name).await.map_err(|e| ClusterError::api("read the slot's holder", e))?;
-        let needed = holder
-            .filter(|promotion| promotion.metadata.uid.as_deref() == Some(uid))
-            .is_some_and(|promotion| needs_slot(&promotion));
+        let needed = match holder.filter(|promotion| promotion.metadata.uid.as_deref() == Some(uid)) {
+            Some(promotion) => needs_slot(name, &promotion)?,
+            None => false,
+        };
         Ok(if needed { Holder::Held { by: name.clone() } } else { Holder::Free })
     }
 
@@ -122,12 +124,24 @@ impl Slot {
     }
 }
 
-/// Whether a promotion runs, or waits for nothing but its turn.
-fn needs_slot(promotion: &Promotion) -> bool {
-    let Some(status) = &promotion.status else { return true };
+/// Whether a promotion runs, or waits for nothing but its turn. Nothing else of it is read, so nothing else of it can stand in the
+/// way; one whose status does not read has the slot unless it says that it has ended.
+fn needs_slot(name: &str, promotion: &DynamicObject) -> Result<bool, ClusterError> {
+    let Some(said) = promotion.data.get("status") else { return Ok(true) };
+    let status = match serde_json::from_value::<PromotionStatus>(said.clone()) {
+        Ok(status) => status,
+        Err(_) if said.get("finished") == Some(&true.into()) => return Ok(false),
+        Err(error) => {
+            let message = format!("{error}; set its status.finished to true once nothing of it runs any more");
+            return Err(ClusterError::Unreadable {
+                object: format!("promotion {name}, which holds the slot,"),
+                message,
+            });
+        }
+    };
     let runs = status.phase.as_deref() == Some(Phase::Running.as_str());
     let reason = status.reason.as_deref().map(Reason::parse);
-    !status.finished && (runs || reason.is_none_or(|reason| reason.is_turn()))
+    Ok(!status.finished && (runs || reason.is_none_or(|reason| reason.is_turn())))
 }
 
 /// Whether admission kept everyone but the operator from writing it.
@@ -148,5 +162,33 @@ impl Fence for Slot {
             Ok(Look { holder: Holder::Free | Holder::Unknown, .. }) => Err(Lost::Taken { by: "nobody".to_owned() }),
             Err(error) => Err(Lost::Unknown(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn needs(status: &Value) -> Result<bool, String> {
+        let promotion = json!({"metadata": {"name": "p"}, "spec": {"cancel": "no longer an object"}, "status": status});
+        let promotion: DynamicObject = serde_json::from_value(promotion).unwrap();
+        needs_slot("p", &promotion).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_holder_whose_spec_does_not_read_is_judged_by_its_status() {
+        assert_eq!(needs(&json!({"phase": "Running", "finished": false})), Ok(true));
+        assert_eq!(needs(&json!({"phase": "Pending", "reason": "SlotHeld"})), Ok(true));
+        assert_eq!(needs(&json!({"phase": "Pending", "reason": "EnvironmentPaused"})), Ok(false));
+        assert_eq!(needs(&json!({"phase": "Succeeded", "finished": true})), Ok(false));
+    }
+
+    #[test]
+    fn a_holder_whose_status_does_not_read_keeps_the_slot_and_is_named_unless_it_says_that_it_has_ended() {
+        assert_eq!(needs(&json!({"steps": "seven", "finished": true})), Ok(false));
+        let said = needs(&json!({"steps": "seven", "phase": "Succeeded"})).unwrap_err();
+        assert!(said.starts_with("promotion p, which holds the slot, does not read: "), "{said}");
+        assert!(said.ends_with("set its status.finished to true once nothing of it runs any more"), "{said}");
     }
 }

@@ -62,12 +62,17 @@ pub struct Requester {
 }
 
 /// Whether an object exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presence {
     /// It does.
     Found,
     /// It does not.
     Absent,
+    /// It does, and does not read as its kind.
+    Unreadable {
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// What is known of the release.
@@ -75,6 +80,11 @@ pub enum Presence {
 pub enum ReleaseFact {
     /// It does not exist.
     Absent,
+    /// It exists, and does not read as its kind.
+    Unreadable {
+        /// What is wrong with it.
+        why: String,
+    },
     /// Its packages and process are not fixed yet.
     NotSealed {
         /// What its own condition says.
@@ -91,6 +101,13 @@ pub enum ReleaseFact {
 pub enum EnvironmentFact {
     /// It does not exist.
     Absent,
+    /// It, or another one of the space, exists and does not read as its kind: then nobody knows the lifecycle.
+    Unreadable {
+        /// Which.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Its targets cannot be used.
     NotReady {
         /// What its own condition says.
@@ -209,6 +226,15 @@ impl Gate {
         Verdict::Waiting { gate: self, reason, message }
     }
 
+    /// It is there, so making it is no remedy.
+    fn unreadable(self, (kind, name): (&str, &str), why: &str) -> Verdict {
+        let message = format!(
+            "{kind} {name} exists and cannot be read: {why}; apply it again as this version of Gantry understands it, or cancel \
+             this promotion"
+        );
+        self.waiting(Reason::Blocked, message)
+    }
+
     /// The requester is written once, at creation: here a cached promotion is as good as a live one.
     fn stamped(self, facts: &GateFacts) -> Verdict {
         match facts.stamped {
@@ -225,8 +251,9 @@ impl Gate {
 
     fn project_found(self, facts: &GateFacts) -> Verdict {
         let project = &facts.subject.project;
-        match facts.project {
+        match &facts.project {
             Presence::Found => Verdict::Open,
+            Presence::Unreadable { why } => self.unreadable(("project", project.as_ref()), why),
             Presence::Absent => self.waiting(
                 Reason::ProjectNotFound,
                 format!("project {project} does not exist in this space: create it, or cancel this promotion"),
@@ -238,6 +265,7 @@ impl Gate {
         let release = facts.subject.release();
         match &facts.release {
             ReleaseFact::Sealed => Verdict::Open,
+            ReleaseFact::Unreadable { why } => self.unreadable(("release", &release), why),
             ReleaseFact::Absent => self.waiting(
                 Reason::ReleaseNotFound,
                 format!("release {release} does not exist in this space: create it, or cancel this promotion"),
@@ -255,6 +283,7 @@ impl Gate {
         let environment = &facts.subject.environment;
         match &facts.environment {
             EnvironmentFact::Ready => Verdict::Open,
+            EnvironmentFact::Unreadable { name, why } => self.unreadable(("environment", name), why),
             EnvironmentFact::Absent => self.waiting(
                 Reason::EnvironmentNotFound,
                 format!("environment {environment} does not exist in this space: create it, or cancel this promotion"),

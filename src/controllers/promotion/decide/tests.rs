@@ -10,7 +10,7 @@ use crate::api::v1alpha1::history::Person;
 use crate::api::v1alpha1::promotion::Cancel;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
-use crate::controllers::promotion::observe::Trace;
+use crate::controllers::promotion::observe::{Trace, Unreadable};
 use crate::controllers::promotion::plan::{Plan, PlannedStep};
 use crate::controllers::promotion::progress::Progress;
 use crate::controllers::promotion::status::{FAILED, PENDING, SKIPPED, STARTED, SUCCEEDED};
@@ -41,6 +41,7 @@ fn ready_to_start() -> Observed {
         project: Some(Arc::new(Project::default())),
         release: Some(Arc::new(release)),
         environment: Some(Arc::new(environment)),
+        unreadable: Unreadable::default(),
         environments: vec![("dev".try_into().unwrap(), 10), ("test".try_into().unwrap(), 20)],
         successes: BTreeSet::new(),
         rivals: vec![entry("checkout-1.0.0-dev", "uid-1", 0)],
@@ -321,4 +322,27 @@ fn an_end_is_never_left() {
         assert_eq!(Some(&decision.status), observed.promotion.status.as_ref());
         assert!(decision.effects.is_empty() && decision.events.is_empty());
     }
+}
+
+#[test]
+fn what_exists_and_does_not_read_is_waited_for_and_named() {
+    let why: Arc<str> = "missing field `order`".into();
+    let unreadable = |change: fn(&mut Observed, Arc<str>)| {
+        let mut observed = ready_to_start();
+        change(&mut observed, Arc::clone(&why));
+        let status = decide(&observed).status;
+        assert_eq!((status.phase.as_deref(), status.reason.as_deref()), (Some("Pending"), Some("Blocked")));
+        status.message.unwrap()
+    };
+    let said = unreadable(|observed, why| (observed.project, observed.unreadable.project) = (None, Some(why)));
+    assert!(said.starts_with("project checkout exists and cannot be read: missing field `order`; "), "{said}");
+    let said = unreadable(|observed, why| (observed.release, observed.unreadable.release) = (None, Some(why)));
+    assert!(said.starts_with("release checkout-1.0.0 exists and cannot be read: "), "{said}");
+    let said = unreadable(|observed, why| {
+        observed.environment = None;
+        observed.unreadable.environments = [("dev".to_owned(), why)].into();
+    });
+    assert!(said.starts_with("environment dev exists and cannot be read: "), "{said}");
+    let said = unreadable(|observed, why| observed.unreadable.environments = [("test".to_owned(), why)].into());
+    assert!(said.starts_with("environment test exists and cannot be read: "), "its place is not known: {said}");
 }
