@@ -8,6 +8,7 @@ pub mod convert;
 pub mod crds;
 pub mod manifest;
 pub mod v1alpha1;
+pub mod variables;
 
 /// The API group of every kind.
 pub const GROUP: &str = "gantry.dev";

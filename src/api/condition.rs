@@ -83,6 +83,8 @@ closed_set! {
         RegistryUnreachable => "The registry does not answer.",
         RegistryRefused => "The registry must not be asked this way, or answered nonsense.",
         ManifestsNotFound => "The ConfigMap of manifests is missing or unreadable.",
+        VariableSetNotFound => "A variable set that the project uses does not exist.",
+        AmbiguousVariable => "A variable has several values of the same rank somewhere.",
         SnapshotTooLarge => "The process with its manifests is larger than 256 KiB.",
         Failed => "Something unexpected went wrong; the operator's log has more.",
         NotBroken => "Nothing needs a person.",

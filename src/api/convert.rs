@@ -55,6 +55,7 @@ pub fn validate(spec: &ProjectSpec) -> Vec<Invalid> {
         wrong.extend(timeout(&step.timeout, &format!("{path}.timeout")).err());
         wrong.extend(inline_manifests(step, &path));
     }
+    wrong.extend(super::variables::validate(&spec.variables, "spec.variables"));
     wrong
 }
 

@@ -5,13 +5,20 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use super::v1alpha1::{AuditRecord, Environment, Project, Promotion, Release};
+use super::v1alpha1::{AuditRecord, Environment, Project, Promotion, Release, VariableSet};
 
 /// Every definition that Gantry installs, in alphabetical order of kinds.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
     let mut definitions =
-        vec![AuditRecord::crd(), Environment::crd(), Project::crd(), Promotion::crd(), Release::crd()];
+        vec![
+            AuditRecord::crd(),
+            Environment::crd(),
+            Project::crd(),
+            Promotion::crd(),
+            Release::crd(),
+            VariableSet::crd(),
+        ];
     for definition in &mut definitions {
         for version in &mut definition.spec.versions {
             if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {

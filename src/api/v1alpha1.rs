@@ -7,6 +7,8 @@ pub mod project;
 pub mod promotion;
 pub mod promotion_status;
 pub mod release;
+pub mod variable;
+pub mod variable_set;
 
 pub use audit_record::{AuditRecord, AuditRecordSpec};
 pub use environment::{Environment, EnvironmentSpec, EnvironmentStatus};
@@ -14,3 +16,4 @@ pub use project::{Project, ProjectSpec, ProjectStatus};
 pub use promotion::{Promotion, PromotionSpec};
 pub use promotion_status::PromotionStatus;
 pub use release::{Release, ReleaseSpec, ReleaseStatus};
+pub use variable_set::{VariableSet, VariableSetSpec};

@@ -1,6 +1,7 @@
 //! The `apply` step: manifests become objects in one namespace, and what a release no longer has goes away.
 //!
 //! Four stages, each of which takes only what the one before it made:
+//! 0. [`substitute`](substitute::substitute) (pure): expressions in manifests become values.
 //! 1. [`prepare`](prepare::prepare) (pure): [`Manifest`](manifest::Manifest)s become [`Prepared`](prepare::Prepared) objects,
 //!    labelled and with the release's images, or *all* problems.
 //! 2. [`check`](check::check): asks the API server, by reads and dry runs, whether every object would be taken. Nothing is
@@ -26,6 +27,7 @@ pub mod prepare;
 pub mod problem;
 pub mod prune;
 mod refusal;
+pub mod substitute;
 pub mod write;
 
 pub use write::Applied;

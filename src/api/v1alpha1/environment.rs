@@ -90,6 +90,11 @@ pub struct Target {
     #[x_kube(validation = Rule::new("!self.startsWith('kube-') && self != 'default'")
         .message("spec.targets[].namespace must not be default or start with kube-; choose a namespace of the team, e.g. shop-production"))]
     pub namespace: String,
+    /// What the target is for; variables may differ by it. Example: `roles: [web]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 63)))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
+    pub roles: Vec<String>,
 }
 
 /// Pod Security Standards level of a namespace (kubernetes.io/docs/concepts/security/pod-security-standards).

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::history::PinnedPackage;
+use super::variable::Variable;
 
 /// Something that is released and promoted as one: its containers and how they are deployed.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,18 @@ pub struct ProjectSpec {
     #[schemars(length(min = 1, max = 32))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub process: Vec<Step>,
+
+    /// Named values that expressions in manifests use. Example: `variables: [{name: LOG_LEVEL, values: [{value: info}]}]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub variables: Vec<Variable>,
+
+    /// VariableSets of the space whose variables the project uses, too. Example: `variableSets: [shared]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 253)))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
+    pub variable_sets: Vec<String>,
 }
 
 /// One container of a project.

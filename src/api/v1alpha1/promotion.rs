@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::Person;
 use super::promotion_status::PromotionStatus;
+use super::variable::GivenVariable;
 
 /// One request to put a release into an environment. Its name is used once and for ever.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ use super::promotion_status::PromotionStatus;
         .message("spec.reason is immutable; make a new promotion with another name"),
     validation = Rule::new("self.whenNotReady == oldSelf.whenNotReady")
         .message("spec.whenNotReady is immutable; make a new promotion with another name"),
+    validation = Rule::new("has(self.variables) == has(oldSelf.variables) && (!has(self.variables) || self.variables == oldSelf.variables)")
+        .message("spec.variables is immutable; make a new promotion with another name"),
     validation = Rule::new("!has(oldSelf.requestedBy) || (has(self.requestedBy) && self.requestedBy == oldSelf.requestedBy)")
         .message("spec.requestedBy is written by the API server; leave it out"),
     validation = Rule::new("!has(oldSelf.cancel) || (has(self.cancel) && self.cancel == oldSelf.cancel)")
@@ -65,6 +68,11 @@ pub struct PromotionSpec {
     /// What to do while the lifecycle does not allow it yet. Example: `whenNotReady: Wait`
     #[serde(default)]
     pub when_not_ready: WhenNotReady,
+    /// Values that are asked for, or that replace others. Example: `variables: [{name: TICKET, value: CHG-1234}]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub variables: Vec<GivenVariable>,
     /// Ends the promotion: a waiting one at once, a running one between two effects. Example: `cancel: {reason: wrong version}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<Cancel>,

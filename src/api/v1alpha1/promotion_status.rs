@@ -5,6 +5,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::history::PinnedPackage;
+use super::variable::UsedVariable;
 
 /// Where a promotion is, and everything that it did.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,10 @@ pub struct PromotionStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub steps: Vec<StepRecord>,
+    /// The variables that were used, without their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    pub variables: Vec<UsedVariable>,
     /// Whether anything in the environment was changed.
     #[serde(default)]
     pub applied: bool,

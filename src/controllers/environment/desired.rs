@@ -71,7 +71,7 @@ pub fn targets(environment: &Environment) -> Vec<Target> {
     }
     let space = environment.metadata.namespace.as_deref().unwrap_or_default();
     let name = environment.metadata.name.as_deref().unwrap_or_default();
-    vec![Target { name: DEFAULT_TARGET.to_owned(), namespace: format!("{space}-{name}") }]
+    vec![Target { name: DEFAULT_TARGET.to_owned(), namespace: format!("{space}-{name}"), ..Target::default() }]
 }
 
 /// Whether an environment wants a namespace.

@@ -91,6 +91,7 @@ fn cure(reason: Reason) -> Cure {
             Cure::Registry
         }
         Reason::ManifestsNotFound
+        | Reason::VariableSetNotFound
         | Reason::PullSecretInvalid
         | Reason::Invalid
         | Reason::SnapshotTooLarge

@@ -1,7 +1,7 @@
 //! What a release is once it is sealed. Pure.
 
 use super::problem::Problem;
-use super::snapshot::{self, Content, LARGEST, Snapshot, SnapshotLifecycle, SnapshotPackage, SnapshotStep};
+use super::snapshot::{self, Content, LARGEST, Snapshot, SnapshotLifecycle, SnapshotPackage, SnapshotStep, SnapshotVariableSet};
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::Project;
 use crate::api::v1alpha1::history::PinnedPackage;
@@ -17,11 +17,15 @@ pub struct Seal {
     pub content: Content,
 }
 
-/// Fixes a project's process and a release's packages.
+/// Fixes a project's process, its variables and a release's packages.
 ///
 /// # Errors
 /// When the snapshot is too large.
-pub fn seal(project: &Project, process: Vec<SnapshotStep>, packages: Vec<PinnedPackage>) -> Result<Seal, Problem> {
+pub fn seal(
+    project: &Project,
+    (process, variable_sets): (Vec<SnapshotStep>, Vec<SnapshotVariableSet>),
+    packages: Vec<PinnedPackage>,
+) -> Result<Seal, Problem> {
     let package = |package: &crate::api::v1alpha1::project::Package| SnapshotPackage {
         name: package.name.clone(),
         image: package.image.clone(),
@@ -31,6 +35,8 @@ pub fn seal(project: &Project, process: Vec<SnapshotStep>, packages: Vec<PinnedP
         process,
         packages: project.spec.packages.iter().map(package).collect(),
         lifecycle: SnapshotLifecycle::ByOrder,
+        variables: project.spec.variables.clone(),
+        variable_sets,
     };
     let content = snapshot
         .content()
@@ -73,8 +79,8 @@ mod tests {
     #[test]
     fn a_snapshot_that_is_too_large_says_how_large_it_may_be() {
         let project = Project::default();
-        assert!(seal(&project, vec![step(&"x".repeat(LARGEST - 1024))], Vec::new()).is_ok());
-        let problem = seal(&project, vec![step(&"x".repeat(LARGEST))], Vec::new()).unwrap_err();
+        assert!(seal(&project, (vec![step(&"x".repeat(LARGEST - 1024))], Vec::new()), Vec::new()).is_ok());
+        let problem = seal(&project, (vec![step(&"x".repeat(LARGEST))], Vec::new()), Vec::new()).unwrap_err();
         assert_eq!(problem.reason, Reason::SnapshotTooLarge);
         assert!(problem.message.contains("is 257 KiB and may be 256"), "{}", problem.message);
     }
@@ -84,8 +90,8 @@ mod tests {
         let pinned = |digest: &str| {
             vec![PinnedPackage { name: "api".into(), digest: digest.into(), ..PinnedPackage::default() }]
         };
-        let one = seal(&Project::default(), vec![step("a")], pinned("sha256:1")).unwrap();
-        let other = seal(&Project::default(), vec![step("a")], pinned("sha256:2")).unwrap();
+        let one = seal(&Project::default(), (vec![step("a")], Vec::new()), pinned("sha256:1")).unwrap();
+        let other = seal(&Project::default(), (vec![step("a")], Vec::new()), pinned("sha256:2")).unwrap();
         assert_eq!(one.name, other.name);
     }
 }

@@ -14,12 +14,13 @@ use super::manifests;
 use super::packages::{self, Chosen};
 use super::problem::Problem;
 use super::seal::{self, Seal};
-use super::snapshot::{SnapshotApply, SnapshotManifest, SnapshotStep};
+use super::snapshot::{SnapshotApply, SnapshotManifest, SnapshotStep, SnapshotVariableSet};
 use crate::api::condition::Reason;
 use crate::api::convert;
+use crate::api::variables;
 use crate::api::v1alpha1::history::PinnedPackage;
 use crate::api::v1alpha1::project::{Apply, Step};
-use crate::api::v1alpha1::{Project, Release};
+use crate::api::v1alpha1::{Project, Release, VariableSet};
 use crate::controllers::context::Context;
 use crate::registry::Credentials;
 use crate::registry::credentials::DOCKER_CONFIG_KEY;
@@ -58,11 +59,13 @@ impl Sealing<'_> {
         let known = convert::project_packages(&project.spec.packages).map_err(invalid)?;
         let versions = convert::release_packages(&self.release.spec.packages).map_err(invalid)?;
         let (chosen, mut problems) = packages::choose((name, known), &versions);
-        let (steps, pinned) = futures::join!(
+        let (steps, sets, pinned) = futures::join!(
             join_all(project.spec.process.iter().map(|step| self.step(step))),
+            join_all(project.spec.variable_sets.iter().map(|set| self.variable_set(set))),
             join_all(chosen.iter().map(|chosen| self.pin(chosen))),
         );
         let steps = keep(steps, &mut problems);
+        let sets = keep(sets, &mut problems);
         let pinned = keep(pinned.into_iter().map(|pin| pin.map_err(|problem| vec![problem])).collect(), &mut problems);
         if problems.is_empty() {
             let checked = project.spec.process.iter().zip(&steps);
@@ -71,7 +74,22 @@ impl Sealing<'_> {
         if !problems.is_empty() {
             return Err(problems);
         }
-        seal::seal(&project, steps, pinned).map_err(|problem| vec![problem])
+        seal::seal(&project, (steps, sets), pinned).map_err(|problem| vec![problem])
+    }
+
+    /// A variable set as it is now.
+    async fn variable_set(&self, name: &str) -> Result<SnapshotVariableSet, Vec<Problem>> {
+        let set: VariableSet = self.read(name, "the VariableSet").await?.ok_or_else(|| {
+            let message = format!(
+                "VariableSet {name} does not exist in this space: create it, or correct the project's variableSets"
+            );
+            vec![Problem::new(Reason::VariableSetNotFound, message)]
+        })?;
+        let wrong = variables::validate(&set.spec.variables, &format!("VariableSet {name}: spec.variables"));
+        if !wrong.is_empty() {
+            return Err(wrong.iter().map(|one| Problem::new(Reason::Invalid, one.to_string())).collect());
+        }
+        Ok(SnapshotVariableSet { name: name.to_owned(), variables: set.spec.variables })
     }
 
     /// What the step would refuse everywhere.

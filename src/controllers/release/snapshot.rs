@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use super::revision::load;
+use crate::api::v1alpha1::variable::Variable;
 
 /// The largest snapshot, in bytes of JSON. An object in etcd has a bound of 1.5 MiB (etcd's `--max-request-bytes`), and every
 /// promotion reads one.
@@ -23,6 +24,22 @@ pub struct Snapshot {
     pub packages: Vec<SnapshotPackage>,
     /// The order in which environments follow each other.
     pub lifecycle: SnapshotLifecycle,
+    /// The variables of the project; secrets are references.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<Variable>,
+    /// The variable sets that the project uses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variable_sets: Vec<SnapshotVariableSet>,
+}
+
+/// A variable set as it was.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotVariableSet {
+    /// Its name.
+    pub name: String,
+    /// Its variables.
+    pub variables: Vec<Variable>,
 }
 
 /// One step of the process, with everything that it needs.

@@ -12,7 +12,7 @@ use super::function;
 use super::resolve::{Resolved, Unresolved, resolve};
 use super::secret::{SecretPlace, SecretReference, SecretText};
 use super::template::{Part, Template};
-use super::{Content, Declared, Given, Subject};
+use super::{Content, Declared, Given, Source, Subject};
 
 /// The longest chain of variables that use each other.
 const CHAIN_MAX: usize = 16;
@@ -175,8 +175,11 @@ impl<'a> Bindings<'a> {
             Some(Err(wrong)) => return Err(fault(name, wrong)),
             None => return Err(fault(name, &Unresolved::Unknown)),
         };
+        let literal = resolved.place.source == Source::Promotion;
         match resolved.content.clone() {
             Content::Secret(reference) => self.secret(reference),
+            // Whoever may promote says a value, and not what the project's variables are used for.
+            Content::Value(value) if literal => Ok(Bound::Value(Evaluated { value, salts: BTreeSet::new() })),
             Content::Value(Value::String(text)) => match Template::parse(&text)? {
                 None => Ok(Bound::Value(Evaluated { value: text.into(), salts: BTreeSet::new() })),
                 Some(template) => self.template(&template),

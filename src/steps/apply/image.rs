@@ -8,7 +8,7 @@ use super::problem::ProblemReason;
 use crate::domain::image::{Digest, ImageReference, Repository, Tag};
 
 /// The lists that hold containers, wherever in an object they are: custom kinds embed pod templates too.
-const LISTS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+pub(super) const LISTS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
 /// An image as a release fixed it.
 #[derive(Clone, Debug, PartialEq, Eq)]

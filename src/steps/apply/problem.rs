@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::domain::variable::FaultReason;
+
 /// How many problems are told; nobody reads more, and status has room for no more.
 const TOLD: usize = 20;
 /// The most characters of one sentence, as status bounds it.
@@ -26,6 +28,8 @@ pub enum ProblemReason {
     OwnedByOther,
     /// The namespace's Pod Security level refuses the pods.
     PodSecurity,
+    /// An expression has no value, or would show a secret.
+    Variable(FaultReason),
 }
 
 impl ProblemReason {
@@ -41,6 +45,7 @@ impl ProblemReason {
             Self::Conflict => "Conflict",
             Self::OwnedByOther => "OwnedByOther",
             Self::PodSecurity => "PodSecurity",
+            Self::Variable(reason) => reason.as_str(),
         }
     }
 }
