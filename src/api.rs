@@ -22,6 +22,9 @@ pub const ENVIRONMENT_LABEL: &str = "gantry.dev/environment";
 /// Label on everything that belongs to a project: its value is the project.
 pub const PROJECT_LABEL: &str = "gantry.dev/project";
 
+/// Label on a Secret of a space: the environments whose promotions may read it, joined with `_`, which no name of one holds.
+pub const SECRET_ENVIRONMENTS_LABEL: &str = "gantry.dev/environments";
+
 /// Finalizer that keeps a promotion until Project, Environment, Release and audit have recorded its end.
 pub const RECORDED_FINALIZER: &str = "gantry.dev/recorded";
 

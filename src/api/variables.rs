@@ -81,7 +81,7 @@ fn of_value(value: &VariableValue, path: &str) -> Vec<Invalid> {
 }
 
 /// Every text in a value whose expressions cannot be read.
-fn expressions(value: &Value, path: &str, wrong: &mut Vec<Invalid>) {
+pub fn expressions(value: &Value, path: &str, wrong: &mut Vec<Invalid>) {
     match value {
         Value::String(text) => {
             wrong.extend(Template::parse(text).err().map(|fault| Invalid::new(path, InvalidReason::Malformed, fault)));

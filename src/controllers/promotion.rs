@@ -15,9 +15,12 @@ pub mod progress;
 pub mod reads;
 pub mod record;
 pub mod recording;
+pub mod redaction;
+pub mod rendering;
 pub mod slot;
 pub mod status;
 pub mod timeout;
+pub mod variables;
 pub mod work;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 
-use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
+use crate::api::v1alpha1::{Environment, Project, Promotion, Release, VariableSet};
 use crate::cluster::cache::{self, Cache};
 use crate::cluster::tasks::Tasks;
 
@@ -17,6 +17,8 @@ pub struct Stores {
     pub environments: Cache<Environment>,
     /// Every release.
     pub releases: Cache<Release>,
+    /// Every variable set.
+    pub variable_sets: Cache<VariableSet>,
     /// Promotions that have not ended, in full.
     pub unfinished: Cache<Promotion>,
     /// Promotions that have ended: their metadata is all that is kept in memory.
@@ -34,11 +36,13 @@ impl Stores {
         tasks.spawn("the watch of environments", task);
         let (releases, task) = Cache::watch(Api::all(client.clone()), all());
         tasks.spawn("the watch of releases", task);
+        let (variable_sets, task) = Cache::watch(Api::all(client.clone()), all());
+        tasks.spawn(task);
         let (unfinished, task) = Cache::watch(Api::all(client.clone()), all().fields("status.finished!=true"));
         tasks.spawn("the watch of promotions", task);
         let (finished, task) = cache::metadata(Api::all(client.clone()), all().fields("status.finished=true"));
         tasks.spawn("the watch of finished promotions", task);
-        Self { projects, environments, releases, unfinished, finished }
+        Self { projects, environments, releases, variable_sets, unfinished, finished }
     }
 
     /// Waits until the first list of every kind is complete.
@@ -46,6 +50,7 @@ impl Stores {
         self.projects.until_synced().await;
         self.environments.until_synced().await;
         self.releases.until_synced().await;
+        self.variable_sets.until_synced().await;
         self.unfinished.until_synced().await;
         self.finished.until_synced().await;
     }
@@ -57,6 +62,7 @@ impl Stores {
             ("projects", self.projects.is_synced()),
             ("environments", self.environments.is_synced()),
             ("releases", self.releases.is_synced()),
+            ("variablesets", self.variable_sets.is_synced()),
             ("promotions", self.unfinished.is_synced() && self.finished.is_synced()),
         ];
         known.into_iter().filter(|(_, synced)| !synced).map(|(kind, _)| kind).collect()

@@ -7,6 +7,7 @@
 //! | a project | itself, its promotions that wait, its releases, and its ends that are still to be recorded |
 //! | a release | itself, its promotions that wait, and its ends that are still to be recorded |
 //! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows of the space |
+//! | a variable set | the projects that use it |
 //! | an end | the rows of project, environment and release, and promotions of the project that wait |
 //! | what an environment provisioned | that environment: `environment/wake.rs` |
 //! | how an applied object is doing, or what should be there | the rows of its project: `workloads.rs` |
@@ -21,7 +22,7 @@ use super::context::Context;
 use super::promotion::bench::Bench;
 use super::promotion::reads;
 use crate::api::RECORDED_FINALIZER;
-use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
+use crate::api::v1alpha1::{Environment, Project, Promotion, Release, VariableSet};
 use crate::cluster::cache::{Change, Key};
 use crate::cluster::runner::Queue;
 use crate::domain::promotion::outcome::Outcome;
@@ -57,6 +58,7 @@ impl Triggers {
         let mut projects = stores.projects.subscribe();
         let mut releases = stores.releases.subscribe();
         let mut environments = stores.environments.subscribe();
+        let mut variable_sets = stores.variable_sets.subscribe();
         let mut unfinished = stores.unfinished.subscribe();
         let mut finished = stores.finished.subscribe();
         let mut outcomes = self.context.outcomes.subscribe();
@@ -72,6 +74,7 @@ impl Triggers {
                 }
                 Some(change) = projects.recv() => self.project(&change),
                 Some(change) = releases.recv() => self.release(&change),
+                Some(change) = variable_sets.recv() => self.variable_set(&change),
                 Some(change) = environments.recv() => self.environment(&change, &mut orders),
                 ended = outcomes.recv() => match ended {
                     Ok(outcome) => self.ended(&outcome),
@@ -125,6 +128,15 @@ impl Triggers {
             (&promotion.spec.project, &promotion.spec.version) == (&spec.project, &spec.version)
         });
         self.recorded(&self.context.outcomes.of_release(space, &spec.project, &spec.version));
+    }
+
+    fn variable_set(&self, change: &Change<VariableSet>) {
+        let Key { namespace, name } = &change.key;
+        for project in self.context.stores.projects.in_namespace(namespace) {
+            if project.spec.variable_sets.contains(name) {
+                self.queues.projects.add(Key::of(project.as_ref()));
+            }
+        }
     }
 
     fn environment(&self, change: &Change<Environment>, orders: &mut HashMap<Key, i64>) {

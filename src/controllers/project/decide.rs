@@ -4,9 +4,12 @@ use super::observe::Observed;
 use super::{health, rows};
 use crate::api::condition::{self, Reason, Stamp, Standing};
 use crate::api::convert;
+use crate::api::variables;
 use crate::api::v1alpha1::{ProjectStatus, Promotion};
 use crate::controllers::decision;
 use crate::domain::promotion::outcome::Outcome;
+use crate::domain::variable::resolve::{Unresolved, ambiguities};
+use crate::domain::variable::{Declared, Source};
 
 /// A project changes nothing but its own status.
 pub type Decision = decision::Decision<ProjectStatus, ()>;
@@ -20,7 +23,10 @@ pub fn decide(observed: &Observed) -> Decision {
     let stamp = Stamp { now: observed.now, generation: project.metadata.generation };
     let wrong = convert::validate(&project.spec);
     let (standing, reason, message) = match wrong.as_slice() {
-        [] => (Standing::Ready, Reason::Valid, "the project can be released".to_owned()),
+        [] => match of_variables(observed) {
+            None => (Standing::Ready, Reason::Valid, "the project can be released".to_owned()),
+            Some((reason, message)) => (Standing::Stalled, reason, message),
+        },
         wrong => (Standing::Stalled, Reason::Invalid, sentence(wrong)),
     };
     condition::set_standing(&mut status.conditions, &standing, (reason.as_str(), &message), stamp);
@@ -36,6 +42,27 @@ pub fn decide(observed: &Observed) -> Decision {
     let (rows, next) = health::judged(rows::sorted(rows, &observed.order), observed);
     status.environments = rows;
     Decision { status, effects: Vec::new(), events: Vec::new(), next }
+}
+
+/// What is wrong with the variables of the project and its sets together.
+fn of_variables(observed: &Observed) -> Option<(Reason, String)> {
+    let missing = observed.variable_sets.iter().filter(|(_, set)| set.is_none()).map(|(name, _)| name.as_str());
+    let missing: Vec<&str> = missing.collect();
+    if !missing.is_empty() {
+        let message = format!(
+            "spec.variableSets: VariableSet {} does not exist in this space: create it, or correct the list",
+            missing.join(", ")
+        );
+        return Some((Reason::VariableSetNotFound, message));
+    }
+    let sets = observed.variable_sets.iter().filter_map(|(name, set)| Some((name, set.as_ref()?)));
+    let sets = sets.map(|(name, set)| variables::declared(Source::Set(name.clone()), &set.spec.variables));
+    let own = variables::declared(Source::Project, &observed.project.spec.variables);
+    let declared: Vec<Declared> = std::iter::once(own).chain(sets).collect();
+    let ties = ambiguities(&declared);
+    let sentences: Vec<String> =
+        ties.into_iter().map(|(name, places)| Unresolved::Ambiguous(places).sentence(&name)).collect();
+    (!sentences.is_empty()).then(|| (Reason::AmbiguousVariable, format!("spec.variables: {}", sentences.join("; "))))
 }
 
 /// Everything that is wrong, as one message.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::api::v1alpha1::{Project, Promotion};
+use crate::api::v1alpha1::{Project, Promotion, VariableSet};
 use crate::cluster::cache::Key;
 use crate::controllers::context::Context;
 use crate::controllers::workloads::standing::Standing;
@@ -26,6 +26,8 @@ pub struct Observed {
     pub namespaces: BTreeMap<String, String>,
     /// How what was applied is doing in each environment, as the watches show it.
     pub standings: BTreeMap<String, Standing>,
+    /// The variable sets that it uses, with those that do not exist.
+    pub variable_sets: Vec<(String, Option<Arc<VariableSet>>)>,
     /// The time of the run.
     pub now: Timestamp,
 }
@@ -57,7 +59,9 @@ pub fn observe(context: &Context, key: &Key) -> Option<Observed> {
         .collect();
     let mut unfinished = context.stores.unfinished.in_namespace(&key.namespace);
     unfinished.retain(|promotion| promotion.spec.project == key.name);
+    let set = |name: &String| (name.clone(), context.stores.variable_sets.get(&Key::new(&key.namespace, name)));
     Some(Observed {
+        variable_sets: project.spec.variable_sets.iter().map(set).collect(),
         outcomes: context.outcomes.of_project(&key.namespace, &key.name),
         unfinished,
         order: order.collect(),

@@ -11,6 +11,7 @@ use super::progress::Progress;
 use crate::api::v1alpha1::Promotion;
 use crate::cluster::cache::Key;
 use crate::cluster::watches::Subscription;
+use crate::domain::variable::SecretText;
 use crate::steps::apply::Applied;
 
 /// One promotion whose step runs.
@@ -22,6 +23,8 @@ pub struct Job {
     pub namespace: String,
     /// What was applied.
     pub applied: Vec<Applied>,
+    /// The secrets in what was applied: what containers log is shown without them.
+    pub secrets: Vec<SecretText>,
     /// How far the step is.
     pub progress: Progress,
     /// The watches that wake the promotion; they end with the job.

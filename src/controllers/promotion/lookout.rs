@@ -11,6 +11,7 @@ use super::PromotionController;
 use super::bench::Job;
 use super::observe::Observed;
 use super::progress::{Evidence, State};
+use super::redaction::redacted;
 use super::timeout;
 use crate::api::v1alpha1::Promotion;
 use crate::api::v1alpha1::promotion_status::FailureRecord;
@@ -112,7 +113,7 @@ pub async fn assess(controller: &PromotionController, observed: &Observed, job: 
     let over = timeout::deadline(observed).is_some_and(|deadline| deadline <= limits.now);
     let evidence = match witness.filter(|_| over) {
         Some((object, container)) => {
-            let log = tail(controller, &job.namespace, &container).await;
+            let log = tail(controller, job, &container).await;
             Some(Evidence { object, container: container.to_string(), log })
         }
         None => None,
@@ -193,7 +194,7 @@ fn since(promotion: &Promotion, job: &Job, now: Timestamp) -> Timestamp {
 
 async fn record(controller: &PromotionController, job: &Job, (object, failure): (&str, Failure)) -> FailureRecord {
     let log = match &failure.container {
-        Some(container) => tail(controller, &job.namespace, container).await,
+        Some(container) => tail(controller, job, container).await,
         None => Vec::new(),
     };
     FailureRecord {
@@ -206,10 +207,10 @@ async fn record(controller: &PromotionController, job: &Job, (object, failure): 
     }
 }
 
-async fn tail(controller: &PromotionController, namespace: &str, container: &ContainerRef) -> Vec<String> {
+async fn tail(controller: &PromotionController, job: &Job, container: &ContainerRef) -> Vec<String> {
     let context = &controller.context;
-    match Deployer::of(&context.cluster, &context.discovery, namespace) {
-        Ok(deployer) => logs::tail(&deployer, container).await,
+    match Deployer::of(&context.cluster, &context.discovery, &job.namespace) {
+        Ok(deployer) => redacted(logs::tail(&deployer, container).await, &job.secrets),
         Err(_) => Vec::new(),
     }
 }

@@ -12,13 +12,18 @@ use crate::steps::apply::ownership::Scope;
 use crate::steps::apply::prepare::{Prepared, prepare};
 use crate::steps::apply::problem::Problems;
 
-/// The objects of a step with labels and images, or everything that is wrong with them.
+/// The manifests of a step as they were written, expressions and all.
+#[must_use]
+pub fn written(step: &SnapshotStep) -> Vec<Manifest> {
+    let manifests = step.apply.manifests.iter();
+    manifests.map(|one| Manifest { origin: one.origin.clone(), value: one.object.clone() }).collect()
+}
+
+/// The objects of manifests with labels and images, or everything that is wrong with them.
 ///
 /// # Errors
 /// All problems of all manifests.
-pub fn prepared(step: &SnapshotStep, scope: &Scope, packages: &[PinnedPackage]) -> Result<Vec<Prepared>, Problems> {
-    let manifests = step.apply.manifests.iter();
-    let manifests = manifests.map(|one| Manifest { origin: one.origin.clone(), value: one.object.clone() }).collect();
+pub fn prepared(manifests: Vec<Manifest>, scope: &Scope, packages: &[PinnedPackage]) -> Result<Vec<Prepared>, Problems> {
     prepare(manifests, scope, &images(packages))
 }
 

@@ -8,6 +8,8 @@ use crate::api::v1alpha1::{Environment, PromotionStatus, Release};
 use crate::controllers::release::snapshot::{Snapshot, SnapshotStep};
 
 use super::status::PENDING;
+use super::variables;
+use crate::domain::variable::Declared;
 
 /// The steps in the order in which they run, and the images that they bring.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +18,8 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// The images of the release.
     pub packages: Vec<PinnedPackage>,
+    /// The variables of the release.
+    pub variables: Vec<Declared>,
 }
 
 /// One step in one target.
@@ -46,7 +50,11 @@ pub fn resumed(snapshot: &Snapshot, status: &PromotionStatus) -> Plan {
         let step = snapshot.process.iter().find(|step| step.name == record.name)?;
         Some(PlannedStep { record: record.clone(), step: Arc::new(step.clone()) })
     };
-    Plan { steps: status.steps.iter().filter_map(step).collect(), packages: status.packages.clone() }
+    Plan {
+        steps: status.steps.iter().filter_map(step).collect(),
+        packages: status.packages.clone(),
+        variables: variables::declared(snapshot),
+    }
 }
 
 /// Every step in every target: a step is finished in all targets before the next one begins.
@@ -68,5 +76,6 @@ pub fn plan(snapshot: &Snapshot, release: &Release, environment: &Environment) -
             step: Arc::clone(&shared),
         }));
     }
-    Plan { steps, packages: release.status.as_ref().map(|status| status.packages.clone()).unwrap_or_default() }
+    let packages = release.status.as_ref().map(|status| status.packages.clone()).unwrap_or_default();
+    Plan { steps, packages, variables: variables::declared(snapshot) }
 }

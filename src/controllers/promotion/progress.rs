@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::api::v1alpha1::promotion_status::FailureRecord;
+use crate::api::v1alpha1::variable::UsedVariable;
 
 /// How far one step in one target is.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,8 @@ pub struct Progress {
     pub objects: Vec<String>,
     /// What was deleted because this release has it no more.
     pub pruned: Vec<String>,
+    /// The variables in what was applied.
+    pub variables: Vec<UsedVariable>,
     /// When everything was applied.
     pub applied_at: Option<Timestamp>,
     /// Whether anything in the environment was changed, by this step or an earlier one.

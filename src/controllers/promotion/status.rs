@@ -7,6 +7,7 @@ use super::observe::Observed;
 use super::plan::Plan;
 use super::progress::{Progress, State};
 use super::timeout;
+use super::variables;
 use crate::api::condition::{self, ConditionType, Fact, Stamp, Standing};
 use crate::api::v1alpha1::PromotionStatus;
 use crate::api::v1alpha1::promotion_status::{DecidedOn, FailureRecord, StepRecord};
@@ -135,6 +136,7 @@ fn begin(step: &mut StepRecord, observed: &Observed) -> String {
 
 /// Writes what a step did into its record.
 fn conclude(status: &mut PromotionStatus, observed: &Observed, progress: &Progress) {
+    status.variables = variables::joined(&status.variables, &progress.variables);
     let Some(step) = status.steps.get_mut(progress.step) else { return };
     step.objects.clone_from(&progress.objects);
     step.pruned.clone_from(&progress.pruned);

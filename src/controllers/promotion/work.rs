@@ -13,6 +13,7 @@ use super::inventory::Stored;
 use super::observe::Observed;
 use super::plan::{Plan, PlanState, PlannedStep};
 use super::progress::{Progress, State};
+use super::rendering::{Rendered, Renderer};
 use super::slot::Slot;
 use super::{facts, lookout, manifests};
 use crate::api::v1alpha1::promotion_status::FailureRecord;
@@ -22,7 +23,7 @@ use crate::error::Class;
 use crate::steps::apply::check::{Checked, Terms, check};
 use crate::steps::apply::deployer::Deployer;
 use crate::steps::apply::fence::Lost;
-use crate::steps::apply::inventory::Inventory;
+use crate::steps::apply::inventory::{Entry, Inventory};
 use crate::steps::apply::object::ObjectRef;
 use crate::steps::apply::problem::{ProblemReason, Problems};
 use crate::steps::apply::prune::prune;
@@ -83,7 +84,7 @@ impl Workbench<'_> {
     /// Checks and applies everything.
     async fn apply(&self) -> Stage<Job> {
         let deployer = self.deployer()?;
-        let checked = match self.check(&deployer).await? {
+        let (checked, rendered) = match self.check(&deployer).await? {
             Ok(checked) => checked,
             Err(progress) => return Ok(Err(progress)),
         };
@@ -111,14 +112,18 @@ impl Workbench<'_> {
         Ok(Ok(Job {
             uid: self.observed.promotion.metadata.uid.clone().unwrap_or_default(),
             namespace: self.planned.record.namespace.clone(),
-            progress: self.progress(&applied, waiting("its objects were just applied")),
+            progress: Progress {
+                variables: rendered.used,
+                ..self.progress(&applied, waiting("its objects were just applied"))
+            },
             applied,
+            secrets: rendered.secrets,
             watches,
         }))
     }
 
     /// Before the first effect of the promotion, every step in every target is checked; later ones check their own again.
-    async fn check(&self, deployer: &Deployer) -> Stage<Vec<Checked>> {
+    async fn check(&self, deployer: &Deployer) -> Stage<(Vec<Checked>, Rendered)> {
         let mut problems = Problems::default();
         if self.step == 0 {
             for later in self.plan.steps.iter().skip(1) {
@@ -153,12 +158,20 @@ impl Workbench<'_> {
         &self,
         deployer: &Deployer,
         planned: &PlannedStep,
-    ) -> Result<Result<Vec<Checked>, Problems>, ClusterError> {
+    ) -> Result<Result<(Vec<Checked>, Rendered), Problems>, ClusterError> {
         let terms = self.terms(planned)?;
-        match manifests::prepared(&planned.step, &terms.scope, &self.plan.packages) {
-            Ok(prepared) => check(deployer, prepared, &terms).await,
+        match self.renderer().render(planned, &terms.scope).await? {
+            Ok(mut rendered) => {
+                let prepared = std::mem::take(&mut rendered.prepared);
+                let checked = check(deployer, prepared, &terms).await?;
+                Ok(checked.map(|checked| (checked, rendered)))
+            }
             Err(problems) => Ok(Err(problems)),
         }
+    }
+
+    fn renderer(&self) -> Renderer<'_> {
+        Renderer { context: &self.controller.context, observed: self.observed, plan: self.plan }
     }
 
     /// Looks whether everything is healthy; if so, prunes what is left over.
@@ -167,7 +180,7 @@ impl Workbench<'_> {
         let (state, evidence) = lookout::assess(self.controller, self.observed, &mut job).await;
         let mut job = Job { progress: Progress { state, evidence, ..job.progress.clone() }, ..job };
         if job.progress.state == State::Done && self.is_last_of_target() {
-            match self.prune().await {
+            match self.prune(&job).await {
                 Ok(pruned) => job.progress.pruned = pruned,
                 Err(ClusterError::Refused { what }) => {
                     job.progress.state = State::Failed(failure("PruneFailed", &what));
@@ -179,16 +192,10 @@ impl Workbench<'_> {
     }
 
     /// Deletes what the inventory has and this release has not, then forgets it.
-    async fn prune(&self) -> Result<Vec<String>, ClusterError> {
+    async fn prune(&self, job: &Job) -> Result<Vec<String>, ClusterError> {
         let client = self.controller.context.cluster.client();
         let mut stored = Stored::read(&client, &self.observed.promotion, &self.planned.record.target).await?;
-        let mut kept = Vec::new();
-        for planned in self.plan.steps.iter().filter(|step| step.record.target == self.planned.record.target) {
-            let scope = self.terms(planned)?.scope;
-            let prepared = manifests::prepared(&planned.step, &scope, &self.plan.packages).unwrap_or_default();
-            kept.extend(prepared.into_iter().map(|one| one.object));
-        }
-        let kept = Inventory::planned(&kept);
+        let kept = self.kept(job, &stored.inventory).await?;
         let leftovers = stored.inventory.leftovers(&kept);
         if leftovers.is_empty() {
             return Ok(stored.pruned().to_vec());
@@ -204,6 +211,29 @@ impl Workbench<'_> {
         let left = Inventory::new(entries.collect::<Vec<_>>());
         stored.forget(left, pruned).await?;
         Ok(stored.pruned().to_vec())
+    }
+
+    /// Everything that this release has in the target: what this step applied, and what the status says that earlier steps did.
+    /// Of those, what they would apply now may differ, since a Secret may have changed since: both are kept.
+    async fn kept(&self, job: &Job, inventory: &Inventory) -> Result<Inventory, ClusterError> {
+        let mut kept: Vec<ObjectRef> = job.applied.iter().map(|one| one.object.clone()).collect();
+        let target = &self.planned.record.target;
+        let status = self.observed.promotion.status.as_ref();
+        let done = status.iter().flat_map(|status| &status.steps).filter(|step| step.target == *target);
+        let done: Vec<&String> = done.flat_map(|step| &step.objects).collect();
+        let known = inventory.entries().iter().map(Entry::object);
+        kept.extend(known.filter(|object| done.contains(&&object.slashed())));
+        for planned in self.plan.steps.iter().filter(|step| step.record.target == *target) {
+            if planned.record == self.planned.record {
+                continue;
+            }
+            match self.renderer().render(planned, &self.terms(planned)?.scope).await? {
+                Ok(rendered) => kept.extend(rendered.prepared.into_iter().map(|one| one.object)),
+                // Without knowing what a step has, nothing is known to be left over.
+                Err(problems) => return Err(ClusterError::Refused { what: problems.to_string() }),
+            }
+        }
+        Ok(Inventory::planned(&kept))
     }
 
     fn is_last_of_target(&self) -> bool {
@@ -245,6 +275,7 @@ impl Workbench<'_> {
             step: self.step,
             objects: applied.iter().map(|one| one.object.slashed()).collect(),
             pruned: Vec::new(),
+            variables: Vec::new(),
             applied_at: Some(Timestamp::now()),
             applied: earlier || !applied.is_empty(),
             state,
@@ -279,6 +310,7 @@ fn failed(step: usize, observed: &Observed, record: FailureRecord) -> Progress {
         step,
         objects: Vec::new(),
         pruned: Vec::new(),
+        variables: Vec::new(),
         applied_at: None,
         applied: facts::may_have_applied(observed),
         state: State::Failed(record),

@@ -3,9 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::problem::Problem;
 use super::snapshot::{SnapshotManifest, SnapshotStep};
 use crate::api::condition::Reason;
+use crate::api::variables;
+use crate::domain::variable::function::sha256;
 use crate::api::v1alpha1::ReleaseSpec;
 use crate::api::v1alpha1::history::PinnedPackage;
 use crate::api::v1alpha1::project::Manifest;
@@ -50,8 +54,38 @@ pub fn check(step: &SnapshotStep, spec: &ReleaseSpec, packages: &[PinnedPackage]
         Err(wrong) => return vec![Problem::new(Reason::Invalid, wrong.to_string())],
     };
     let manifests = step.apply.manifests.iter().map(anywhere).collect();
-    let Err(problems) = prepare(manifests, &scope, &images(packages)) else { return Vec::new() };
-    problems.told().iter().map(problem).collect()
+    let mut found: Vec<Problem> = step.apply.manifests.iter().flat_map(|manifest| unreadable(step, manifest)).collect();
+    if let Err(problems) = prepare(manifests, &scope, &images(packages)) {
+        found.extend(problems.told().iter().map(problem));
+    }
+    found
+}
+
+/// Every expression in a manifest that cannot be read. What its names mean is known only where it is promoted to.
+fn unreadable(step: &SnapshotStep, manifest: &SnapshotManifest) -> Vec<Problem> {
+    let mut wrong = Vec::new();
+    variables::expressions(&manifest.object, &manifest.origin, &mut wrong);
+    wrong.iter().map(|one| Problem::new(Reason::Invalid, format!("step {}, {one}", step.name))).collect()
+}
+
+/// The manifest without its expressions: what they would be can be anything. A name becomes one that no other has.
+fn without_expressions(value: &mut Value, name: bool) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, field| name && key == "name" || !field.as_str().is_some_and(is_template));
+            fields.iter_mut().for_each(|(key, field)| without_expressions(field, key == "metadata"));
+        }
+        Value::Array(items) => {
+            items.retain(|item| !item.as_str().is_some_and(is_template));
+            items.iter_mut().for_each(|item| without_expressions(item, false));
+        }
+        Value::String(text) if is_template(text) => *text = format!("x{}", sha256(text)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn is_template(text: &str) -> bool {
+    text.contains("${{")
 }
 
 /// The manifest without its namespace, which only a target can judge.
@@ -60,6 +94,7 @@ fn anywhere(manifest: &SnapshotManifest) -> manifest::Manifest {
     if let Some(metadata) = value.get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
         metadata.remove("namespace");
     }
+    without_expressions(&mut value, false);
     manifest::Manifest { origin: manifest.origin.clone(), value }
 }
 
@@ -154,6 +189,20 @@ mod tests {
     #[test]
     fn a_namespace_is_judged_by_the_target_alone() {
         assert_eq!(checked(&[pod("ghcr.io/acme/checkout")]), [""; 0]);
+    }
+
+    #[test]
+    fn an_expression_may_be_anything_but_must_be_readable() {
+        let mut pod = pod("${{ packages.api.image }}");
+        pod["metadata"]["name"] = "api-${{ environment.name }}".into();
+        pod["metadata"]["labels"] = json!({"a": "${{ variables.A }}"});
+        let mut other = pod.clone();
+        other["metadata"]["name"] = "api-${{ target.name }}".into();
+        other["spec"]["containers"][0]["args"] = json!(["${{ variables.MISSING }}", "b"]);
+        assert_eq!(checked(&[pod.clone(), other]), [""; 0]);
+        pod["spec"]["replicas"] = "${{ int( }}".into();
+        let said = checked(&[pod]);
+        assert!(said[0].starts_with("step deploy, manifests[0].spec.replicas: the expression is not CEL"), "{said:?}");
     }
 
     #[test]

@@ -96,6 +96,12 @@ impl Problems {
         }
     }
 
+    /// Adds all of another list.
+    pub fn append(&mut self, other: Self) {
+        self.untold += other.untold;
+        self.extend(other.told);
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
