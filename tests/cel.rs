@@ -106,6 +106,7 @@ fn cases() -> Vec<Case> {
     cases.extend(of_projects());
     cases.extend(of_releases());
     cases.extend(of_promotions());
+    cases.extend(of_variables());
     let records = Case::new("AuditRecord", "spec is immutable", (record("it runs"), record("it never ran")));
     cases.push(records.after(record("it runs")));
     cases
@@ -201,6 +202,42 @@ fn of_promotions() -> Vec<Case> {
         Case::new("Promotion", "status.phase never changes", (ended("Failed"), ended("Succeeded")))
             .after(ended("Failed")),
     ]
+}
+
+fn of_variables() -> Vec<Case> {
+    let with = |kind: &'static str, variable: Value| match kind {
+        "Project" => {
+            let mut project = project("checkout", "ghcr.io/acme/checkout", inline());
+            project["spec"]["variables"] = json!([variable]);
+            project
+        }
+        kind => object(kind, "shared", json!({"variables": [variable]})),
+    };
+    let mut cases = Vec::new();
+    for kind in ["Project", "VariableSet"] {
+        let case = |message, accepted, refused| Case::new(kind, message, (with(kind, accepted), with(kind, refused)));
+        cases.push(case(
+            "spec.variables[] needs values or a prompt",
+            json!({"name": "A", "values": [{"value": {"any": ["thing", 1, true]}}]}),
+            json!({"name": "A"}),
+        ));
+        cases.push(case(
+            "spec.variables[].prompt.choices belongs to",
+            json!({"name": "A", "prompt": {"type": "Choice", "choices": ["a"]}}),
+            json!({"name": "A", "prompt": {"type": "Text", "choices": ["a"]}}),
+        ));
+    }
+    let given = |value: Value| promotion(json!({"variables": [value]}));
+    cases.push(Case::new(
+        "Promotion",
+        "spec.variables[] needs exactly one of",
+        (given(json!({"name": "A", "value": ""})), given(json!({"name": "A"}))),
+    ));
+    let one = || given(json!({"name": "A", "value": "1"}));
+    let case =
+        Case::new("Promotion", "spec.variables is immutable", (one(), given(json!({"name": "A", "value": "2"}))));
+    cases.push(case.after(one()));
+    cases
 }
 
 /// The rules of a definition: kind and message of each.

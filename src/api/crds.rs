@@ -10,15 +10,14 @@ use super::v1alpha1::{AuditRecord, Environment, Project, Promotion, Release, Var
 /// Every definition that Gantry installs, in alphabetical order of kinds.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    let mut definitions =
-        vec![
-            AuditRecord::crd(),
-            Environment::crd(),
-            Project::crd(),
-            Promotion::crd(),
-            Release::crd(),
-            VariableSet::crd(),
-        ];
+    let mut definitions = vec![
+        AuditRecord::crd(),
+        Environment::crd(),
+        Project::crd(),
+        Promotion::crd(),
+        Release::crd(),
+        VariableSet::crd(),
+    ];
     for definition in &mut definitions {
         for version in &mut definition.spec.versions {
             if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {

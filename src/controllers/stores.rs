@@ -37,7 +37,7 @@ impl Stores {
         let (releases, task) = Cache::watch(Api::all(client.clone()), all());
         tasks.spawn("the watch of releases", task);
         let (variable_sets, task) = Cache::watch(Api::all(client.clone()), all());
-        tasks.spawn(task);
+        tasks.spawn("the watch of variable sets", task);
         let (unfinished, task) = Cache::watch(Api::all(client.clone()), all().fields("status.finished!=true"));
         tasks.spawn("the watch of promotions", task);
         let (finished, task) = cache::metadata(Api::all(client.clone()), all().fields("status.finished=true"));

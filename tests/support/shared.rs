@@ -66,7 +66,7 @@ pub async fn install(plane: &Plane) {
         manifests::apply(&client, "test", &text).await.expect("a definition");
     }
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for kind in ["auditrecords", "environments", "projects", "promotions", "releases"] {
+    for kind in ["auditrecords", "environments", "projects", "promotions", "releases", "variablesets"] {
         wait::until(&definitions, &format!("{kind}.gantry.dev"), "established", is_crd_established()).await;
     }
     for text in files("deploy") {

@@ -48,6 +48,10 @@ pub struct AuditRecordSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason_given: Option<String>,
+    /// SHA-256 of the variables that were given with it, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub variables_given: Option<String>,
     /// Who asked, as the API server authenticated it. Absent when it was never stamped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<Person>,

@@ -53,7 +53,7 @@ pub struct ProjectSpec {
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub variables: Vec<Variable>,
 
-    /// VariableSets of the space whose variables the project uses, too. Example: `variableSets: [shared]`
+    /// Variable sets of the space whose variables the project uses, too. Example: `variableSets: [shared]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Set)]

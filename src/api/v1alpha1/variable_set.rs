@@ -17,7 +17,7 @@ use super::variable::Variable;
     category = "gantry",
     doc = "Variables that several projects of a space share. Example: `kubectl get variablesets -n shop`",
     printcolumn(name = "Variables", type_ = "string", json_path = ".spec.variables[*].name"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct VariableSetSpec {

@@ -23,7 +23,11 @@ pub fn written(step: &SnapshotStep) -> Vec<Manifest> {
 ///
 /// # Errors
 /// All problems of all manifests.
-pub fn prepared(manifests: Vec<Manifest>, scope: &Scope, packages: &[PinnedPackage]) -> Result<Vec<Prepared>, Problems> {
+pub fn prepared(
+    manifests: Vec<Manifest>,
+    scope: &Scope,
+    packages: &[PinnedPackage],
+) -> Result<Vec<Prepared>, Problems> {
     prepare(manifests, scope, &images(packages))
 }
 

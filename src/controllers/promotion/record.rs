@@ -12,6 +12,7 @@ use crate::domain::promotion::machine::NameUse;
 use crate::domain::promotion::outcome::{DeployedPackage, Outcome};
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
+use crate::domain::variable::function::sha256;
 
 /// How many packages and steps a record lists: it stays below 8 KiB.
 const PACKAGES: usize = 20;
@@ -54,6 +55,7 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
             version: promotion.spec.version.clone(),
             environment: promotion.spec.environment.clone(),
             reason_given: promotion.spec.reason.clone(),
+            variables_given: variables_given(promotion),
             requested_by: promotion.spec.requested_by.clone(),
             phase: status.phase.clone()?,
             reason,
@@ -99,6 +101,14 @@ pub fn outcome(promotion: &Promotion) -> Option<Outcome> {
     })
 }
 
+/// The variables of a promotion as a hash: in any order, they are the same.
+fn variables_given(promotion: &Promotion) -> Option<String> {
+    let mut given = promotion.spec.variables.clone();
+    given.sort_by(|a, b| a.name.cmp(&b.name));
+    let text = serde_json::to_string(&given).ok().filter(|_| !given.is_empty())?;
+    Some(sha256(&text))
+}
+
 /// Whether an end is a copy of one that is recorded already, or a refusal because of it.
 fn is_copy(reason: &str) -> bool {
     [Reason::AlreadyRecorded, Reason::NameUsed].iter().any(|copy| copy.as_str() == reason)
@@ -118,7 +128,8 @@ pub async fn look_up(client: &Client, promotion: &Promotion) -> Result<NameUse, 
 fn name_use(record: &AuditRecordSpec, promotion: &Promotion) -> NameUse {
     let spec = &promotion.spec;
     let same = (&record.project, &record.version, &record.environment, &record.reason_given)
-        == (&spec.project, &spec.version, &spec.environment, &spec.reason);
+        == (&spec.project, &spec.version, &spec.environment, &spec.reason)
+        && record.variables_given == variables_given(promotion);
     match Phase::parse(&record.phase) {
         Some(phase) if same => NameUse::RecordedSame { phase },
         Some(_) | None => NameUse::RecordedOther,

@@ -26,7 +26,8 @@ mod tests {
     #[test]
     fn no_secret_stays_in_a_line() {
         let secret = |text: &str| SecretText::new(text.to_owned(), "uid");
-        let secrets = [secret("hunter2"), secret("postgres://app:hunter2@db"), secret("-----BEGIN\nabcdef\n"), secret("ab")];
+        let secrets =
+            [secret("hunter2"), secret("postgres://app:hunter2@db"), secret("-----BEGIN\nabcdef\n"), secret("ab")];
         let lines = ["password=hunter2", "url postgres://app:hunter2@db!", "key abcdef", "able"].map(str::to_owned);
         assert_eq!(redacted(lines.into(), &secrets), ["password=***", "url ***!", "key ***", "able"]);
     }

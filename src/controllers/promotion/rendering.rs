@@ -54,7 +54,11 @@ impl Renderer<'_> {
     ///
     /// # Errors
     /// The outer error: a Secret could not be read now. The inner one: all problems of all manifests.
-    pub async fn render(&self, planned: &PlannedStep, scope: &Scope) -> Result<Result<Rendered, Problems>, ClusterError> {
+    pub async fn render(
+        &self,
+        planned: &PlannedStep,
+        scope: &Scope,
+    ) -> Result<Result<Rendered, Problems>, ClusterError> {
         let promotion = &self.observed.promotion;
         let names = variables::names(promotion, self.plan, &planned.record);
         let subject = variables::subject(promotion, self.observed.environment.as_deref(), &planned.record);
@@ -77,7 +81,9 @@ impl Renderer<'_> {
                 secrets.insert(reference, read);
             }
         }
-        Ok(Err(Problems::from(self.problem(planned, "uses too many secrets one after the other: use fewer".to_owned()))))
+        Ok(Err(Problems::from(
+            self.problem(planned, "uses too many secrets one after the other: use fewer".to_owned()),
+        )))
     }
 
     fn prepared(
@@ -135,7 +141,9 @@ impl Renderer<'_> {
         let secret = match secrets.get_opt(name).await {
             Ok(Some(secret)) => secret,
             Ok(None) => {
-                return Ok(Err(format!("Secret {name} does not exist in this space: create it, or correct the variable")));
+                return Ok(Err(format!(
+                    "Secret {name} does not exist in this space: create it, or correct the variable"
+                )));
             }
             Err(kube::Error::Api(status)) if status.code == 403 => {
                 return Ok(Err(format!(
@@ -172,7 +180,7 @@ mod tests {
     use super::*;
     use crate::domain::variable::secret::SecretPlace;
 
-    fn read(labels: serde_json::Value, key: &str) -> Result<SecretText, String> {
+    fn read(labels: &serde_json::Value, key: &str) -> Result<SecretText, String> {
         let secret = serde_json::from_value(json!({
             "metadata": {"name": "db", "uid": "u", "labels": labels}, "data": {"password": "aHVudGVyMg==", "bytes": "/w=="},
         }));
@@ -183,17 +191,19 @@ mod tests {
     #[test]
     fn a_secret_is_used_only_where_its_own_label_says() {
         let label = |text: &str| json!({"gantry.dev/environments": text});
-        assert_eq!(read(label("dev"), "password").unwrap().reveal(), "hunter2");
-        assert!(read(label("test_dev"), "password").is_ok());
+        assert_eq!(read(&label("dev"), "password").unwrap().reveal(), "hunter2");
+        assert!(read(&label("test_dev"), "password").is_ok());
         for refused in [json!({}), label("test"), label("develop"), label("dev.test"), label("")] {
-            assert!(read(refused, "password").unwrap_err().starts_with("Secret db may not be used in environment dev"));
+            assert!(
+                read(&refused, "password").unwrap_err().starts_with("Secret db may not be used in environment dev")
+            );
         }
     }
 
     #[test]
     fn an_entry_that_is_not_there_or_no_text_says_so() {
         let label = json!({"gantry.dev/environments": "dev"});
-        assert!(read(label.clone(), "user").unwrap_err().starts_with("Secret db has no key user: add it"));
-        assert!(read(label, "bytes").unwrap_err().starts_with("key bytes of Secret db is no text"));
+        assert!(read(&label, "user").unwrap_err().starts_with("Secret db has no key user: add it"));
+        assert!(read(&label, "bytes").unwrap_err().starts_with("key bytes of Secret db is no text"));
     }
 }

@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::problem::Problem;
 use super::snapshot::{SnapshotManifest, SnapshotStep};
 use crate::api::condition::Reason;
-use crate::api::variables;
-use crate::domain::variable::function::sha256;
 use crate::api::v1alpha1::ReleaseSpec;
 use crate::api::v1alpha1::history::PinnedPackage;
 use crate::api::v1alpha1::project::Manifest;
+use crate::api::variables;
 use crate::domain::name::{EnvironmentName, InvalidName, ProjectName, ReleaseVersion};
+use crate::domain::variable::function::sha256;
 use crate::steps::apply::image::PinnedImage;
 use crate::steps::apply::manifest;
 use crate::steps::apply::ownership::Scope;
@@ -77,7 +77,9 @@ fn without_expressions(value: &mut Value, name: bool) {
         }
         Value::Array(items) => {
             items.retain(|item| !item.as_str().is_some_and(is_template));
-            items.iter_mut().for_each(|item| without_expressions(item, false));
+            for item in items {
+                without_expressions(item, false);
+            }
         }
         Value::String(text) if is_template(text) => *text = format!("x{}", sha256(text)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

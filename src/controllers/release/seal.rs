@@ -1,7 +1,9 @@
 //! What a release is once it is sealed. Pure.
 
 use super::problem::Problem;
-use super::snapshot::{self, Content, LARGEST, Snapshot, SnapshotLifecycle, SnapshotPackage, SnapshotStep, SnapshotVariableSet};
+use super::snapshot::{
+    self, Content, LARGEST, Snapshot, SnapshotLifecycle, SnapshotPackage, SnapshotStep, SnapshotVariableSet,
+};
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::Project;
 use crate::api::v1alpha1::history::PinnedPackage;

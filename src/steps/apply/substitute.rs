@@ -40,7 +40,8 @@ pub fn substitute(
     scope: &Scope,
     bindings: &mut Bindings<'_>,
 ) -> Result<Substituted, Problems> {
-    let mut step = Step { scope, bindings, problems: Problems::default(), entries: BTreeMap::new(), secrets: Vec::new() };
+    let mut step =
+        Step { scope, bindings, problems: Problems::default(), entries: BTreeMap::new(), secrets: Vec::new() };
     let mut done = Vec::with_capacity(manifests.len() + 1);
     for mut manifest in manifests {
         let object = named(&manifest);
@@ -50,7 +51,9 @@ pub fn substitute(
     }
     let Step { problems, entries, secrets, .. } = step;
     if let Some((name, body)) = own_secret(scope, &entries) {
-        done.iter_mut().for_each(|manifest| fill(&mut manifest.value, &name));
+        for manifest in &mut done {
+            fill(&mut manifest.value, &name);
+        }
         done.push(Manifest { origin: format!("Secret {name}"), value: body });
     }
     problems.or(Substituted { manifests: done, secrets })
@@ -77,8 +80,7 @@ fn own_secret(scope: &Scope, entries: &BTreeMap<String, SecretText>) -> Option<(
     let content = Value::Object(entries.iter().map(content).collect());
     let hash: String = sha256(&content.to_string()).chars().take(16).collect();
     let name = format!("{}-{}-{hash}", scope.project, scope.step);
-    let data: Map<String, Value> =
-        entries.iter().map(|(key, text)| (key.clone(), text.reveal().into())).collect();
+    let data: Map<String, Value> = entries.iter().map(|(key, text)| (key.clone(), text.reveal().into())).collect();
     let body = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
         "type": "Opaque", "immutable": true, "stringData": data,

@@ -399,7 +399,8 @@ fn a_namespace_that_is_being_deleted_is_waited_for() {
 
 #[test]
 fn one_refused_target_does_not_stop_the_others() {
-    let target = |name: &str, namespace: &str| Target { name: name.into(), namespace: namespace.into(), ..Target::default() };
+    let target =
+        |name: &str, namespace: &str| Target { name: name.into(), namespace: namespace.into(), ..Target::default() };
     let spec = EnvironmentSpec {
         targets: vec![target("a", "pay"), target("default", "shop-dev")],
         ..EnvironmentSpec::default()

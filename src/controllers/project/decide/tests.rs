@@ -27,6 +27,7 @@ fn project() -> Project {
 
 fn observed(outcomes: Vec<Outcome>, unfinished: Vec<Promotion>) -> Observed {
     Observed {
+        variable_sets: Vec::new(),
         project: Arc::new(project()),
         outcomes: outcomes.into_iter().map(Arc::new).collect(),
         unfinished: unfinished.into_iter().map(Arc::new).collect(),

@@ -82,7 +82,7 @@ fn plan(steps: usize) -> Plan {
         },
         step: Arc::new(SnapshotStep::default()),
     };
-    Plan { steps: (0..steps).map(step).collect(), packages: Vec::new() }
+    Plan { steps: (0..steps).map(step).collect(), packages: Vec::new(), variables: Vec::new() }
 }
 
 /// The same promotion after it was started, with two steps of which the first runs.
@@ -97,6 +97,7 @@ fn running() -> Observed {
 
 fn progress(step: usize, state: State) -> Progress {
     Progress {
+        variables: Vec::new(),
         step,
         objects: vec!["Deployment/checkout".into()],
         pruned: Vec::new(),

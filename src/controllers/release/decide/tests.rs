@@ -42,7 +42,7 @@ fn package() -> PinnedPackage {
 fn sealable() -> Found {
     let mut project = Project::default();
     project.metadata.name = Some("checkout".into());
-    Found::Sealable(Arc::new(seal::seal(&project, Vec::new(), vec![package()]).unwrap()))
+    Found::Sealable(Arc::new(seal::seal(&project, (Vec::new(), Vec::new()), vec![package()]).unwrap()))
 }
 
 fn blocked(problems: &[(Reason, &str)], again: Option<Timestamp>) -> Found {

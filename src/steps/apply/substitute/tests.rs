@@ -33,7 +33,7 @@ fn substituted_with(objects: &[Value], secret: &str) -> Result<Substituted, Prob
     ];
     let variable = |(name, content): &(&str, Content)| Variable {
         name: (*name).into(),
-        values: vec![Candidate { content: content.clone(), scope: Default::default() }],
+        values: vec![Candidate { content: content.clone(), scope: crate::domain::variable::Scope::default() }],
         prompt: None,
     };
     let declared = [Declared { source: Source::Project, variables: variables.iter().map(variable).collect() }];
@@ -54,7 +54,7 @@ fn problems(objects: &[Value]) -> Vec<(String, String)> {
     problems.told().iter().map(|one| (one.reason.as_str().to_owned(), one.to_string())).collect()
 }
 
-fn deployment(env: Value) -> Value {
+fn deployment(env: &Value) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "checkout"},
         "spec": {"template": {"spec": {"containers": [{"name": "api", "env": env}]}}},
@@ -77,7 +77,7 @@ fn a_value_never_changes_the_structure_around_it() {
 
 #[test]
 fn a_number_stays_a_number_and_a_label_or_an_entry_is_a_text() {
-    let mut object = deployment(json!([{"name": "N", "value": "${{ variables.REPLICAS }}"}]));
+    let mut object = deployment(&json!([{"name": "N", "value": "${{ variables.REPLICAS }}"}]));
     object["spec"]["replicas"] = "${{ variables.REPLICAS }}".into();
     object["metadata"]["labels"] = json!({"replicas": "${{ variables.REPLICAS }}"});
     object["spec"]["selector"] = json!({"matchLabels": "${{ variables.LABELS }}"});
@@ -92,18 +92,18 @@ fn a_number_stays_a_number_and_a_label_or_an_entry_is_a_text() {
 
 #[test]
 fn what_was_replaced_is_no_expression_again() {
-    let done = substituted(&[deployment(json!([{"name": "A", "value": "${{ variables.LITERAL }}"}]))]);
+    let done = substituted(&[deployment(&json!([{"name": "A", "value": "${{ variables.LITERAL }}"}]))]);
     assert_eq!(env(&done[0])[0]["value"], "${{ variables.NAME }}");
 }
 
 #[test]
 fn a_secret_of_the_space_reaches_a_container_through_a_secret_of_gantrys_own() {
-    let object = deployment(json!([
+    let object = deployment(&json!([
         {"name": "URL", "value": "${{ variables.URL }}"},
         {"name": "PASSWORD", "value": "${{ variables.DB }}"},
         {"name": "PLAIN", "value": "${{ variables.NAME }}"},
     ]));
-    let done = substituted(&[object.clone()]);
+    let done = substituted(std::slice::from_ref(&object));
     let secret = &done[1];
     let name = secret["metadata"]["name"].as_str().unwrap();
     assert!(name.starts_with("checkout-deploy-") && secret["kind"] == "Secret", "{secret}");
@@ -111,7 +111,7 @@ fn a_secret_of_the_space_reaches_a_container_through_a_secret_of_gantrys_own() {
     assert_eq!(env(&done[0])[0], json!({"name": "URL", "valueFrom": {"secretKeyRef": {"name": name, "key": "URL"}}}));
     assert_eq!(env(&done[0])[2]["value"], "World");
     assert!(!done[0].to_string().contains("hunter2"));
-    let other = substituted_with(&[object.clone()], "hunter3").unwrap().manifests;
+    let other = substituted_with(std::slice::from_ref(&object), "hunter3").unwrap().manifests;
     assert_ne!(other[1].value["metadata"]["name"], name, "another value is another Secret, so that pods restart");
     assert_eq!(substituted(&[object])[1], *secret, "and the same one is the same");
 }
@@ -132,7 +132,7 @@ fn two_containers_may_name_an_environment_variable_alike() {
 
 #[test]
 fn a_secret_of_the_target_becomes_a_reference_and_is_never_read() {
-    let object = deployment(json!([
+    let object = deployment(&json!([
         {"name": "A", "value": "${{ variables.HERE }}"},
         {"name": "B", "valueFrom": {"secretKeyRef": "${{ variables.HERE }}"}},
     ]));
@@ -148,10 +148,10 @@ fn a_secret_may_stand_in_the_data_of_a_secret_and_nowhere_else_in_plain_text() {
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"},
         "stringData": {"url": "${{ variables.URL }}"}, "data": {"password": "${{ base64(variables.DB) }}"},
     });
-    assert_eq!(substituted(&[secret.clone()])[0]["data"]["password"], "aHVudGVyMg==");
+    assert_eq!(substituted(std::slice::from_ref(&secret))[0]["data"]["password"], "aHVudGVyMg==");
     let mut shown = secret;
     shown["metadata"]["annotations"] = json!({"url": "${{ variables.URL }}"});
-    let mut args = deployment(json!([]));
+    let mut args = deployment(&json!([]));
     args["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["--password=${{ variables.DB }}"]);
     let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "${{ size(variables.DB) }}", "b": "${{ variables.HERE }}"}});
     let custom = json!({"apiVersion": "example.com/v1", "kind": "Secret", "metadata": {"name": "d"}, "data": {"a": "${{ variables.DB }}"}});
@@ -167,7 +167,7 @@ fn a_secret_may_stand_in_the_data_of_a_secret_and_nowhere_else_in_plain_text() {
 
 #[test]
 fn everything_that_is_wrong_is_found_at_once_with_its_place() {
-    let object = deployment(json!([
+    let object = deployment(&json!([
         {"name": "A", "value": "${{ variables.MISSING }}"},
         {"name": "B", "value": "fine"},
         {"name": "C", "value": "${{ variables.A }}"},
