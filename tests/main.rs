@@ -42,3 +42,5 @@ mod steps_health;
 mod support;
 #[cfg(test)]
 mod trust;
+#[cfg(test)]
+mod variables;

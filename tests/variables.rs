@@ -1,0 +1,468 @@
+//! Variables, on the real cluster: which value holds, what expressions become, and where secrets may be.
+
+use std::fmt::Write as _;
+
+use gantry::api::v1alpha1::{Project, Promotion};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{DynamicObject, ListParams};
+use kube::discovery::{Discovery, Scope, verbs};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::support::manifest::deployment;
+use crate::support::shared::{Shared, shared};
+use crate::support::space::Space;
+use crate::support::wait;
+
+async fn shop(environments: &[&str]) -> (&'static Shared, Space, String) {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let image = format!("{}/checkout", cluster.plane.registry().host());
+    for (order, environment) in (1_i64..).zip(environments) {
+        space.environment(environment, order).await;
+    }
+    (cluster, space, image)
+}
+
+/// A ConfigMap `settings` with these entries.
+#[expect(clippy::needless_pass_by_value, reason = "callers write the literal in place")]
+fn settings(data: Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": data})
+}
+
+/// The project `checkout` with these variables and manifests.
+async fn project(space: &Space, image: &str, (variables, manifests): (Value, Value)) {
+    let spec = json!({
+        "packages": [{"name": "api", "image": image}],
+        "variables": variables,
+        "process": [{"name": "deploy", "timeout": "2m", "apply": {"manifests": manifests}}],
+    });
+    space.apply(space.object("Project", "checkout", spec)).await;
+}
+
+/// Promotes 1.0.0 with these values, and gives back the end.
+async fn promoted_with(space: &Space, (name, environment): (&str, &str), given: Value) -> Promotion {
+    let spec = json!({"project": "checkout", "version": "1.0.0", "environment": environment, "variables": given});
+    space.apply(space.object("Promotion", name, spec)).await;
+    space.ended(name).await
+}
+
+/// Why a promotion failed: the class, and every sentence.
+fn failure(promotion: &Promotion) -> (String, Vec<String>) {
+    let status = promotion.status.as_ref().expect("a status");
+    assert_eq!(status.phase.as_deref(), Some("Failed"), "{:?}", status.message);
+    assert!(!status.applied, "nothing was applied");
+    let failure = status.failure.as_ref().expect("a failure");
+    (failure.reason.clone(), failure.details.clone())
+}
+
+async fn data(space: &Space, namespace: &str) -> std::collections::BTreeMap<String, String> {
+    let api: Api<ConfigMap> = Api::namespaced(space.client.clone(), &format!("{}-{namespace}", space.name));
+    api.get("settings").await.expect("the ConfigMap").data.unwrap_or_default()
+}
+
+async fn secret(space: &Space, (name, environments): (&str, &str), data: Value) {
+    space
+        .apply(json!({
+            "apiVersion": "v1", "kind": "Secret", "stringData": data,
+            "metadata": {"name": name, "namespace": space.name, "labels": {"gantry.dev/environments": environments}},
+        }))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_differs_by_environment_and_by_target_and_the_status_says_which_one_won() {
+    let (_, space, image) = shop(&["dev"]).await;
+    let target =
+        |name: &str, role: &str| json!({"name": name, "namespace": format!("{}-{name}", space.name), "roles": [role]});
+    space
+        .environment_with("production", json!({"order": 9, "targets": [target("eu", "web"), target("us", "db")]}))
+        .await;
+    let levels = json!([
+        {"name": "LOG_LEVEL", "values": [
+            {"value": "Info"},
+            {"value": "Warn", "scope": {"environments": ["staging", "production"]}},
+            {"value": "Debug", "scope": {"targets": ["eu"]}},
+        ]},
+        {"name": "ROLE", "values": [{"value": "none"}, {"value": "the database", "scope": {"roles": ["db", "cache"]}}]},
+    ]);
+    let text = "${{ variables.LOG_LEVEL }} ${{ variables.ROLE }} ${{ target.name }} ${{ release.version }}";
+    project(&space, &image, (levels, json!([settings(json!({"text": text}))]))).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    assert_eq!(data(&space, "dev").await["text"], "Info none default 1.0.0");
+    let promotion = space.deploy("checkout", "1.0.0", "production").await;
+    assert_eq!(data(&space, "eu").await["text"], "Debug none eu 1.0.0");
+    assert_eq!(data(&space, "us").await["text"], "Warn the database us 1.0.0");
+    let rows = promotion.status.expect("a status").variables;
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|row| format!("{}: {} ({}) in {}", row.name, row.source, row.scope, row.targets.join(",")))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "LOG_LEVEL: Project, value 2 (environments staging, production) in us",
+            "LOG_LEVEL: Project, value 3 (targets eu) in eu",
+            "ROLE: Project, value 1 (everywhere) in eu",
+            "ROLE: Project, value 2 (roles db, cache) in us",
+        ]
+    );
+    assert!(rows.iter().all(|row| row.hash.as_ref().is_some_and(|hash| hash.len() == 16)), "{rows:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_values_of_equal_rank_are_told_on_the_project_and_apply_nothing() {
+    let (_, space, image) = shop(&["dev"]).await;
+    let set = json!({"variables": [{"name": "LEVEL", "values": [{"value": "a", "scope": {"environments": ["dev"]}}]}]});
+    space.apply(space.object("VariableSet", "one", set.clone())).await;
+    space.apply(space.object("VariableSet", "two", set)).await;
+    let spec = json!({
+        "variableSets": ["two", "one"],
+        "process": [{"name": "deploy", "apply": {"manifests": [settings(json!({"text": "${{ variables.LEVEL }}"}))]}}],
+    });
+    space.apply(space.object("Project", "checkout", spec)).await;
+    let says = |project: &Project, reason: &str| {
+        let conditions = project.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        conditions.iter().any(|one| one.type_ == "Ready" && one.reason == reason)
+    };
+    space.project_says("checkout", "ambiguous", |project| says(project, "AmbiguousVariable")).await;
+    space.apply(space.object("Release", "checkout-1.0.0", json!({"project": "checkout", "version": "1.0.0"}))).await;
+    space.sealed("checkout-1.0.0").await;
+    let (reason, sentences) = failure(&promoted_with(&space, ("ambiguous", "dev"), json!([])).await);
+    assert_eq!(reason, "AmbiguousVariable");
+    assert!(sentences[0].contains("VariableSet one, value 1 and VariableSet two, value 1"), "{sentences:?}");
+    let there = space.in_environment::<ConfigMap>("dev").get_opt("settings").await.expect("an answer");
+    assert!(there.is_none());
+    // A project's value beats both, and heals it.
+    let values = json!({"spec": {"variables": [{"name": "LEVEL", "values": [{"value": "b", "scope": {"environments": ["dev"]}}]}]}});
+    let projects: Api<Project> = space.api();
+    let patch = kube::api::Patch::Merge(values);
+    projects.patch("checkout", &kube::api::PatchParams::default(), &patch).await.expect("patched");
+    space.project_says("checkout", "valid", |project| says(project, "Valid")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_whose_variable_set_does_not_exist_says_which_one_and_heals() {
+    let (_, space, image) = shop(&[]).await;
+    let spec = json!({
+        "variableSets": ["shared"], "packages": [{"name": "api", "image": image}],
+        "process": [{"name": "deploy", "apply": {"manifests": [settings(json!({}))]}}],
+    });
+    space.apply(space.object("Project", "checkout", spec)).await;
+    let ready = |project: &Project| {
+        let conditions = project.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        conditions.iter().find(|one| one.type_ == "Ready").map(|one| (one.reason.clone(), one.message.clone()))
+    };
+    let project = space
+        .project_says("checkout", "without its set", |project| {
+            ready(project).is_some_and(|(reason, _)| reason == "VariableSetNotFound")
+        })
+        .await;
+    assert!(
+        ready(&project).expect("a condition").1.contains("VariableSet shared does not exist in this space: create it")
+    );
+    space.apply(space.object("VariableSet", "shared", json!({"variables": []}))).await;
+    space
+        .project_says("checkout", "valid", |project| ready(project).is_some_and(|(reason, _)| reason == "Valid"))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_cannot_be_resolved_is_told_at_once_with_step_object_path_and_variable_and_nothing_is_applied() {
+    let (_, space, image) = shop(&["dev"]).await;
+    let mut workload = deployment("checkout", &image);
+    workload["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{"name": "A", "value": "a"}, {"name": "B", "value": "${{ variables.MISSING }}"}]);
+    workload["spec"]["replicas"] = "${{ variables.REPLICAS + 'x' }}".into();
+    let variables = json!([
+        {"name": "REPLICAS", "values": [{"value": 2}]},
+        {"name": "ELSEWHERE", "values": [{"value": 1, "scope": {"environments": ["production"]}}]},
+        {"name": "X", "values": [{"value": "${{ variables.Y }}"}]}, {"name": "Y", "values": [{"value": "${{ variables.X }}"}]},
+        {"name": "TICKET", "prompt": {"label": "Change ticket", "required": true}},
+    ]);
+    let entries = settings(json!({
+        "fine": "$${{ variables.MISSING }}", "elsewhere": "${{ variables.ELSEWHERE }}", "circle": "${{ variables.X }}",
+        "optional": "${{ default(variables.ELSEWHERE, 'none') }}",
+    }));
+    project(&space, &image, (variables, json!([workload, entries]))).await;
+    space.release("checkout", "1.0.0").await;
+    let given = json!([{"name": "TYPO", "value": "x"}]);
+    let (reason, sentences) = failure(&promoted_with(&space, ("wrong", "dev"), given).await);
+    assert!(["UnresolvedVariable", "PromptUnanswered"].contains(&reason.as_str()), "{reason}");
+    for wanted in [
+        "Promotion wrong: spec.variables: variable TICKET (Change ticket) is asked for with every promotion: give it",
+        "Promotion wrong: spec.variables: variable TYPO is declared nowhere",
+        "Deployment checkout: spec.template.spec.containers[0].env[1].value: variable MISSING is declared nowhere: add it",
+        "Deployment checkout: spec.replicas: operator + is not for a number and a text",
+        "ConfigMap settings: data.elsewhere: variable ELSEWHERE has no value here (Project, value 1 hold elsewhere)",
+        "ConfigMap settings: data.circle: variables refer to each other in a circle (X → Y → X)",
+    ] {
+        assert!(sentences.iter().any(|sentence| sentence.starts_with(wanted)), "{wanted}: {sentences:#?}");
+    }
+    assert_eq!(sentences.len(), 6, "{sentences:#?}");
+    assert!(space.in_environment::<ConfigMap>("dev").get_opt("settings").await.expect("an answer").is_none());
+    assert!(space.in_environment::<Deployment>("dev").get_opt("checkout").await.expect("an answer").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_given_with_a_promotion_beats_every_scope_and_a_number_stays_one() {
+    let (_, space, image) = shop(&["dev"]).await;
+    let mut workload = deployment("checkout", &image);
+    workload["spec"]["replicas"] = "${{ variables.REPLICAS }}".into();
+    workload["spec"]["template"]["spec"]["containers"][0]["image"] = "${{ packages.api.image }}".into();
+    workload["metadata"]["labels"] = json!({"size": "${{ variables.SIZE }}", "replicas": "${{ variables.REPLICAS }}"});
+    let variables = json!([
+        {"name": "REPLICAS", "values": [{"value": 1}, {"value": 2, "scope": {"steps": ["deploy"], "environments": ["dev"]}}]},
+        {"name": "SIZE", "prompt": {"type": "Choice", "choices": ["small", "large"], "required": true}},
+    ]);
+    let entries = settings(json!({"literal": "$${{ variables.SIZE }}", "text": "${{ variables.SIZE.upper() }}"}));
+    project(&space, &image, (variables, json!([workload, entries]))).await;
+    space.release("checkout", "1.0.0").await;
+    let wrong = json!([{"name": "SIZE", "value": "huge"}, {"name": "REPLICAS", "value": "many"}]);
+    let (_, sentences) = failure(&promoted_with(&space, ("wrong", "dev"), wrong).await);
+    assert!(
+        sentences
+            .iter()
+            .any(|one| one.contains("variable SIZE in the promotion's spec.variables must be one of small, large"))
+    );
+    assert!(
+        sentences
+            .iter()
+            .any(|one| one.contains("variable REPLICAS in the promotion's spec.variables must be a number"))
+    );
+    let given = json!([{"name": "SIZE", "value": "large"}, {"name": "REPLICAS", "value": "3"}]);
+    let ended = promoted_with(&space, ("right", "dev"), given).await.status.expect("a status");
+    assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
+    let deployed = space.in_environment::<Deployment>("dev").get("checkout").await.expect("the Deployment");
+    let labels = deployed.metadata.labels.expect("labels");
+    assert_eq!((labels["size"].as_str(), labels["replicas"].as_str()), ("large", "3"));
+    let spec = deployed.spec.expect("a spec");
+    assert_eq!(spec.replicas, Some(3));
+    let running = spec.template.spec.expect("a pod").containers[0].image.clone().expect("an image");
+    assert!(running.starts_with(&format!("{image}:1.0.0@sha256:")), "{running}");
+    let data = data(&space, "dev").await;
+    assert_eq!((data["literal"].as_str(), data["text"].as_str()), ("${{ variables.SIZE }}", "LARGE"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_keeps_the_variables_and_sets_that_it_was_made_with() {
+    let (_, space, image) = shop(&["dev"]).await;
+    let shared = |text: &str| json!({"variables": [{"name": "SHARED", "values": [{"value": text}]}]});
+    space.apply(space.object("VariableSet", "shared", shared("set then"))).await;
+    let spec = |text: &str| {
+        json!({
+            "packages": [{"name": "api", "image": image}], "variableSets": ["shared"],
+            "variables": [{"name": "OWN", "values": [{"value": text}]}],
+            "process": [{"name": "deploy", "apply": {"manifests": [
+                settings(json!({"text": "${{ variables.OWN }}, ${{ variables.SHARED }}"})),
+            ]}}],
+        })
+    };
+    space.apply(space.object("Project", "checkout", spec("project then"))).await;
+    space.release("checkout", "1.0.0").await;
+    space.apply(space.object("VariableSet", "shared", shared("set now"))).await;
+    space.apply(space.object("Project", "checkout", spec("project now"))).await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    assert_eq!(data(&space, "dev").await["text"], "project then, set then");
+    space.release("checkout", "1.1.0").await;
+    space.deploy("checkout", "1.1.0", "dev").await;
+    assert_eq!(data(&space, "dev").await["text"], "project now, set now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_the_target_is_only_referred_to() {
+    let (_, space, image) = shop(&["dev"]).await;
+    let mut workload = deployment("checkout", &image);
+    workload["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{"name": "PASSWORD", "value": "${{ variables.DB }}"}]);
+    let variables = json!([{"name": "DB", "values": [{"secretKeyRef": {"name": "db", "key": "password"}}]}]);
+    project(&space, &image, (variables.clone(), json!([workload]))).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let deployed = space.in_environment::<Deployment>("dev").get("checkout").await.expect("the Deployment");
+    let container = &deployed.spec.expect("a spec").template.spec.expect("a pod").containers[0];
+    let env = serde_json::to_value(&container.env).expect("JSON");
+    assert_eq!(env, json!([{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}]));
+    let shown = settings(json!({"text": "${{ variables.DB }}", "size": "${{ size(variables.DB) }}"}));
+    project(&space, &image, (variables, json!([shown]))).await;
+    space.release("checkout", "1.1.0").await;
+    let name = space.promote("checkout", "1.1.0", "dev").await;
+    let (reason, sentences) = failure(&space.ended(&name).await);
+    assert_eq!((reason.as_str(), sentences.len()), ("SecretInPlainText", 2), "{sentences:?}");
+}
+
+/// Thirty-two bytes that appear nowhere by accident.
+fn canary(name: &str) -> String {
+    format!("{:0<32}", format!("canary-{name}-Zq9x"))
+}
+
+/// Everything that the API server holds in two namespaces, but Secrets, with managed fields and all.
+async fn everything_but_secrets(client: &Client, namespaces: &[String]) -> String {
+    let discovery = Discovery::new(client.clone()).run().await.expect("the kinds");
+    let mut text = String::new();
+    for group in discovery.groups() {
+        for (resource, capabilities) in group.resources_by_stability() {
+            let listed = capabilities.scope == Scope::Namespaced && capabilities.supports_operation(verbs::LIST);
+            if !listed || resource.kind == "Secret" {
+                continue;
+            }
+            for namespace in namespaces {
+                let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+                let Ok(objects) = api.list(&ListParams::default()).await else { continue };
+                let objects = serde_json::to_string(&objects.items).expect("JSON");
+                let _ = writeln!(text, "{} in {namespace}: {objects}", resource.kind);
+            }
+        }
+    }
+    assert!(text.contains("\"kind\":\"Promotion\"") || text.contains("Promotion in"), "the search finds promotions");
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_the_space_is_nowhere_but_in_secrets_whatever_goes_wrong() {
+    let (cluster, space, image) = shop(&["dev"]).await;
+    let (db, token, other) = (canary("db"), canary("token"), canary("other"));
+    secret(&space, ("db", "test_dev"), json!({"password": db})).await;
+    secret(&space, ("token", "dev"), json!({"token": token})).await;
+    secret(&space, ("other", "production"), json!({"key": other})).await;
+    let reference = |name: &str, key: &str| json!([{"secretKeyRef": {"name": name, "key": key, "from": "Space"}}]);
+    let variables = json!([
+        {"name": "DB", "values": reference("db", "password")},
+        {"name": "TOKEN", "values": reference("token", "token")},
+        {"name": "OTHER", "values": reference("other", "key")},
+        {"name": "NO_KEY", "values": reference("db", "missing")},
+        {"name": "GONE", "values": reference("gone", "key")},
+        {"name": "URL", "values": [{"value": "postgres://app:${{ variables.DB }}@db"}]},
+    ]);
+    let mut workload = deployment("checkout", &image);
+    workload["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{"name": "URL", "value": "${{ variables.URL }}"}, {"name": "TOKEN", "value": "${{ variables.TOKEN }}"}]);
+    let own = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"},
+        "stringData": {"token": "${{ variables.TOKEN }}"}, "data": {"url": "${{ base64(variables.URL) }}"},
+    });
+    project(&space, &image, (variables.clone(), json!([workload, own]))).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let made = made_secrets(&space).await;
+    assert_eq!(made.len(), 1, "one Secret of Gantry's own");
+    assert_eq!(made[0].1["URL"], format!("postgres://app:{db}@db"));
+    assert_eq!(made[0].1["TOKEN"], token);
+    let deployed = space.in_environment::<Deployment>("dev").get("checkout").await.expect("the Deployment");
+    let env =
+        deployed.spec.expect("a spec").template.spec.expect("a pod").containers[0].env.clone().expect("variables");
+    let from = env[0].value_from.clone().expect("a source").secret_key_ref.expect("a reference");
+    assert_eq!((from.name.as_str(), from.key.as_str()), (made[0].0.as_str(), "URL"));
+    let own: Secret = space.in_environment("dev").get("own").await.expect("the Secret of the release");
+    assert_eq!(own.data.expect("data")["url"].0, format!("postgres://app:{db}@db").into_bytes());
+
+    // Another value is another Secret, and what nobody has any more goes away.
+    let changed = canary("changed");
+    secret(&space, ("db", "dev"), json!({"password": changed})).await;
+    space.release("checkout", "1.1.0").await;
+    space.deploy("checkout", "1.1.0", "dev").await;
+    let next = made_secrets(&space).await;
+    assert_eq!(next.len(), 1, "the one before is pruned");
+    assert_ne!(next[0].0, made[0].0);
+
+    for (version, manifests) in wrong_uses(&image) {
+        project(&space, &image, (variables.clone(), manifests)).await;
+        let release =
+            json!({"project": "checkout", "version": version, "packages": [{"name": "api", "version": "1.0.0"}]});
+        space.apply(space.object("Release", &format!("checkout-{version}"), release)).await;
+        space.sealed(&format!("checkout-{version}")).await;
+        let name = space.promote("checkout", version, "dev").await;
+        failure(&space.ended(&name).await);
+        space.audit_record(&name).await;
+    }
+    let namespaces = [space.name.clone(), format!("{}-dev", space.name)];
+    let mut shown = everything_but_secrets(&space.client, &namespaces).await;
+    shown.push_str(&cluster.operator.log(&cluster.plane));
+    shown.push_str(&cluster.operator.get("/metrics").await.expect("metrics").1);
+    for secret in [&db, &token, &other, &changed] {
+        for form in [secret.clone(), base64(secret), secret.to_uppercase()] {
+            let found = shown.find(&form);
+            let around = found.map(|at| shown[at.saturating_sub(300)..].chars().take(400).collect::<String>());
+            assert!(found.is_none(), "{form} is shown: {around:?}");
+        }
+    }
+}
+
+fn base64(text: &str) -> String {
+    // Without its end, which differs by what follows.
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let groups = text.as_bytes().as_chunks::<3>().0.iter();
+    let sextets = groups.flat_map(|[a, b, c]| [a >> 2, (a & 3) << 4 | b >> 4, (b & 15) << 2 | c >> 6, c & 63]);
+    sextets.map(|sextet| char::from(alphabet[usize::from(sextet)])).collect()
+}
+
+/// The Secrets that Gantry made for environment variables, with their texts.
+async fn made_secrets(space: &Space) -> Vec<(String, std::collections::BTreeMap<String, String>)> {
+    let api: Api<Secret> = space.in_environment("dev");
+    let listed = api.list(&ListParams::default().labels("gantry.dev/project=checkout")).await.expect("Secrets");
+    let texts = |secret: Secret| {
+        let name = secret.metadata.name?;
+        let data = secret.data.unwrap_or_default().into_iter();
+        let text = |(key, value): (String, k8s_openapi::ByteString)| Some((key, String::from_utf8(value.0).ok()?));
+        name.starts_with("checkout-deploy-").then(|| (name, data.filter_map(text).collect()))
+    };
+    listed.items.into_iter().filter_map(texts).collect()
+}
+
+/// Releases that use secrets in every wrong way.
+fn wrong_uses(image: &str) -> Vec<(&'static str, Value)> {
+    let mut arguments = deployment("checkout", image);
+    arguments["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["--password=${{ variables.DB }}"]);
+    let mut annotated = deployment("checkout", image);
+    annotated["metadata"]["annotations"] = json!({"token": "${{ variables.TOKEN.upper() }}"});
+    let secret = |fields: Value| {
+        let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}});
+        secret.as_object_mut().expect("an object").extend(fields.as_object().expect("fields").clone());
+        secret
+    };
+    let one = |expression: &str| json!([settings(json!({"text": format!("${{{{ {expression} }}}}")}))]);
+    vec![
+        ("2.0.0", json!([arguments, annotated, settings(json!({"text": "${{ size(variables.DB) }}"}))])),
+        ("2.0.1", one("int(variables.DB)")),
+        ("2.0.2", one("{'a': 1}[variables.TOKEN]")),
+        ("2.0.3", one("variables.OTHER")),
+        ("2.0.4", one("variables.NO_KEY")),
+        ("2.0.5", one("variables.GONE")),
+        ("2.0.6", one("variables.DB == 'x' ? 'yes' : 'no'")),
+        // The API server refuses these, and would quote what it refuses.
+        ("2.0.7", json!([secret(json!({"data": {"token": "${{ variables.TOKEN }}"}}))])),
+        (
+            "2.0.8",
+            json!([secret(
+                json!({"type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": "${{ variables.TOKEN }}"}})
+            )]),
+        ),
+        (
+            "2.0.9",
+            json!([secret(
+                json!({"stringData": {"a b ${{ variables.TOKEN }}": "x", "c d": "${{ variables.TOKEN }}"}})
+            )]),
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_under_a_used_name_with_other_variables_is_another_one() {
+    let (_, space, image) = shop(&["dev"]).await;
+    let variables = json!([{"name": "TEXT", "values": [{"value": "x"}]}]);
+    project(&space, &image, (variables, json!([settings(json!({"text": "${{ variables.TEXT }}"}))]))).await;
+    space.release("checkout", "1.0.0").await;
+    let given = |text: &str| json!([{"name": "TEXT", "value": text}]);
+    for (text, phase, reason) in
+        [("a", "Succeeded", "Deployed"), ("a", "Succeeded", "AlreadyRecorded"), ("b", "Refused", "NameUsed")]
+    {
+        let ended = promoted_with(&space, ("once", "dev"), given(text)).await.status.expect("a status");
+        assert_eq!((ended.phase.as_deref(), ended.reason.as_deref()), (Some(phase), Some(reason)), "{text}");
+        let promotions: Api<Promotion> = space.api();
+        promotions.delete("once", &kube::api::DeleteParams::default()).await.expect("deleted");
+        wait::gone(&promotions, "once").await;
+    }
+    assert_eq!(data(&space, "dev").await["text"], "a");
+}
