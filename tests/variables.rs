@@ -114,7 +114,7 @@ async fn a_value_differs_by_environment_and_by_target_and_the_status_says_which_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_values_of_equal_rank_are_told_on_the_project_and_apply_nothing() {
-    let (_, space, image) = shop(&["dev"]).await;
+    let (_, space, _) = shop(&["dev"]).await;
     let set = json!({"variables": [{"name": "LEVEL", "values": [{"value": "a", "scope": {"environments": ["dev"]}}]}]});
     space.apply(space.object("VariableSet", "one", set.clone())).await;
     space.apply(space.object("VariableSet", "two", set)).await;
