@@ -415,7 +415,7 @@ async fn made_secrets(space: &Space) -> Vec<(String, std::collections::BTreeMap<
 fn wrong_uses(image: &str) -> Vec<(&'static str, Value)> {
     let mut arguments = deployment("checkout", image);
     arguments["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["--password=${{ variables.DB }}"]);
-    let mut annotated = deployment("checkout", image);
+    let mut annotated = deployment("annotated", image);
     annotated["metadata"]["annotations"] = json!({"token": "${{ variables.TOKEN.upper() }}"});
     let secret = |fields: Value| {
         let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}});
