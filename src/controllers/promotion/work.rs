@@ -227,7 +227,8 @@ impl Workbench<'_> {
             if planned.record == self.planned.record {
                 continue;
             }
-            match self.renderer().render(planned, &self.terms(planned)?.scope).await? {
+            let scope = self.terms(planned)?.scope;
+            match self.renderer().render(planned, &scope).await? {
                 Ok(rendered) => kept.extend(rendered.prepared.into_iter().map(|one| one.object)),
                 // Without knowing what a step has, nothing is known to be left over.
                 Err(problems) => return Err(ClusterError::Refused { what: problems.to_string() }),

@@ -163,8 +163,11 @@ impl<'a> Bindings<'a> {
         self.chain.push(name.to_owned());
         let bound = self.content(name);
         self.chain.pop();
-        // Of a circle, every variable tells where it was met first.
-        let bound = bound.map_err(|fault| if fault.chain.len() < CHAIN_MAX { fault.through(name) } else { fault });
+        // A variable without a value, and a circle, are named by the message itself.
+        let resolved = self.resolved.get(name).is_some_and(Result::is_ok);
+        let inner =
+            |fault: &Fault| resolved && fault.reason != FaultReason::VariableCycle && fault.chain.len() < CHAIN_MAX;
+        let bound = bound.map_err(|fault| if inner(&fault) { fault.through(name) } else { fault });
         self.known.insert(name.to_owned(), bound.clone());
         bound
     }

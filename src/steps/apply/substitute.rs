@@ -317,7 +317,7 @@ fn fill(value: &mut Value, name: &str) {
 fn named(manifest: &Manifest) -> String {
     let text = |pointer: &str| manifest.value.pointer(pointer).and_then(Value::as_str);
     match (text("/kind"), text("/metadata/name")) {
-        (Some(kind), Some(name)) if !name.contains("${{") => format!("{kind} {name}"),
+        (Some(kind), Some(name)) if !format!("{kind}{name}").contains("${{") => format!("{kind} {name}"),
         _ => manifest.origin.clone(),
     }
 }
