@@ -327,15 +327,7 @@ async fn a_secret_of_the_space_is_nowhere_but_in_secrets_whatever_goes_wrong() {
     secret(&space, ("db", "test_dev"), json!({"password": db})).await;
     secret(&space, ("token", "dev"), json!({"token": token})).await;
     secret(&space, ("other", "production"), json!({"key": other})).await;
-    let reference = |name: &str, key: &str| json!([{"secretKeyRef": {"name": name, "key": key, "from": "Space"}}]);
-    let variables = json!([
-        {"name": "DB", "values": reference("db", "password")},
-        {"name": "TOKEN", "values": reference("token", "token")},
-        {"name": "OTHER", "values": reference("other", "key")},
-        {"name": "NO_KEY", "values": reference("db", "missing")},
-        {"name": "GONE", "values": reference("gone", "key")},
-        {"name": "URL", "values": [{"value": "postgres://app:${{ variables.DB }}@db"}]},
-    ]);
+    let variables = variables_of_secrets();
     let mut workload = deployment("checkout", &image);
     workload["spec"]["template"]["spec"]["containers"][0]["env"] =
         json!([{"name": "URL", "value": "${{ variables.URL }}"}, {"name": "TOKEN", "value": "${{ variables.TOKEN }}"}]);
@@ -388,6 +380,19 @@ async fn a_secret_of_the_space_is_nowhere_but_in_secrets_whatever_goes_wrong() {
             assert!(found.is_none(), "{form} is shown: {around:?}");
         }
     }
+}
+
+/// Variables of the Secrets of the space.
+fn variables_of_secrets() -> Value {
+    let reference = |name: &str, key: &str| json!([{"secretKeyRef": {"name": name, "key": key, "from": "Space"}}]);
+    json!([
+        {"name": "DB", "values": reference("db", "password")},
+        {"name": "TOKEN", "values": reference("token", "token")},
+        {"name": "OTHER", "values": reference("other", "key")},
+        {"name": "NO_KEY", "values": reference("db", "missing")},
+        {"name": "GONE", "values": reference("gone", "key")},
+        {"name": "URL", "values": [{"value": "postgres://app:${{ variables.DB }}@db"}]},
+    ])
 }
 
 fn base64(text: &str) -> String {

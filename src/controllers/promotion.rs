@@ -136,7 +136,7 @@ impl PromotionController {
                     PlanState::Unknown => Observed { plan: self.plan(&observed).await?, ..observed },
                     PlanState::Known(_) | PlanState::Broken(_) => observed,
                 };
-                let progress = Box::pin(work::work(self, &observed, step)).await?;
+                let progress = work::work(self, &observed, step).await?;
                 Ok(Observed { progress: Some(progress), looked: true, now: jiff::Timestamp::now(), ..observed })
             }
         }

@@ -36,6 +36,7 @@ fn observed(dev: Option<Standing>) -> Observed {
     let mut project = Project::default();
     project.metadata.name = Some("checkout".into());
     Observed {
+        variable_sets: Vec::new(),
         project: Arc::new(project),
         outcomes: Vec::new(),
         unfinished: Vec::new(),
