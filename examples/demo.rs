@@ -6,11 +6,12 @@
 mod stage;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Parser;
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Environment, Project, Promotion, Release};
+use gantry_plane::image::ask;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::ListParams;
@@ -221,7 +222,7 @@ impl Story {
                 conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
             });
             if let Some(ip) = pod.status.and_then(|status| status.pod_ip).filter(|_| ready && !going) {
-                answers.push(ask(&ip).await?);
+                answers.push(ask(ip.parse()?, "/version").await?.body);
             }
         }
         Ok(answers)
@@ -243,17 +244,4 @@ impl Story {
         }
         Ok(())
     }
-}
-
-/// GET /version of a container, bounded in time.
-async fn ask(ip: &str) -> Outcome<String> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let asked = async {
-        let mut stream = tokio::net::TcpStream::connect((ip, 8080)).await?;
-        stream.write_all(b"GET /version HTTP/1.1\r\nHost: checkout\r\nConnection: close\r\n\r\n").await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer.split("\r\n\r\n").nth(1).unwrap_or_default().trim().to_owned())
-    };
-    Ok(tokio::time::timeout(Duration::from_secs(5), asked).await??)
 }

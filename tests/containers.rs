@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gantry::api::v1alpha1::Promotion;
+use gantry_plane::image::ask;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::ListParams;
@@ -32,17 +33,10 @@ async fn shop(cluster: &Shared, manifests: impl Fn(&str) -> Value) -> (Space, St
     (space, image)
 }
 
-/// GET /version of a pod.
-async fn version(ip: &str) -> std::io::Result<String> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect((ip, 8080)).await?;
-    stream.write_all(b"GET /version HTTP/1.1\r\nHost: checkout\r\nConnection: close\r\n\r\n").await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    if !answer.starts_with("HTTP/1.1 200") {
-        return Err(std::io::Error::other(answer));
-    }
-    Ok(answer.split("\r\n\r\n").nth(1).unwrap_or_default().trim().to_owned())
+/// What a pod says its version is.
+async fn version(ip: &str) -> Result<String, String> {
+    let answer = ask(ip.parse().expect("an address"), "/version").await.map_err(|error| error.to_string())?;
+    if answer.status == 200 { Ok(answer.body) } else { Err(format!("{}: {}", answer.status, answer.body)) }
 }
 
 /// Addresses of the pods that a Service would send requests to: ready and not going.

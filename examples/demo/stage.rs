@@ -1,9 +1,8 @@
 //! The stage of the demo: the cluster, the installation, the operator, and how to wait for things.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use gantry::api::v1alpha1::Promotion;
 use gantry_plane::node::real::RealNode;
 use gantry_plane::run::Invocation;
 use gantry_plane::{Identity, Options, Plane, manifests};
@@ -59,46 +58,14 @@ impl Story {
     /// The two lines of the README: definitions, then everything else. The operator itself runs as a process here.
     pub async fn install(&self) -> Outcome<()> {
         println!("\n▸ Installing Gantry: kubectl apply --server-side -f deploy/crds -f deploy/");
-        for path in yaml_files("deploy/crds")?.into_iter().chain(yaml_files("deploy")?) {
-            for document in manifests::documents(&std::fs::read_to_string(&path)?)? {
-                if document.get("kind") != Some(&json!("Deployment")) {
-                    self.apply(&document.to_string()).await?;
-                }
-            }
-        }
-        self.policies_act().await
+        let by = gantry_plane::install::install(&self.client, "kubectl", root()).await?;
+        self.say(&format!("a forged request is stamped with its real author: {by}"));
+        Ok(())
     }
 
     pub async fn apply(&self, text: &str) -> Outcome<()> {
-        let begun = Instant::now();
-        loop {
-            match manifests::apply(&self.client, "kubectl", text).await {
-                Ok(_) => return Ok(()),
-                // A definition that was applied a moment ago is served a moment later.
-                Err(error) if begun.elapsed() > Duration::from_secs(15) => return Err(error.into()),
-                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-            }
-        }
-    }
-
-    /// A new policy takes a few seconds to act; tried with a forged request that is never stored.
-    pub async fn policies_act(&self) -> Outcome<()> {
-        let promotions: Api<Promotion> = Api::namespaced(self.client.clone(), "default");
-        let forged: Promotion = serde_json::from_value(json!({
-            "apiVersion": "gantry.dev/v1alpha1", "kind": "Promotion", "metadata": {"name": "forged"},
-            "spec": {"project": "x", "version": "1", "environment": "y", "requestedBy": {"username": "somebody-else"}},
-        }))?;
-        let dry = kube::api::PostParams { dry_run: true, ..Default::default() };
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            let by = promotions.create(&dry, &forged).await.ok().and_then(|stamped| stamped.spec.requested_by);
-            if let Some(by) = by.filter(|by| by.username != "somebody-else") {
-                self.say(&format!("a forged request is stamped with its real author: {}", by.username));
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        Err("the admission policies do not act".into())
+        manifests::apply(&self.client, "kubectl", text).await?;
+        Ok(())
     }
 
     /// The operator, as its own ServiceAccount and with no other right.
@@ -173,13 +140,4 @@ pub fn object(kind: &str, name: &str, spec: Value) -> String {
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The YAML files of a folder; namespaces come first, then by name.
-fn yaml_files(folder: &str) -> Outcome<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(root().join(folder))?.collect::<Result<Vec<_>, _>>()?;
-    let yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml");
-    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(yaml).collect();
-    paths.sort_by_key(|path| (!path.ends_with("namespace.yaml"), path.clone()));
-    Ok(paths)
 }

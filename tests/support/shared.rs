@@ -1,13 +1,10 @@
 //! The cluster that tests share, and how Gantry is installed into one.
 
-use gantry_plane::{AuditEvent, Identity, Options, Plane, manifests};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::runtime::conditions::is_crd_established;
-use kube::{Api, Client};
+use gantry_plane::{AuditEvent, Identity, Options, Plane};
+use kube::Client;
 use tokio::sync::OnceCell;
 
 use super::operator::Operator;
-use super::wait;
 
 /// The cluster and the operator.
 pub struct Shared {
@@ -60,57 +57,10 @@ impl Shared {
 }
 
 /// Installs Gantry as the README says, without the Deployment: the operator is a process of the test.
-pub async fn install(plane: &Plane) {
+async fn install(plane: &Plane) {
     let client = plane.client(&Identity::Admin).await.expect("a client");
-    for text in files("crds") {
-        manifests::apply(&client, "test", &text).await.expect("a definition");
-    }
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for kind in ["auditrecords", "environments", "projects", "promotions", "releases", "variablesets"] {
-        wait::until(&definitions, &format!("{kind}.gantry.dev"), "established", is_crd_established()).await;
-    }
-    for text in files("deploy") {
-        for document in manifests::documents(&text).expect("YAML") {
-            if document["kind"] != "Deployment" {
-                let text = document.to_string();
-                manifests::apply(&client, "test", &text).await.unwrap_or_else(|error| panic!("{error}: {text}"));
-            }
-        }
-    }
-    policies_act(&client).await;
-}
-
-/// A new policy takes seconds to act: tried until a forged promotion comes back stamped (a dry run, nothing is stored).
-async fn policies_act(client: &Client) {
-    use gantry::api::v1alpha1::Promotion;
-    use kube::api::PostParams;
-    let promotions: Api<Promotion> = Api::namespaced(client.clone(), "default");
-    let forged: Promotion = serde_json::from_value(serde_json::json!({
-        "apiVersion": "gantry.dev/v1alpha1", "kind": "Promotion", "metadata": {"name": "forged"},
-        "spec": {"project": "x", "version": "1", "environment": "y", "requestedBy": {"username": "nobody"}},
-    }))
-    .expect("a promotion");
-    let dry = PostParams { dry_run: true, ..PostParams::default() };
-    wait::eventually("the admission policies act", || async {
-        let stamped = promotions.create(&dry, &forged).await.ok()?;
-        let by = stamped.spec.requested_by?.username;
-        (by != "nobody" && stamped.metadata.finalizers.is_some()).then_some(())
-    })
-    .await;
-}
-
-/// Every YAML file of a folder of the repository, by name.
-fn files(folder: &str) -> Vec<String> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut paths: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .collect();
-    paths.sort();
-    // The namespace comes before what is in it.
-    paths.sort_by_key(|path| !path.ends_with("namespace.yaml"));
-    paths.iter().map(|path| std::fs::read_to_string(path).expect("a readable file")).collect()
+    let checkout = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    gantry_plane::install::install(&client, "test", checkout).await.unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// Whether a request was a write of the operator, as itself or as somebody else, other than to its leader Lease.

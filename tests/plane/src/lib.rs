@@ -5,7 +5,7 @@
 //! that holds it, however that ends. Nothing here is mocked but the nodes, where that is asked for.
 //!
 //! Where to read: [`plane`] (what a cluster offers), [`run`] (how everything that was started ends),
-//! [`programs`] (where the binaries come from), [`manifests`] (applying YAML), `control_plane.rs` (flags), [`node`], [`image`].
+//! [`programs`] (where the binaries come from), [`manifests`] (applying YAML), [`install`] (Gantry itself), `control_plane.rs` (flags), [`node`], [`image`].
 #![forbid(unsafe_code)]
 
 pub mod audit;
@@ -14,6 +14,7 @@ mod control_plane;
 mod error;
 mod identity;
 pub mod image;
+pub mod install;
 mod kubeconfig;
 pub mod manifests;
 pub mod node;

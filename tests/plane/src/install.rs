@@ -1,0 +1,107 @@
+//! Installs Gantry from a checkout as its README says, without the Deployment: the operator is a process of whoever asks.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, ApiResource, DynamicObject, PostParams};
+use kube::runtime::conditions::is_crd_established;
+use kube::runtime::wait::await_condition;
+use kube::{Client, ResourceExt as _};
+use serde_json::{Value, json};
+
+use crate::manifests::{self, ManifestError};
+
+/// How long definitions may take to be served and policies to act, on two slow cores.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// How often a forged request is tried.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Whom the forged request claims to be from.
+const NOBODY: &str = "nobody";
+
+/// Why Gantry could not be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// The checkout has no such file or folder.
+    #[error("{}: {source}", path.display())]
+    Checkout {
+        /// Which.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// A manifest could not be applied.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The API server does not serve a definition, or its policies do not act.
+    #[error("{what} within {} s", PATIENCE.as_secs())]
+    NotInTime {
+        /// What did not happen: `the admission policies did not act`.
+        what: String,
+    },
+}
+
+/// Installs what `deploy/` of the checkout holds and waits until the API server acts on it. Gives back who a forged request is
+/// stamped with: the client itself.
+///
+/// # Errors
+/// The first thing that cannot be read, applied, or does not act in time.
+pub async fn install(client: &Client, manager: &str, checkout: &Path) -> Result<String, InstallError> {
+    for text in yaml_files(&checkout.join("deploy/crds"))? {
+        for definition in manifests::apply(client, manager, &text).await? {
+            established(client, &definition.name_any()).await?;
+        }
+    }
+    for text in yaml_files(&checkout.join("deploy"))? {
+        for document in manifests::documents(&text)? {
+            if document.get("kind") != Some(&json!("Deployment")) {
+                manifests::apply(client, manager, &document.to_string()).await?;
+            }
+        }
+    }
+    policies_act(client).await
+}
+
+async fn established(client: &Client, name: &str) -> Result<(), InstallError> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let served = await_condition(definitions, name, is_crd_established());
+    match tokio::time::timeout(PATIENCE, served).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(InstallError::NotInTime { what: format!("definition {name} was not served") }),
+    }
+}
+
+/// A new policy takes seconds to act: tried until a forged promotion comes back stamped (a dry run, nothing is stored).
+async fn policies_act(client: &Client) -> Result<String, InstallError> {
+    let (group, version) = ("gantry.dev".to_owned(), "v1alpha1".to_owned());
+    let api_version = format!("{group}/{version}");
+    let resource =
+        ApiResource { group, version, api_version, kind: "Promotion".to_owned(), plural: "promotions".to_owned() };
+    let mut forged = DynamicObject::new("forged", &resource);
+    forged.data = json!({"spec": {
+        "project": "x", "version": "1", "environment": "y", "requestedBy": {"username": NOBODY},
+    }});
+    let promotions: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", &resource);
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let stamped = promotions.create(&dry, &forged).await.ok().filter(|made| made.metadata.finalizers.is_some());
+        let by = stamped.and_then(|made| made.data.pointer("/spec/requestedBy/username").cloned());
+        if let Some(Value::String(by)) = by.filter(|by| by != NOBODY) {
+            return Ok(by);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Err(InstallError::NotInTime { what: "the admission policies did not act".to_owned() })
+}
+
+/// The YAML files of a folder, by name; the namespace comes before what is in it.
+fn yaml_files(folder: &Path) -> Result<Vec<String>, InstallError> {
+    let at = |path: &Path, source| InstallError::Checkout { path: path.to_owned(), source };
+    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml");
+    let mut paths: Vec<PathBuf> =
+        entries.map_err(|error| at(folder, error))?.into_iter().map(|entry| entry.path()).filter(yaml).collect();
+    paths.sort_by_key(|path| (!path.ends_with("namespace.yaml"), path.clone()));
+    paths.iter().map(|path| std::fs::read_to_string(path).map_err(|error| at(path, error))).collect()
+}
