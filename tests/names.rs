@@ -1,6 +1,8 @@
 //! Names in specs: the API server refuses those that could never be one, when they are written, with the field in the message.
 
+use gantry::api::condition::{self, ConditionType};
 use gantry::api::crds;
+use gantry::api::v1alpha1::Environment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, PostParams};
@@ -8,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::shared::shared;
 use crate::support::space::Space;
+use crate::support::wait;
 
 /// Strings that people write as they like, and those that only the API server and the operator write.
 const PROSE: [&str; 6] = ["description", "notes", "reason", "message", "username", "uid"];
@@ -114,4 +117,21 @@ async fn the_api_server_refuses_what_can_be_no_name_and_says_where() {
             assert!(said.contains(says_where), "{field} {text:?}: {said:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_whose_own_namespace_would_have_too_long_a_name_says_which_field_to_set() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let name = "x".repeat(63);
+    space.apply(space.object("Environment", &name, json!({"order": 1}))).await;
+    let said = wait::object(&space.api(), &name, "stalled", |known: &Environment| {
+        let conditions = known.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        condition::is_true(conditions, ConditionType::Stalled)
+    })
+    .await;
+    let conditions = said.status.expect("a status").conditions;
+    let message = &condition::find(&conditions, ConditionType::Ready).expect("a condition").message;
+    assert!(message.starts_with("spec.targets: ") && message.contains("at most 63"), "{message}");
+    assert!(message.ends_with("choose another namespace for the target"), "{message}");
 }

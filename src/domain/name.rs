@@ -144,7 +144,7 @@ pub fn default_namespace(space: &str, environment: &EnvironmentName) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForbiddenNamespace {
     /// The text is no namespace name at all.
-    #[error("{0:?} cannot be the name of a namespace: {LABEL_RULE}")]
+    #[error("{0:?} cannot be the name of a namespace: {LABEL_RULE}; choose another namespace for the target")]
     Malformed(String),
     /// Kubernetes keeps it for itself.
     #[error("namespace {0} belongs to Kubernetes: choose another namespace for the target")]
