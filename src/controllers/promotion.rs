@@ -84,7 +84,7 @@ impl PromotionController {
         observed.progress = self.bench.progress(&key, &observed.promotion);
         observed.trace = self.bench.trace(&observed.promotion);
         let begun = observed.clone();
-        match self.advance(observed).await {
+        match Box::pin(self.advance(observed)).await {
             Err(error) if error.class() == Class::Blocked => {
                 self.conclude(&begun, decide::blocked(&begun, &error.to_string())).await?;
                 Err(error)

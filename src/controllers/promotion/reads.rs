@@ -83,6 +83,9 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     let mut successes = successes(context, &promotion, release.as_ref());
     if may_be_missing(&environments, &promotion, &successes) {
         successes.extend(unrecorded(&client, &promotion).await?);
+        // A success that is no longer kept anywhere else went into the rows before, perhaps after they were read.
+        let (known, _) = read(get::<Release>(&client, &space, &release_name).await?);
+        successes.extend(recorded(known.as_ref()));
     }
     Ok(Observed {
         now: Timestamp::now(),
@@ -142,15 +145,16 @@ async fn unrecorded(client: &Client, promotion: &Promotion) -> Result<Vec<Enviro
 /// Where the release has succeeded: what its rows say, and ends that are not in them yet.
 fn successes(context: &Context, promotion: &Promotion, release: Option<&Release>) -> BTreeSet<EnvironmentName> {
     let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
-    let rows = release.and_then(|release| release.status.as_ref()).map(|status| status.environments.as_slice());
-    let recorded = rows
-        .unwrap_or_default()
-        .iter()
-        .filter(|row| row.succeeded)
-        .filter_map(|row| EnvironmentName::try_from(row.name.as_str()).ok());
     let outcomes = context.outcomes.of_release(space, &promotion.spec.project, &promotion.spec.version);
     let pending = outcomes.iter().filter(|outcome| outcome.is_success()).map(|outcome| outcome.environment.clone());
-    recorded.chain(pending).collect()
+    recorded(release).chain(pending).collect()
+}
+
+/// The successes in a release's rows.
+fn recorded(release: Option<&Release>) -> impl Iterator<Item = EnvironmentName> {
+    let rows = release.and_then(|release| release.status.as_ref()).map(|status| status.environments.as_slice());
+    let succeeded = rows.unwrap_or_default().iter().filter(|row| row.succeeded);
+    succeeded.filter_map(|row| EnvironmentName::try_from(row.name.as_str()).ok())
 }
 
 fn order<'a>(environments: impl Iterator<Item = &'a Environment>) -> Vec<(EnvironmentName, i64)> {

@@ -49,10 +49,12 @@ fn job(changed: bool, watches: Vec<Arc<Subscription>>) -> Job {
         uid: "p".into(),
         namespace: "shop-dev".into(),
         applied: vec![applied(changed)],
+        secrets: Vec::new(),
         progress: Progress {
             step: 0,
             objects: Vec::new(),
             pruned: Vec::new(),
+            variables: Vec::new(),
             applied_at: Some(at(100)),
             told_at: None,
             applied: true,
