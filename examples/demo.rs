@@ -67,7 +67,7 @@ impl Story {
     /// Everything but releases and promotions.
     async fn describe(&self) -> Outcome<()> {
         println!("\n▸ Team {SPACE} says what it has: kubectl apply --server-side -f deploy/samples/checkout/");
-        for name in ["1-space", "2-environments", "3-project"] {
+        for name in ["1-space", "2-environments", "2-lifecycle", "3-project"] {
             self.sample(name).await?;
         }
         for name in ["dev", "test", "production"] {

@@ -9,6 +9,7 @@ pub mod context;
 pub mod decision;
 pub mod deployments;
 pub mod environment;
+pub mod lifecycle;
 pub mod outcomes;
 pub mod pipeline;
 pub mod project;

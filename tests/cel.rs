@@ -104,6 +104,7 @@ fn merge(into: &mut Value, change: Value) {
 fn cases() -> Vec<Case> {
     let mut cases = of_environments();
     cases.extend(of_projects());
+    cases.extend(of_lifecycles());
     cases.extend(of_releases());
     cases.extend(of_promotions());
     cases.extend(of_variables());
@@ -161,6 +162,50 @@ fn of_projects() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write the literal in place")]
+fn lifecycle(name: &str, phases: Value) -> Value {
+    object("Lifecycle", name, json!({"phases": phases}))
+}
+
+fn of_lifecycles() -> Vec<Case> {
+    let case = |message, accepted, refused| {
+        Case::new("Lifecycle", message, (lifecycle("standard", accepted), lifecycle("standard", refused)))
+    };
+    let two = || json!([{"name": "dev", "environments": ["dev"]}, {"name": "rest"}]);
+    vec![
+        Case::new(
+            "Lifecycle",
+            "metadata.name must be a DNS label",
+            (lifecycle("standard", two()), lifecycle("stan.dard", two())),
+        ),
+        case(
+            "spec.phases[].environments must not name an environment in two phases",
+            json!([{"name": "dev", "environments": ["dev"]}, {"name": "test", "environments": ["test"]}]),
+            json!([{"name": "dev", "environments": ["dev"]}, {"name": "test", "environments": ["test", "dev"]}]),
+        ),
+        case(
+            "spec.phases[].environments may be left out in the last phase only",
+            two(),
+            json!([{"name": "rest"}, {"name": "dev", "environments": ["dev"]}]),
+        ),
+        case(
+            "spec.phases[].automatic must be empty in an optional phase",
+            json!([{"name": "dev", "environments": ["dev"], "automatic": ["dev"]}]),
+            json!([{"name": "dev", "environments": ["dev"], "automatic": ["dev"], "optional": true}]),
+        ),
+        case(
+            "spec.phases[].automatic must name environments of the phase",
+            json!([{"name": "dev", "environments": ["dev"]}, {"name": "rest", "automatic": ["production"]}]),
+            json!([{"name": "dev", "environments": ["dev"], "automatic": ["test"]}]),
+        ),
+        case(
+            "spec.phases[].minimum must not be above the number of environments",
+            json!([{"name": "test", "environments": ["eu", "us"], "minimum": 2}, {"name": "rest", "minimum": 3}]),
+            json!([{"name": "test", "environments": ["eu", "us"], "minimum": 3}]),
+        ),
+    ]
+}
+
 fn of_releases() -> Vec<Case> {
     let package = |package: Value| release("checkout-1.4.2", json!({"packages": [package]}));
     vec![
@@ -177,9 +222,22 @@ fn of_releases() -> Vec<Case> {
         Case::new(
             "Release",
             "spec is immutable",
-            (release("checkout-1.4.2", json!({})), release("checkout-1.4.2", json!({"notes": "other"}))),
+            (
+                release("checkout-1.4.2", json!({"blocked": {"reason": "bug 42"}})),
+                release("checkout-1.4.2", json!({"notes": "other"})),
+            ),
         )
         .after(release("checkout-1.4.2", json!({}))),
+        Case::new(
+            "Release",
+            "spec.createdBy is written by the API server",
+            (
+                release("checkout-1.4.2", json!({"createdBy": {"username": "alice"}})),
+                release("checkout-1.4.2", json!({})),
+            ),
+        )
+        .after(release("checkout-1.4.2", json!({"createdBy": {"username": "alice"}})))
+        .shadowed("the API server restores the author before it asks the rule"),
     ]
 }
 
@@ -189,6 +247,7 @@ fn of_promotions() -> Vec<Case> {
     let mut long = same();
     long["metadata"]["name"] = "x".repeat(201).into();
     let canceled = || promotion(json!({"cancel": {"reason": "wrong version"}}));
+    let caused = || promotion(json!({"cause": {"kind": "Release", "name": "checkout-1.4.2", "uid": "u"}}));
     let stamped = || promotion(json!({"requestedBy": {"username": "alice"}}));
     vec![
         Case::new("Promotion", "metadata.name must have at most 200", (same(), long)),
@@ -198,6 +257,9 @@ fn of_promotions() -> Vec<Case> {
         Case::new("Promotion", "spec.requestedBy is written by the API server", (stamped(), same()))
             .after(stamped())
             .shadowed("the API server restores the requester before it asks the rule"),
+        Case::new("Promotion", "spec.cause is written by Gantry alone", (same(), caused()))
+            .after(same())
+            .shadowed("a policy of Gantry's refuses it to everybody else first"),
         Case::new("Promotion", "spec.cancel cannot be taken back", (canceled(), same())).after(canceled()),
         Case::new("Promotion", "status.phase never changes", (ended("Failed"), ended("Succeeded")))
             .after(ended("Failed")),

@@ -15,6 +15,8 @@ mod install;
 #[cfg(test)]
 mod leader;
 #[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod observability;

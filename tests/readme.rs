@@ -27,7 +27,7 @@ async fn every_manifest_in_the_readme_is_applied_and_leads_to_a_success() {
             .unwrap_or_else(|e| panic!("{e}:\n{yaml}"));
         manifests += 1;
     }
-    assert_eq!(manifests, 5, "one manifest for each of the four core kinds, and a variable set");
+    assert_eq!(manifests, 6, "one manifest for each of the kinds that people write");
     let ended = space.ended("greeter-1.0.0-dev").await.status.expect("a status");
     assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
 }

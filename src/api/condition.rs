@@ -12,6 +12,10 @@ const LONGEST_MESSAGE: usize = 1024;
 /// Types of conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConditionType {
+    /// Gantry has promoted a release wherever its lifecycle says so.
+    AutomaticallyPromoted,
+    /// Somebody keeps a release from going further.
+    Blocked,
     /// A promotion has ended, however.
     Finished,
     /// The object is as its spec wants it.
@@ -31,6 +35,8 @@ impl ConditionType {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::AutomaticallyPromoted => "AutomaticallyPromoted",
+            Self::Blocked => "Blocked",
             Self::Finished => "Finished",
             Self::Ready => "Ready",
             Self::Reconciling => "Reconciling",
@@ -72,6 +78,14 @@ closed_set! {
         PullSecretInvalid => "A pull secret is missing, unreadable or not a kubernetes.io/dockerconfigjson Secret.",
         Provisioning => "Namespaces, accounts and bindings are being made.",
         ProvisioningFailed => "The API server refused something that the environment needs.",
+        UnknownEnvironment => "The lifecycle names an environment that the space does not have.",
+        OnlyOptionalPhases => "Every phase of the lifecycle is optional, so none is ever current.",
+        LifecycleNotFound => "The project names a lifecycle that does not exist yet.",
+        Blocked => "Somebody keeps the release from going further.",
+        Unblocked => "The release may go on.",
+        Promoted => "Every automatic environment that the release may go to has its promotion.",
+        NotPromoted => "A promotion to an automatic environment could not be made, or did not succeed.",
+        Overtaken => "A release that was made later came to an automatic environment first, so this one is left to people.",
         Valid => "Everything that can be checked without a release is well-formed.",
         Invalid => "A field cannot be used as it is.",
         Sealed => "Versions are digests and the process is a snapshot.",

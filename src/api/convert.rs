@@ -1,5 +1,7 @@
-//! From the wire to the domain: names, images, durations and the lifecycle, checked once, with every mistake and not just the
+//! From the wire to the domain: names, images, durations and lifecycles, checked once, with every mistake and not just the
 //! first. Pure.
+
+pub mod lifecycle;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +13,6 @@ use super::v1alpha1::release::PackageVersion;
 use super::v1alpha1::{Environment, ProjectSpec};
 use crate::domain::image::{Digest, Repository, Tag};
 use crate::domain::invalid::{Invalid, InvalidReason};
-use crate::domain::lifecycle::Lifecycle;
 use crate::domain::name::{EnvironmentName, PackageName, StepName};
 
 /// The longest that a step may be given.
@@ -142,12 +143,6 @@ pub fn timeout(text: &str, path: &str) -> Result<SignedDuration, Invalid> {
         return Err(wrong(InvalidReason::TooLarge, "is longer than a week"));
     }
     Ok(duration)
-}
-
-/// The lifecycle of a space that defines none: its environments by order.
-#[must_use]
-pub fn lifecycle<'a>(environments: impl IntoIterator<Item = &'a Environment>) -> Lifecycle {
-    Lifecycle::by_order(&orders(environments))
 }
 
 /// Every environment with its order. One whose name is none cannot be promoted to, and is left out.

@@ -3,6 +3,7 @@
 pub mod audit_record;
 pub mod environment;
 pub mod history;
+pub mod lifecycle;
 pub mod project;
 pub mod promotion;
 pub mod promotion_status;
@@ -12,6 +13,7 @@ pub mod variable_set;
 
 pub use audit_record::{AuditRecord, AuditRecordSpec};
 pub use environment::{Environment, EnvironmentSpec, EnvironmentStatus};
+pub use lifecycle::{Lifecycle, LifecycleSpec, LifecycleStatus};
 pub use project::{Project, ProjectSpec, ProjectStatus};
 pub use promotion::{Promotion, PromotionSpec};
 pub use promotion_status::PromotionStatus;

@@ -4,6 +4,7 @@
 //! in a target namespace), `recording.rs` (from the end to every history).
 
 pub mod bench;
+pub mod course;
 pub mod decide;
 pub mod facts;
 pub mod inventory;
@@ -118,7 +119,7 @@ impl PromotionController {
                 Ok(Observed { name_use, ..observed })
             }
             Effect::ReadLive => {
-                let (live, look) = futures::try_join!(reads::live(&self.context, observed), async {
+                let (live, look) = futures::try_join!(Box::pin(reads::live(&self.context, observed)), async {
                     Slot::of(&client, &promotion).look().await
                 },)?;
                 Ok(Observed { slot: look.holder, ..live })

@@ -4,12 +4,16 @@
 //! them (`attempts.rs`); `decide.rs` makes it the status. Rows are joins over ends of promotions (`rows.rs`) and never wait
 //! for a registry. Once sealed, nothing is asked again, whatever becomes of project and registry.
 
+pub mod arrivals;
 pub mod attempts;
+pub mod automatic;
+pub mod block;
 pub mod decide;
 pub mod manifests;
 pub mod observe;
 pub mod packages;
 pub mod problem;
+pub mod promote;
 pub mod revision;
 pub mod rows;
 pub mod seal;
@@ -112,7 +116,10 @@ impl Controller for ReleaseController {
     }
 
     async fn act(&self, observed: &Observed, effect: &Effect) -> Result<(), ClusterError> {
-        let Effect::StoreSnapshot(seal) = effect;
+        let seal = match effect {
+            Effect::StoreSnapshot(seal) => seal,
+            Effect::Promote(wanted) => return promote::promote(&self.context, &observed.release, wanted).await,
+        };
         let space = observed.release.metadata.namespace.as_deref().unwrap_or_default();
         let place = (space, observed.release.spec.project.as_str());
         revision::store(&self.context.cluster.client(), place, (&seal.name, &seal.content)).await
@@ -120,6 +127,10 @@ impl Controller for ReleaseController {
 
     fn failed(observed: &Observed, error: &ClusterError) -> Option<ReleaseStatus> {
         let mut status = Self::status(observed);
+        if decide::is_sealed(&observed.release) {
+            automatic::write(&mut status, observed, (Reason::NotPromoted, &error.to_string()));
+            return Some(status);
+        }
         let because = (Reason::Failed.as_str(), error.to_string());
         let stamp = observed.stamp();
         condition::set_standing(&mut status.conditions, &Standing::Reconciling, (because.0, &because.1), stamp);

@@ -5,24 +5,26 @@
 //! | a promotion that has not ended | itself, its project's rows; when it waits or is gone, those that wait for the same slot |
 //! | a promotion that has ended and is not recorded everywhere | itself |
 //! | a project | itself, its promotions that wait, its releases, and its ends that are still to be recorded |
+//! | a lifecycle | itself, and the projects that follow it with their releases and promotions that wait |
 //! | a release | itself, its promotions that wait, and its ends that are still to be recorded |
-//! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows of the space |
+//! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows and lifecycles of the space |
 //! | a variable set | the projects that use it |
 //! | an end | the rows of project, environment and release, and promotions of the project that wait |
 //! | what an environment provisioned | that environment: `environment/wake.rs` |
 //! | how an applied object is doing, or what should be there | the rows of its project: `workloads.rs` |
 //! | an object in a namespace where a step runs | the promotions whose steps run there |
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc};
 
 use super::context::Context;
+use super::lifecycle::course;
 use super::promotion::bench::Bench;
 use super::promotion::reads;
 use crate::api::RECORDED_FINALIZER;
-use crate::api::v1alpha1::{Environment, Project, Promotion, Release, VariableSet};
+use crate::api::v1alpha1::{Environment, Lifecycle, Project, Promotion, Release, VariableSet};
 use crate::cluster::cache::{Change, Key};
 use crate::cluster::runner::Queue;
 use crate::domain::promotion::outcome::Outcome;
@@ -39,7 +41,12 @@ pub struct Queues {
     pub releases: Queue,
     /// Environments: their rows.
     pub deployments: Queue,
+    /// Lifecycles.
+    pub lifecycles: Queue,
 }
+
+/// The spec that was last seen of each object: UID and generation.
+type Generations = HashMap<Key, (Option<String>, Option<i64>)>;
 
 /// Wakes runners until the caches end.
 pub struct Triggers {
@@ -57,12 +64,13 @@ impl Triggers {
         let stores = self.context.stores.clone();
         let mut projects = stores.projects.subscribe();
         let mut releases = stores.releases.subscribe();
+        let mut lifecycles = stores.lifecycles.subscribe();
         let mut environments = stores.environments.subscribe();
         let mut variable_sets = stores.variable_sets.subscribe();
         let mut unfinished = stores.unfinished.subscribe();
         let mut finished = stores.finished.subscribe();
         let mut outcomes = self.context.outcomes.subscribe();
-        let mut orders = HashMap::new();
+        let (mut orders, mut generations) = (HashMap::new(), HashMap::new());
         loop {
             tokio::select! {
                 Some(change) = unfinished.recv() => self.unfinished(&change),
@@ -75,6 +83,7 @@ impl Triggers {
                 Some(change) = projects.recv() => self.project(&change),
                 Some(change) = releases.recv() => self.release(&change),
                 Some(change) = variable_sets.recv() => self.variable_set(&change),
+                Some(change) = lifecycles.recv() => self.lifecycle(&change, &mut generations),
                 Some(change) = environments.recv() => self.environment(&change, &mut orders),
                 ended = outcomes.recv() => match ended {
                     Ok(outcome) => self.ended(&outcome),
@@ -120,6 +129,35 @@ impl Triggers {
         self.recorded(&self.context.outcomes.of_project(namespace, name));
     }
 
+    /// Whoever follows it is judged anew.
+    fn lifecycle(&self, change: &Change<Lifecycle>, generations: &mut Generations) {
+        let Key { namespace, name } = &change.key;
+        self.queues.lifecycles.add(change.key.clone());
+        let spec = change.object.as_ref().filter(|_| !change.gone);
+        let spec = spec.map(|known| (known.metadata.uid.clone(), known.metadata.generation));
+        let before = match spec.clone() {
+            Some(spec) => generations.insert(change.key.clone(), spec),
+            None => generations.remove(&change.key),
+        };
+        // A status tells nobody else anything.
+        if spec.is_some() && before == spec {
+            return;
+        }
+        let mut followers = self.context.stores.projects.in_namespace(namespace);
+        followers.retain(|project| course::chosen(Some(project)) == Some(name));
+        let followers: BTreeSet<&str> =
+            followers.iter().filter_map(|project| project.metadata.name.as_deref()).collect();
+        for project in &followers {
+            self.queues.projects.add(Key::new(namespace, *project));
+        }
+        for release in self.context.stores.releases.in_namespace(namespace) {
+            if followers.contains(release.spec.project.as_str()) {
+                self.queues.releases.add(Key::of(release.as_ref()));
+            }
+        }
+        self.waiting(namespace, |promotion| followers.contains(promotion.spec.project.as_str()));
+    }
+
     fn release(&self, change: &Change<Release>) {
         self.queues.releases.add(change.key.clone());
         let Some(release) = &change.object else { return };
@@ -155,8 +193,11 @@ impl Triggers {
         self.recorded(&self.context.outcomes.of_environment(namespace, name));
     }
 
-    /// The lifecycle of a space changed.
+    /// The environments of a space changed, and with them every lifecycle.
     fn space(&self, namespace: &str) {
+        for lifecycle in self.context.stores.lifecycles.in_namespace(namespace) {
+            self.queues.lifecycles.add(Key::of(lifecycle.as_ref()));
+        }
         self.waiting(namespace, |_| true);
         for project in self.context.stores.projects.in_namespace(namespace) {
             self.queues.projects.add(Key::of(project.as_ref()));

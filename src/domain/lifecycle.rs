@@ -1,11 +1,20 @@
 //! The order in which a release goes through environments.
 //!
 //! A lifecycle is a list of phases. A phase is complete when enough of its environments have had at
-//! least one success of the release; an environment is reachable when every earlier phase that is not
-//! optional is complete. A success is never taken back, so what is open to a release stays open as
-//! long as the lifecycle stays.
+//! least one success of the release (and kept it as long as the phase's soak says); an environment is
+//! reachable when every earlier phase that is not optional is complete. A success is never taken
+//! back: edits of a lifecycle judge anew what was achieved and forget none of it.
+//!
+//! [`arrival`] is what a release achieved, [`journey`] how far that brings it, [`reach`] whether it may
+//! go to one environment and what to say if not.
+
+pub mod arrival;
+pub mod journey;
+pub mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
 
 use super::invalid::{Invalid, InvalidReason};
 use super::name::EnvironmentName;
@@ -17,85 +26,28 @@ pub struct Lifecycle {
 }
 
 /// One phase of a lifecycle.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LifecyclePhase {
     /// What people call it.
     pub name: String,
-    /// Its environments; there is no order among them.
+    /// Its environments, without any order among them; none means all that no earlier phase names,
+    /// future ones included.
     pub environments: Vec<EnvironmentName>,
+    /// Those that the release is promoted to without anybody asking.
+    pub automatic: Vec<EnvironmentName>,
     /// How many of them need a success; all, if not said.
     pub minimum: Option<u32>,
     /// Whether later phases wait for it.
     pub optional: bool,
-}
-
-/// How far a release is in one phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Progress {
-    /// Not complete, and not what everything waits for.
-    Pending,
-    /// The first phase that later ones wait for.
-    Current,
-    /// It has the successes it needs.
-    Complete,
-}
-
-impl Progress {
-    /// The progress as it is written in status.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "Pending",
-            Self::Current => "Current",
-            Self::Complete => "Complete",
-        }
-    }
-}
-
-/// A release's progress in one phase.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PhaseProgress {
-    /// The phase's name.
-    pub name: String,
-    /// How far the release is.
-    pub progress: Progress,
-    /// Whether promotions to the phase's environments are let through.
-    pub reachable: bool,
-    /// Whether later phases wait for this one.
-    pub optional: bool,
-    /// How many environments need a success.
-    pub needed: usize,
-    /// Environments with a success.
-    pub succeeded: Vec<EnvironmentName>,
-    /// Environments without one.
-    pub missing: Vec<EnvironmentName>,
-}
-
-/// Whether a release may go to an environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reach {
-    /// It may.
-    Reachable,
-    /// An earlier phase is not complete.
-    Unreached {
-        /// The first such phase.
-        phase: String,
-        /// How many of its environments need a success.
-        needed: usize,
-        /// Those that have one.
-        succeeded: Vec<EnvironmentName>,
-        /// Those that have none.
-        missing: Vec<EnvironmentName>,
-    },
-    /// The lifecycle does not hold the environment.
-    NotInLifecycle,
+    /// How long the release must stay where it succeeded until that counts.
+    pub soak: SignedDuration,
 }
 
 impl Lifecycle {
     /// A lifecycle of these phases.
     ///
     /// # Errors
-    /// Every phase name or environment given twice, and every minimum that its phase cannot meet.
+    /// Everything that is wrong with any phase, each with its field and remedy.
     pub fn new(phases: Vec<LifecyclePhase>) -> Result<Self, Vec<Invalid>> {
         let mut wrong = Vec::new();
         let mut names = BTreeSet::new();
@@ -110,14 +62,15 @@ impl Lifecycle {
                 let message = format!("environment {environment} is given twice: remove it from one phase");
                 wrong.push(Invalid::new(format!("{path}.environments"), InvalidReason::Duplicate, message));
             }
-            if phase.minimum.is_some_and(|minimum| minimum == 0 || minimum as usize > phase.environments.len()) {
+            if phase.environments.is_empty() && index + 1 < phases.len() {
                 let message = format!(
-                    "phase {} has {} environments: the minimum must be between 1 and that (to let it be skipped, set optional: true)",
-                    phase.name,
-                    phase.environments.len()
+                    "phase {} names no environment, so it takes all that are left: make it the last phase",
+                    phase.name
                 );
-                wrong.push(Invalid::new(format!("{path}.minimum"), InvalidReason::Forbidden, message));
+                wrong.push(Invalid::new(format!("{path}.environments"), InvalidReason::Required, message));
             }
+            wrong.extend(phase.minimum_wrong(&path));
+            wrong.extend(phase.automatic_wrong(&path));
         }
         if wrong.is_empty() { Ok(Self { phases }) } else { Err(wrong) }
     }
@@ -142,8 +95,7 @@ impl Lifecycle {
                 _ => format!("order-{order}"),
             },
             environments,
-            minimum: None,
-            optional: false,
+            ..LifecyclePhase::default()
         };
         Self { phases: phases.into_iter().map(phase).collect() }
     }
@@ -154,112 +106,62 @@ impl Lifecycle {
         &self.phases
     }
 
-    /// How far a release with these successes is, phase by phase. Successes in environments that the
-    /// lifecycle does not hold are ignored; they count again when it does.
+    /// Environments that a phase names and the space does not have, with the path of the field. They
+    /// count all the same: a name that is misspelled must not open the next phase.
     #[must_use]
-    pub fn progress(&self, successes: &BTreeSet<EnvironmentName>) -> Vec<PhaseProgress> {
-        let mut open = true;
-        let mut rows = Vec::with_capacity(self.phases.len());
-        for phase in &self.phases {
-            let row = phase.progress(successes, open);
-            open = open && (phase.optional || row.progress == Progress::Complete);
-            rows.push(row);
-        }
-        rows
+    pub fn unknown(&self, environments: &BTreeSet<EnvironmentName>) -> Vec<(String, EnvironmentName)> {
+        let named = self.phases.iter().enumerate().flat_map(|(index, phase)| {
+            let field = |field, names: &[EnvironmentName]| {
+                names.iter().map(|name| (format!("spec.phases[{index}].{field}"), name.clone())).collect::<Vec<_>>()
+            };
+            let automatic = if phase.environments.is_empty() { phase.automatic.as_slice() } else { &[] };
+            field("environments", &phase.environments).into_iter().chain(field("automatic", automatic))
+        });
+        named.filter(|(_, name)| !environments.contains(name)).collect()
     }
 
-    /// Whether a release with these successes may go to `environment`.
+    /// Whether it matters how long a release stays somewhere.
     #[must_use]
-    pub fn reachable(&self, environment: &EnvironmentName, successes: &BTreeSet<EnvironmentName>) -> Reach {
-        let mut closed_by = None;
-        for (phase, row) in self.phases.iter().zip(self.progress(successes)) {
-            if phase.environments.contains(environment) {
-                return closed_by.unwrap_or(Reach::Reachable);
-            }
-            if row.progress == Progress::Current {
-                closed_by = Some(Reach::Unreached {
-                    phase: row.name,
-                    needed: row.needed,
-                    succeeded: row.succeeded,
-                    missing: row.missing,
-                });
-            }
-        }
-        Reach::NotInLifecycle
+    pub fn soaks(&self) -> bool {
+        self.phases.iter().any(|phase| phase.soak.is_positive())
     }
 
-    /// Where a release with these successes may go and has not been: exactly the environments that
-    /// are reachable and have no success, by phase.
+    /// Whether no phase is ever one that others wait for.
     #[must_use]
-    pub fn next(&self, successes: &BTreeSet<EnvironmentName>) -> Vec<EnvironmentName> {
-        self.progress(successes).into_iter().filter(|row| row.reachable).flat_map(|row| row.missing).collect()
+    pub fn is_all_optional(&self) -> bool {
+        self.phases.iter().all(|phase| phase.optional)
     }
 }
 
 impl LifecyclePhase {
-    fn needed(&self) -> usize {
-        self.minimum.map_or(self.environments.len(), |minimum| minimum as usize)
-    }
-
-    fn progress(&self, successes: &BTreeSet<EnvironmentName>, reachable: bool) -> PhaseProgress {
-        let (succeeded, missing): (Vec<_>, Vec<_>) =
-            self.environments.iter().cloned().partition(|environment| successes.contains(environment));
-        let progress = if succeeded.len() >= self.needed() {
-            Progress::Complete
-        } else if reachable && !self.optional {
-            Progress::Current
+    fn minimum_wrong(&self, path: &str) -> Option<Invalid> {
+        let most = if self.environments.is_empty() { usize::MAX } else { self.environments.len() };
+        let minimum = self.minimum.filter(|minimum| *minimum == 0 || *minimum as usize > most)?;
+        let message = if minimum == 0 {
+            format!("phase {} has a minimum of 0: leave it out for all, or set optional: true", self.name)
         } else {
-            Progress::Pending
+            format!("phase {} has {most} environments and a minimum of {minimum}: lower it, or add some", self.name)
         };
-        PhaseProgress {
-            name: self.name.clone(),
-            progress,
-            reachable,
-            optional: self.optional,
-            needed: self.needed(),
-            succeeded,
-            missing,
+        Some(Invalid::new(format!("{path}.minimum"), InvalidReason::Forbidden, message))
+    }
+
+    fn automatic_wrong(&self, path: &str) -> Vec<Invalid> {
+        let path = format!("{path}.automatic");
+        let mut wrong = Vec::new();
+        if self.optional && !self.automatic.is_empty() {
+            let message = format!(
+                "phase {} is optional, so it never becomes current and nothing is automatic: remove one of the two",
+                self.name
+            );
+            wrong.push(Invalid::new(path.clone(), InvalidReason::Forbidden, message));
         }
+        let strange = |name: &&EnvironmentName| !self.environments.is_empty() && !self.environments.contains(name);
+        wrong.extend(self.automatic.iter().filter(strange).map(|name| {
+            let message = format!("environment {name} is not one of phase {}: add it there, or remove it", self.name);
+            Invalid::new(path.clone(), InvalidReason::Unknown, message)
+        }));
+        wrong
     }
-}
-
-impl Reach {
-    /// Why `release` may not go to `environment` and what to do, in one sentence; nothing if it may.
-    #[must_use]
-    pub fn message(&self, environment: &EnvironmentName, release: &str) -> Option<String> {
-        match self {
-            Self::Reachable => None,
-            Self::NotInLifecycle => Some(format!(
-                "environment {environment} is not in the lifecycle of {release}: add it there, or promote to one that is"
-            )),
-            Self::Unreached { phase, needed, succeeded, missing } => {
-                let done = if succeeded.is_empty() { String::new() } else { format!(" ({})", listed(succeeded)) };
-                let (environments, have) =
-                    (plural(*needed, "environment"), if succeeded.len() == 1 || *needed == 1 { "has" } else { "have" });
-                Some(format!(
-                    "{environment} waits for phase {phase}: {} of {needed} {environments}{done} {have} {release}; promote it to {} first",
-                    succeeded.len(),
-                    listed(missing)
-                ))
-            }
-        }
-    }
-}
-
-fn plural(count: usize, word: &str) -> String {
-    if count == 1 { word.to_owned() } else { format!("{word}s") }
-}
-
-/// The first few names: a message has a bound, a phase has none.
-fn listed(environments: &[EnvironmentName]) -> String {
-    const SHOWN: usize = 5;
-    let mut names: Vec<&str> = environments.iter().take(SHOWN).map(EnvironmentName::as_str).collect();
-    let more = environments.len().saturating_sub(SHOWN);
-    let rest = format!("{more} more");
-    if more > 0 {
-        names.push(&rest);
-    }
-    names.join(", ")
 }
 
 #[cfg(test)]

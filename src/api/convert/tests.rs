@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::domain::lifecycle::Lifecycle;
 
 fn spec(value: serde_json::Value) -> ProjectSpec {
     serde_json::from_value(value).unwrap()
@@ -98,7 +99,7 @@ fn the_lifecycle_is_the_environments_by_order() {
     };
     let environments =
         [environment("production", 30), environment("dev", 10), environment("test", 20), environment("No", 1)];
-    let lifecycle = lifecycle(&environments);
+    let lifecycle = Lifecycle::by_order(&orders(&environments));
     let phases: Vec<&str> = lifecycle.phases().iter().map(|phase| phase.name.as_str()).collect();
     assert_eq!(phases, ["dev", "test", "production"]);
 }

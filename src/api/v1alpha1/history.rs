@@ -89,6 +89,9 @@ pub struct HistoryEntry {
     pub started: Option<MicroTime>,
     /// When it ended.
     pub finished: MicroTime,
+    /// Whether it had changed anything in the environment.
+    #[serde(default)]
+    pub applied: bool,
     /// One sentence: why it ended so.
     #[schemars(length(max = 1024))]
     pub message: String,

@@ -42,6 +42,11 @@ pub struct ProjectSpec {
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub packages: Vec<Package>,
 
+    /// The lifecycle that its releases follow. Omitted: the environments of the space by order. Example: `lifecycle: standard`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub lifecycle: Option<String>,
+
     /// What a promotion does, in order. Example: `process: [{name: deploy, apply: {manifestsFrom: {configMap: checkout}}}]`
     #[schemars(length(min = 1, max = 32))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]

@@ -45,6 +45,8 @@ use super::variable::GivenVariable;
         .message("spec.variables is immutable; make a new promotion with another name"),
     validation = Rule::new("!has(oldSelf.requestedBy) || (has(self.requestedBy) && self.requestedBy == oldSelf.requestedBy)")
         .message("spec.requestedBy is written by the API server; leave it out"),
+    validation = Rule::new("has(self.cause) == has(oldSelf.cause) && (!has(self.cause) || self.cause == oldSelf.cause)")
+        .message("spec.cause is written by Gantry alone, when it makes a promotion; leave it out"),
     validation = Rule::new("!has(oldSelf.cancel) || (has(self.cancel) && self.cancel == oldSelf.cancel)")
         .message("spec.cancel cannot be taken back; make a new promotion with another name"),
 )]
@@ -79,6 +81,24 @@ pub struct PromotionSpec {
     /// Who asked. Written by the API server; any other value is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<Person>,
+    /// What made Gantry ask. Only on promotions that it makes itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+}
+
+/// The object that a promotion of Gantry's own comes from.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cause {
+    /// Its kind: `Release` for an automatic environment of its lifecycle.
+    #[schemars(length(min = 1, max = 63))]
+    pub kind: String,
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Its UID.
+    #[schemars(length(min = 1, max = 64))]
+    pub uid: String,
 }
 
 /// What to do while the lifecycle does not allow a promotion yet.

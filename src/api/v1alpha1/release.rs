@@ -1,10 +1,10 @@
-//! `Release`: "checkout 1.4.2 is these image versions, with the process as it is now". Immutable.
+//! `Release`: "checkout 1.4.2 is these image versions, with the process as it is now". Immutable but for `blocked`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::history::PinnedPackage;
+use super::history::{Person, PinnedPackage};
 
 /// A version of a project: image versions and the process, sealed when it was made.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,11 +26,17 @@ use super::history::PinnedPackage;
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Deployed", type_ = "string", json_path = ".status.environments[?(@.current==true)].name"),
     printcolumn(name = "Next", type_ = "string", json_path = ".status.next[*]"),
+    printcolumn(name = "Blocked", type_ = "string", json_path = ".spec.blocked.reason", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("spec is immutable; make a new release with another version"))]
+#[x_kube(
+    validation = Rule::new("self.project == oldSelf.project && self.version == oldSelf.version && has(self.packages) == has(oldSelf.packages) && (!has(self.packages) || self.packages == oldSelf.packages) && has(self.notes) == has(oldSelf.notes) && (!has(self.notes) || self.notes == oldSelf.notes)")
+        .message("spec is immutable but for spec.blocked; make a new release with another version"),
+    validation = Rule::new("!has(oldSelf.createdBy) || (has(self.createdBy) && self.createdBy == oldSelf.createdBy)")
+        .message("spec.createdBy is written by the API server; leave it out"),
+)]
 pub struct ReleaseSpec {
     /// The project that this is a version of. Example: `project: checkout`
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
@@ -50,6 +56,24 @@ pub struct ReleaseSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub notes: Option<String>,
+    /// Keeps the release out of every phase that it has not entered, but for the first. Example: `blocked: {reason: bug 42}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<Block>,
+    /// Who made it. Written by the API server; any other value is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<Person>,
+}
+
+/// Why a release may go no further.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Block {
+    /// Why. Example: `reason: loses orders, see bug 42`
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+    /// Who said so. Written by the API server; any other value is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Person>,
 }
 
 /// The chosen version of one package.
@@ -78,7 +102,8 @@ pub struct ReleaseStatus {
     /// Generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled` as kstatus defines them, and `Sealed`.
+    /// `Ready`, `Reconciling`, `Stalled` as kstatus defines them, and `Sealed`; where they have something to say, `Blocked` and
+    /// `AutomaticallyPromoted`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
@@ -109,6 +134,31 @@ pub struct ReleaseStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(max = 63)))]
     pub next: Vec<String>,
+    /// Promotions that Gantry made because the lifecycle says so, one an environment, each made once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["environment".into()]))]
+    pub automatic: Vec<AutomaticPromotion>,
+}
+
+/// A promotion that Gantry made for a release.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AutomaticPromotion {
+    /// The environment.
+    #[schemars(length(max = 63))]
+    pub environment: String,
+    /// The promotion.
+    #[schemars(length(max = 253))]
+    pub promotion: String,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub phase: Option<String>,
+    /// Why it did not succeed, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub message: Option<String>,
 }
 
 /// What became of a release in one environment.
@@ -120,6 +170,13 @@ pub struct ReleaseEnvironment {
     pub name: String,
     /// Whether any promotion of it there ever succeeded: what the lifecycle counts.
     pub succeeded: bool,
+    /// When it first succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeded_at: Option<MicroTime>,
+    /// When it ran there undisturbed, as far as a soak may still count it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    pub stays: Vec<StayRow>,
     /// Whether it is what runs there now.
     #[serde(default)]
     pub current: bool,
@@ -136,6 +193,17 @@ pub struct ReleaseEnvironment {
     pub at: MicroTime,
 }
 
+/// A time in which a release ran in an environment, neither replaced nor failing.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StayRow {
+    /// Since when.
+    pub from: MicroTime,
+    /// Until when; absent while it lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<MicroTime>,
+}
+
 /// How far a release is in one phase of its lifecycle.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -149,4 +217,7 @@ pub struct ReleasePhase {
     /// Its environments.
     #[schemars(length(max = 256), inner(length(max = 63)))]
     pub environments: Vec<String>,
+    /// When it became complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<MicroTime>,
 }

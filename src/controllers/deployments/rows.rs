@@ -106,6 +106,7 @@ fn entry(outcome: &Outcome) -> HistoryEntry {
         phase: outcome.phase.as_str().to_owned(),
         started: outcome.started.map(MicroTime),
         finished: MicroTime(outcome.finished),
+        applied: outcome.applied,
         message: condition::cut(&outcome.message, 1024),
     }
 }

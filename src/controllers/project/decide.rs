@@ -22,12 +22,18 @@ pub fn decide(observed: &Observed) -> Decision {
     status.observed_generation = project.metadata.generation;
     let stamp = Stamp { now: observed.now, generation: project.metadata.generation };
     let wrong = convert::validate(&project.spec);
-    let (standing, reason, message) = match wrong.as_slice() {
-        [] => match of_variables(observed) {
+    let (standing, reason, message) = match (wrong.as_slice(), &observed.missing_lifecycle) {
+        ([], None) => match of_variables(observed) {
             None => (Standing::Ready, Reason::Valid, "the project can be released".to_owned()),
             Some((reason, message)) => (Standing::Stalled, reason, message),
         },
-        wrong => (Standing::Stalled, Reason::Invalid, sentence(wrong)),
+        ([], Some(name)) => {
+            let message = format!(
+                "lifecycle {name} does not exist in this space, so nothing is promoted: create it, or correct spec.lifecycle"
+            );
+            (Standing::Reconciling, Reason::LifecycleNotFound, message)
+        }
+        (wrong, _) => (Standing::Stalled, Reason::Invalid, sentence(wrong)),
     };
     condition::set_standing(&mut status.conditions, &standing, (reason.as_str(), &message), stamp);
     let outcomes = observed.outcomes.iter().map(std::convert::AsRef::<Outcome>::as_ref);

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::api::v1alpha1::{Project, Promotion, VariableSet};
 use crate::cluster::cache::Key;
 use crate::controllers::context::Context;
+use crate::controllers::lifecycle::course;
 use crate::controllers::workloads::standing::Standing;
 use crate::domain::promotion::outcome::Outcome;
 
@@ -28,6 +29,8 @@ pub struct Observed {
     pub standings: BTreeMap<String, Standing>,
     /// The variable sets that it uses, with those that do not exist.
     pub variable_sets: Vec<(String, Option<Arc<VariableSet>>)>,
+    /// The lifecycle that it names and that does not exist.
+    pub missing_lifecycle: Option<String>,
     /// The time of the run.
     pub now: Timestamp,
 }
@@ -67,7 +70,15 @@ pub fn observe(context: &Context, key: &Key) -> Option<Observed> {
         order: order.collect(),
         namespaces: namespaces.collect(),
         standings: context.workloads.of(key, &targets),
+        missing_lifecycle: missing_lifecycle(context, key, &project),
         now: Timestamp::now(),
         project,
     })
+}
+
+fn missing_lifecycle(context: &Context, key: &Key, project: &Project) -> Option<String> {
+    let name = course::chosen(Some(project))?;
+    let lifecycle = Key::new(&key.namespace, name);
+    let lifecycles = &context.stores.lifecycles;
+    (lifecycles.get(&lifecycle).is_none() && lifecycles.broken(&lifecycle).is_none()).then(|| name.to_owned())
 }

@@ -3,7 +3,6 @@
 use crate::api::condition::{self, ConditionType};
 use crate::api::v1alpha1::environment::QueuePolicy;
 use crate::api::v1alpha1::promotion::WhenNotReady as WhenNotReadyField;
-use crate::domain::lifecycle::Lifecycle;
 use crate::domain::name::{EnvironmentName, InvalidName, ProjectName, ReleaseVersion};
 use crate::domain::promotion::gate::{
     self, EnvironmentFact, GateFacts, Presence, ReleaseFact, Requester, Subject, WhenNotReady,
@@ -53,7 +52,8 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
         project: project(observed),
         release: release(observed),
         environment: environment_fact(observed),
-        lifecycle: Lifecycle::by_order(&observed.environments).reachable(&environment, &observed.successes),
+        lifecycle: observed.course.reach(&environment),
+        blocked: observed.course.block(&environment),
         when_not_ready: match observed.promotion.spec.when_not_ready {
             WhenNotReadyField::Refuse => WhenNotReady::Refuse,
             WhenNotReadyField::Wait => WhenNotReady::Wait,

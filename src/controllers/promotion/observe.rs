@@ -1,6 +1,6 @@
 //! Everything that one run of a promotion knows. Read here; nothing in `decide` reads again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::plan::PlanState;
 use super::progress::Progress;
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
-use crate::domain::name::EnvironmentName;
+use crate::controllers::lifecycle::course::Course;
 use crate::domain::promotion::machine::{NameUse, Slot};
 use crate::domain::queue::Entry;
 
@@ -38,10 +38,8 @@ pub struct Observed {
     pub environment: Option<Arc<Environment>>,
     /// What of it exists and does not read as its kind.
     pub unreadable: Unreadable,
-    /// Every environment of the space with its order: the default lifecycle.
-    pub environments: Vec<(EnvironmentName, i64)>,
-    /// Where the release has succeeded.
-    pub successes: BTreeSet<EnvironmentName>,
+    /// How far the release is on the lifecycle that counts for it.
+    pub course: Course,
     /// The unfinished promotions of the same project and environment, this one among them.
     pub rivals: Vec<Entry>,
     /// Whether anything was ever promoted in this space.

@@ -1,6 +1,6 @@
 //! How what a promotion knows is read: cheaply from the caches, or live where a decision cannot be taken back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,15 +8,18 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 
+use super::course::{self, Known};
 use super::observe::{Observed, Trace, Unreadable};
 use super::plan::PlanState;
 use super::record;
+use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
-use crate::api::{RECORDED_FINALIZER, convert};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
-use crate::domain::name::{EnvironmentName, release_name};
+use crate::controllers::lifecycle::course::chosen as chosen_name;
+use crate::controllers::lifecycle::reads as lifecycle;
+use crate::domain::name::release_name;
 use crate::domain::promotion::machine::{NameUse, Slot as Holder};
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::promotion::phase::Phase;
@@ -38,14 +41,24 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
     };
     let release = stores.releases.get(&release);
     let rivals = stores.unfinished.in_namespace(&space);
+    let project = stores.projects.get(&project);
+    let (now, outcomes) = (Timestamp::now(), context.outcomes.of_project(&space, &spec.project));
+    let known = Known {
+        project: project.as_deref(),
+        release: release.as_deref(),
+        environments: &environments,
+        outcomes: &outcomes,
+        unfinished: &rivals,
+        now,
+    };
+    let choice = lifecycle::choice(context, &space, project.as_deref());
     Observed {
-        now: Timestamp::now(),
+        now,
         fresh: false,
-        project: stores.projects.get(&project),
         unreadable,
+        course: course::course(&promotion, &choice, known),
+        project,
         environment: stores.environments.get(&Key::new(&space, &spec.environment)),
-        environments: order(environments.iter().map(AsRef::as_ref)),
-        successes: successes(context, &promotion, release.as_deref()),
         rivals: entries(&promotion, rivals.iter().map(AsRef::as_ref)),
         history: has_history(context, &space, environments.iter().map(AsRef::as_ref)),
         release,
@@ -69,35 +82,52 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     let promotion = Arc::clone(&observed.promotion);
     let space = promotion.metadata.namespace.clone().unwrap_or_default();
     let release_name = release_of(&promotion);
-    let (project, release, environments, rivals) = futures::try_join!(
+    let chosen = observed.project.as_deref();
+    let (project, release, environments, rivals, choice) = futures::try_join!(
         get::<Project>(&client, &space, &promotion.spec.project),
         get::<Release>(&client, &space, &release_name),
         all::<Environment>(&client, &space, ListParams::default()),
         all::<Promotion>(&client, &space, unfinished(&promotion)),
+        lifecycle::live_choice(context, &space, chosen),
     )?;
     let ((project, no_project), (release, no_release)) = (read(project), read(release));
     let (environments, broken) = environments;
     let unreadable = Unreadable { project: no_project, release: no_release, environments: broken };
+    let same = chosen_name(chosen) == chosen_name(project.as_ref());
+    let choice = if same { choice } else { lifecycle::live_choice(context, &space, project.as_ref()).await? };
+    let environments: Vec<_> = environments.into_iter().map(Arc::new).collect();
+    let outcomes = context.outcomes.of_project(&space, &promotion.spec.project);
+    let running = context.stores.unfinished.in_namespace(&space);
     let environment =
-        environments.iter().find(|known| known.metadata.name.as_ref() == Some(&promotion.spec.environment));
-    let mut successes = successes(context, &promotion, release.as_ref());
-    if may_be_missing(&environments, &promotion, &successes) {
-        successes.extend(unrecorded(&client, &promotion).await?);
-        // A success that is no longer kept anywhere else went into the rows before, perhaps after they were read.
-        let (known, _) = read(get::<Release>(&client, &space, &release_name).await?);
-        successes.extend(recorded(known.as_ref()));
+        environments.iter().find(|known| known.metadata.name.as_ref() == Some(&promotion.spec.environment)).cloned();
+    let now = Timestamp::now();
+    let known = |outcomes| Known {
+        project: project.as_ref(),
+        release: release.as_ref(),
+        environments: &environments,
+        outcomes,
+        unfinished: &running,
+        now,
+    };
+    let mut course = course::course(&promotion, &choice, known(&outcomes));
+    if course::may_be_missing(&course, &promotion) {
+        let missing = unrecorded(&client, &promotion).await?.into_iter().map(Arc::new);
+        let all: Vec<_> = outcomes.iter().cloned().chain(missing).collect();
+        // An end that is no longer kept anywhere else went into the rows before, perhaps after they were read.
+        let (again, _) = read(get::<Release>(&client, &space, &release_name).await?);
+        let release = again.as_ref().or(release.as_ref());
+        course = course::course(&promotion, &choice, Known { release, ..known(&all) });
     }
     Ok(Observed {
-        now: Timestamp::now(),
+        now,
         fresh: true,
+        course,
         project: project.map(Arc::new),
         release: release.map(Arc::new),
         unreadable,
-        environment: environment.cloned().map(Arc::new),
-        environments: order(environments.iter()),
-        successes,
+        environment,
         rivals: entries(&promotion, rivals.0.iter()),
-        history: has_history(context, &space, environments.iter()),
+        history: has_history(context, &space, environments.iter().map(AsRef::as_ref)),
         ..observed
     })
 }
@@ -119,18 +149,8 @@ fn unfinished(promotion: &Promotion) -> ListParams {
         .fields(&format!("status.finished!=true,spec.project={project},spec.environment={environment}"))
 }
 
-/// Whether an environment of a lower order has no success yet: then one may have been written that no row has.
-fn may_be_missing(environments: &[Environment], promotion: &Promotion, successes: &BTreeSet<EnvironmentName>) -> bool {
-    let name = |known: &Environment| known.metadata.name.clone().unwrap_or_default();
-    let Some(mine) = environments.iter().find(|known| name(known) == promotion.spec.environment) else { return false };
-    environments
-        .iter()
-        .filter(|known| known.spec.order < mine.spec.order)
-        .any(|known| !successes.iter().any(|success| success.as_str() == name(known)))
-}
-
-/// Successes of the same release that are written and not yet in its rows: their promotions still carry the finalizer.
-async fn unrecorded(client: &Client, promotion: &Promotion) -> Result<Vec<EnvironmentName>, ClusterError> {
+/// Ends of the same release that are written and not yet in its rows: their promotions still carry the finalizer.
+async fn unrecorded(client: &Client, promotion: &Promotion) -> Result<Vec<Outcome>, ClusterError> {
     let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
     let ended = ListParams::default().fields(&format!("status.finished=true,spec.project={}", promotion.spec.project));
     let (ended, _) = all::<Promotion>(client, space, ended).await?;
@@ -138,27 +158,7 @@ async fn unrecorded(client: &Client, promotion: &Promotion) -> Result<Vec<Enviro
         known.spec.version == promotion.spec.version
             && known.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == RECORDED_FINALIZER)
     };
-    let outcomes = ended.iter().filter(kept).filter_map(record::outcome);
-    Ok(outcomes.filter(Outcome::is_success).map(|outcome| outcome.environment).collect())
-}
-
-/// Where the release has succeeded: what its rows say, and ends that are not in them yet.
-fn successes(context: &Context, promotion: &Promotion, release: Option<&Release>) -> BTreeSet<EnvironmentName> {
-    let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
-    let outcomes = context.outcomes.of_release(space, &promotion.spec.project, &promotion.spec.version);
-    let pending = outcomes.iter().filter(|outcome| outcome.is_success()).map(|outcome| outcome.environment.clone());
-    recorded(release).chain(pending).collect()
-}
-
-/// The successes in a release's rows.
-fn recorded(release: Option<&Release>) -> impl Iterator<Item = EnvironmentName> {
-    let rows = release.and_then(|release| release.status.as_ref()).map(|status| status.environments.as_slice());
-    let succeeded = rows.unwrap_or_default().iter().filter(|row| row.succeeded);
-    succeeded.filter_map(|row| EnvironmentName::try_from(row.name.as_str()).ok())
-}
-
-fn order<'a>(environments: impl Iterator<Item = &'a Environment>) -> Vec<(EnvironmentName, i64)> {
-    convert::orders(environments.filter(|known| known.metadata.deletion_timestamp.is_none()))
+    Ok(ended.iter().filter(kept).filter_map(record::outcome).collect())
 }
 
 /// Whether anything was ever promoted in the space.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use super::attempts::Found;
+use super::automatic::{self, Wanted};
+use super::block;
 use super::observe::Observed;
 use super::problem::{self, Problem};
 use super::rows;
@@ -13,6 +15,7 @@ use crate::api::condition::{self, ConditionType, Fact, Reason, Standing};
 use crate::api::v1alpha1::history::PinnedPackage;
 use crate::api::v1alpha1::{Release, ReleaseStatus};
 use crate::controllers::decision::{self, Next, Note, Severity};
+use crate::domain::lifecycle::journey::Journey;
 use crate::domain::promotion::outcome::Outcome;
 
 /// What one run of a release will do.
@@ -23,6 +26,8 @@ pub type Decision = decision::Decision<ReleaseStatus, Effect>;
 pub enum Effect {
     /// Stores the snapshot: before the status names it.
     StoreSnapshot(Arc<Seal>),
+    /// Makes a promotion to an automatic environment: before the status remembers it.
+    Promote(Wanted),
 }
 
 /// Whether a release is what it will always be.
@@ -38,34 +43,48 @@ pub fn decide(observed: &Observed) -> Decision {
     let known = std::mem::take(&mut status.environments);
     let joined = rows::join(known, observed.outcomes.iter().map(AsRef::<Outcome>::as_ref));
     let kept = rows::cut(joined, |name| observed.environments.contains(name));
-    status.environments = rows::current(kept, &observed.release.spec.version, &observed.runs);
-    match &observed.sealing {
+    let stayed = observed.happened.stayed(kept);
+    status.environments = rows::current(stayed, &observed.release.spec.version, &observed.runs);
+    let block = block::tell(&mut status, observed);
+    let mut decision = match &observed.sealing {
         None => sealed(observed, status),
         Some(Found::Underway) => at_rest(status),
         Some(Found::Sealable(seal)) => seal_now(observed, status, seal),
         Some(Found::Blocked { problems, again }) => {
             let next = again.map_or(Next::Await, Next::At);
-            Decision { next, ..blocked(observed, status, problems) }
+            Decision { next, ..unsealable(observed, status, problems) }
         }
-    }
+    };
+    decision.events.extend(block);
+    decision
 }
 
 fn at_rest(status: ReleaseStatus) -> Decision {
     Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await }
 }
 
-/// Once it is sealed, only what follows from promotions and the lifecycle changes.
-fn sealed(observed: &Observed, mut status: ReleaseStatus) -> Decision {
+/// Once it is sealed, only what follows from promotions and the lifecycle changes: and that it goes on by itself, where it may.
+fn sealed(observed: &Observed, status: ReleaseStatus) -> Decision {
+    let (mut decision, journey) = fixed(observed, status);
+    let (wanted, notes) = automatic::plan(observed, &mut decision.status, journey.as_ref());
+    decision.effects.extend(wanted.into_iter().map(Effect::Promote));
+    decision.events.extend(notes);
+    decision
+}
+
+/// What it is, and how far; the latter changes by itself when a soak ends.
+fn fixed(observed: &Observed, mut status: ReleaseStatus) -> (Decision, Option<Journey>) {
     status.observed_generation = observed.release.metadata.generation;
-    let (phases, next) = rows::progress(&observed.lifecycle, &status.environments);
-    (status.phases, status.next) = (phases, next);
+    let journey = observed.course(&status.environments).journey();
+    (status.phases, status.next) = rows::progress(journey.as_ref());
     let message = match status.packages.as_slice() {
         [] => "the process is fixed by its snapshot; there are no packages".to_owned(),
         packages => format!("fixed by digest: {}; the process by its snapshot", listed(packages)),
     };
     let because = (Reason::Sealed.as_str(), message.as_str());
     say(&mut status, (Standing::Ready, because), observed);
-    at_rest(status)
+    let next = journey.as_ref().and_then(Journey::look_again).map_or(Next::Await, Next::At);
+    (Decision { next, ..at_rest(status) }, journey)
 }
 
 /// Seals: the snapshot is stored, then the status names it, on the version of the release that was read.
@@ -84,11 +103,11 @@ fn seal_now(observed: &Observed, mut status: ReleaseStatus, seal: &Arc<Seal>) ->
         },
     };
     let effects = vec![Effect::StoreSnapshot(Arc::clone(seal))];
-    Decision { effects, events: vec![note], ..sealed(observed, status) }
+    Decision { effects, events: vec![note], ..fixed(observed, status).0 }
 }
 
 /// Says why it is not sealed, and once for every new reason as an Event.
-fn blocked(observed: &Observed, mut status: ReleaseStatus, problems: &[Problem]) -> Decision {
+fn unsealable(observed: &Observed, mut status: ReleaseStatus, problems: &[Problem]) -> Decision {
     status.observed_generation = observed.release.metadata.generation;
     let (standing, reason, message) = problem::summary(problems);
     let before = condition::find(&status.conditions, ConditionType::Ready).map(|ready| ready.reason.clone());

@@ -1,20 +1,24 @@
 //! Everything that one run of a release knows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::arrivals::{Happened, Sources};
 use super::attempts::Found;
 use super::rows::Runs;
 use crate::api::condition::Stamp;
 use crate::api::convert;
 use crate::api::v1alpha1::history::DeploymentRow;
 use crate::api::v1alpha1::project::Current;
-use crate::api::v1alpha1::{Environment, Release};
+use crate::api::v1alpha1::release::ReleaseEnvironment;
+use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
 use crate::cluster::cache::Key;
 use crate::controllers::context::Context;
-use crate::domain::lifecycle::Lifecycle;
+use crate::controllers::lifecycle::course::{self, Course, Governing};
+use crate::controllers::lifecycle::reads;
+use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::outcome::Outcome;
 
 /// What one run knows.
@@ -30,13 +34,33 @@ pub struct Observed {
     pub runs: Vec<Runs>,
     /// The environments of the space.
     pub environments: BTreeSet<String>,
+    /// What happened where it may have been.
+    pub happened: Happened,
     /// Its lifecycle as it is now.
-    pub lifecycle: Lifecycle,
+    pub governing: Governing,
+    /// The environments that stay, as lifecycles name them.
+    pub places: BTreeSet<EnvironmentName>,
+    /// Environments where a release of the project runs that was made later.
+    pub overtaken: BTreeSet<EnvironmentName>,
+    /// Its promotions that have not ended: environment and name.
+    pub underway: BTreeMap<String, Vec<String>>,
     /// The time of the run.
     pub now: Timestamp,
 }
 
 impl Observed {
+    /// How far it is, with these rows.
+    #[must_use]
+    pub fn course(&self, rows: &[ReleaseEnvironment]) -> Course {
+        Course {
+            governing: self.governing.clone(),
+            environments: self.places.clone(),
+            arrivals: self.happened.arrivals(rows),
+            blocked: self.release.spec.blocked.as_ref().map(|block| block.reason.clone()),
+            now: self.now,
+        }
+    }
+
     /// When and for which generation conditions are written.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
@@ -48,24 +72,74 @@ impl Observed {
 #[must_use]
 pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>) -> Observed {
     let space = release.metadata.namespace.clone().unwrap_or_default();
-    let spec = &release.spec;
-    let environments = context.stores.environments.in_namespace(&space);
-    let stay = environments.iter().filter(|environment| environment.metadata.deletion_timestamp.is_none());
+    let (spec, stores) = (&release.spec, &context.stores);
+    let environments = stores.environments.in_namespace(&space);
+    let orders = convert::orders(course::staying(environments.iter().map(AsRef::as_ref)));
+    let project = stores.projects.get(&Key::new(&space, &spec.project));
+    let runs = runs(context, (&space, &spec.project), (project.as_deref(), &environments));
+    let unfinished = unfinished(context, &space, &spec.project);
+    let outcomes = context.outcomes.of_project(&space, &spec.project);
+    let now = Timestamp::now();
+    let sources = Sources {
+        now,
+        project: project.as_deref(),
+        environments: &environments,
+        outcomes: &outcomes,
+        unfinished: &unfinished,
+    };
+    let mut underway: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for promotion in unfinished.iter().filter(|promotion| promotion.spec.version == spec.version) {
+        let names = underway.entry(promotion.spec.environment.clone()).or_default();
+        names.extend(promotion.metadata.name.clone());
+    }
     Observed {
         sealing,
         outcomes: context.outcomes.of_release(&space, &spec.project, &spec.version),
-        runs: runs(context, &space, &spec.project, &environments),
+        overtaken: overtaken(context, &release, &runs),
+        underway,
+        runs,
         environments: environments.iter().filter_map(|known| known.metadata.name.clone()).collect(),
-        lifecycle: convert::lifecycle(stay.map(AsRef::as_ref)),
-        now: Timestamp::now(),
+        happened: Happened::of(&spec.version, (&spec.project, sources)),
+        governing: reads::choice(context, &space, project.as_deref()).governing(&orders),
+        places: orders.into_iter().map(|(name, _)| name).collect(),
+        now,
         release,
     }
 }
 
+/// Promotions of a project that have not ended.
+fn unfinished(context: &Context, space: &str, project: &str) -> Vec<Arc<Promotion>> {
+    let mut unfinished = context.stores.unfinished.in_namespace(space);
+    unfinished.retain(|promotion| promotion.spec.project == project);
+    unfinished
+}
+
+/// Environments where what runs was made later than this release.
+fn overtaken(context: &Context, release: &Release, runs: &[Runs]) -> BTreeSet<EnvironmentName> {
+    let space = release.metadata.namespace.as_deref().unwrap_or_default();
+    let newest = runs.iter().fold(BTreeMap::new(), |mut newest: BTreeMap<&str, &Runs>, one| {
+        let known = newest.entry(&one.environment).or_insert(one);
+        if known.since < one.since {
+            *known = one;
+        }
+        newest
+    });
+    let later = |runs: &Runs| {
+        let name = format!("{}-{}", release.spec.project, runs.version);
+        let other = context.stores.releases.get(&Key::new(space, name))?;
+        (other.metadata.creation_timestamp > release.metadata.creation_timestamp).then_some(())
+    };
+    let environments = newest.into_values().filter(|runs| later(runs).is_some());
+    environments.filter_map(|runs| EnvironmentName::try_from(runs.environment.as_str()).ok()).collect()
+}
+
 /// What runs of a project: in the project's rows, in the environments' rows, and in ends that neither has yet.
-fn runs(context: &Context, space: &str, project: &str, environments: &[Arc<Environment>]) -> Vec<Runs> {
-    let known = context.stores.projects.get(&Key::new(space, project));
-    let rows = known.as_ref().and_then(|project| project.status.as_ref()).map(|status| status.environments.as_slice());
+fn runs(
+    context: &Context,
+    (space, project): (&str, &str),
+    (known, environments): (Option<&Project>, &[Arc<Environment>]),
+) -> Vec<Runs> {
+    let rows = known.and_then(|project| project.status.as_ref()).map(|status| status.environments.as_slice());
     let by_project = rows
         .unwrap_or_default()
         .iter()

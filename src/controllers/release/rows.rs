@@ -1,7 +1,7 @@
 //! The rows of `Release.status`: where it has been and is, its phases, and what may follow. Joins over ends of promotions, so
 //! neither order nor repetition matters, and a success is never forgotten. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -9,8 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use crate::api::v1alpha1::ReleaseStatus;
 use crate::api::v1alpha1::release::{ReleaseEnvironment, ReleasePhase};
 use crate::controllers::bound::bounded;
-use crate::domain::lifecycle::Lifecycle;
-use crate::domain::name::EnvironmentName;
+use crate::domain::lifecycle::journey::{Journey, PhaseProgress};
 use crate::domain::promotion::history::{Ended, Latest};
 use crate::domain::promotion::outcome::Outcome;
 
@@ -58,7 +57,8 @@ pub fn records(status: &ReleaseStatus, outcome: &Outcome, exists: impl Fn(&str) 
         let kept = || cut(join(rows.clone(), [outcome]), exists).iter().any(|row| row.name == name);
         return !outcome.counts() || (full && !kept());
     };
-    !outcome.counts() || (Latest(Some(row.clone())).records(outcome) && (row.succeeded || !outcome.is_success()))
+    let first = row.succeeded_at.as_ref().is_some_and(|at| at.0.as_microsecond() <= outcome.finished.as_microsecond());
+    !outcome.counts() || (Latest(Some(row.clone())).records(outcome) && (first || !outcome.is_success()))
 }
 
 /// The rows with these ends of promotions of this release joined in, sorted by name.
@@ -70,14 +70,24 @@ pub fn join<'a>(
     let mut rows: BTreeMap<String, ReleaseEnvironment> = rows.into_iter().map(|row| (row.name.clone(), row)).collect();
     for outcome in outcomes.into_iter().filter(|outcome| outcome.counts()) {
         let known = rows.remove(outcome.environment.as_str());
-        let (succeeded, current) = known.as_ref().map_or((false, false), |row| (row.succeeded, row.current));
+        let before = known.clone();
         let joined = Latest(known).join(row(outcome)).0;
-        rows.extend(joined.map(|row| {
-            let succeeded = succeeded || outcome.is_success();
-            (row.name.clone(), ReleaseEnvironment { succeeded, current, ..row })
-        }));
+        rows.extend(joined.map(|row| (row.name.clone(), kept(before, (row, outcome)))));
     }
     rows.into_values().collect()
+}
+
+/// The newest row with what is remembered of all ends and not only of the newest.
+fn kept(before: Option<ReleaseEnvironment>, (row, outcome): (ReleaseEnvironment, &Outcome)) -> ReleaseEnvironment {
+    let first = outcome.is_success().then_some(MicroTime(outcome.finished));
+    let Some(before) = before else { return ReleaseEnvironment { succeeded_at: first, ..row } };
+    ReleaseEnvironment {
+        succeeded: before.succeeded || first.is_some(),
+        succeeded_at: before.succeeded_at.into_iter().chain(first).min(),
+        stays: before.stays,
+        current: before.current,
+        ..row
+    }
 }
 
 /// The rows that there is room for, by name: first goes what no longer exists, of that what never succeeded, since the lifecycle
@@ -104,31 +114,28 @@ pub fn current(mut rows: Vec<ReleaseEnvironment>, version: &str, runs: &[Runs]) 
     rows
 }
 
-/// Where the release has ever succeeded.
+/// How far the release is in each phase of its lifecycle, and the environments that it may go to next. Where nobody knows the
+/// lifecycle there are neither.
 #[must_use]
-pub fn successes(rows: &[ReleaseEnvironment]) -> BTreeSet<EnvironmentName> {
-    let succeeded = rows.iter().filter(|row| row.succeeded);
-    succeeded.filter_map(|row| EnvironmentName::try_from(row.name.as_str()).ok()).collect()
-}
-
-/// How far the release is in each phase of its lifecycle, and the environments that it may go to next; of each the first that
-/// there is room for.
-#[must_use]
-pub fn progress(lifecycle: &Lifecycle, rows: &[ReleaseEnvironment]) -> (Vec<ReleasePhase>, Vec<String>) {
-    let successes = successes(rows);
-    let phases = lifecycle.phases().iter().zip(lifecycle.progress(&successes)).map(|(phase, row)| ReleasePhase {
-        name: row.name,
+pub fn progress(journey: Option<&Journey>) -> (Vec<ReleasePhase>, Vec<String>) {
+    let Some(journey) = journey else { return (Vec::new(), Vec::new()) };
+    let phase = |row: &PhaseProgress| ReleasePhase {
+        name: row.name.clone(),
         progress: row.progress.as_str().to_owned(),
-        environments: phase.environments.iter().take(MOST).map(ToString::to_string).collect(),
-    });
-    let next = lifecycle.next(&successes);
-    (phases.take(MOST).collect(), next.iter().take(MOST).map(ToString::to_string).collect())
+        environments: row.stops.iter().take(MOST).map(|stop| stop.environment.to_string()).collect(),
+        completed_at: row.completed_at.map(MicroTime),
+    };
+    let next = journey.next();
+    let next = next.iter().take(MOST).map(ToString::to_string);
+    (journey.phases().iter().take(MOST).map(phase).collect(), next.collect())
 }
 
 fn row(outcome: &Outcome) -> ReleaseEnvironment {
     ReleaseEnvironment {
         name: outcome.environment.to_string(),
         succeeded: outcome.is_success(),
+        succeeded_at: None,
+        stays: Vec::new(),
         current: false,
         promotion: outcome.promotion.clone(),
         promotion_uid: outcome.uid.clone(),

@@ -1,42 +1,25 @@
-use proptest::prelude::*;
-
+use super::journey::tests::{environment, journey, phase, set};
+use super::reach::Reach;
 use super::*;
-
-fn environment(name: &str) -> EnvironmentName {
-    EnvironmentName::try_from(name).unwrap()
-}
-
-fn set(names: &[&str]) -> BTreeSet<EnvironmentName> {
-    names.iter().map(|name| environment(name)).collect()
-}
 
 fn by_order(environments: &[(&str, i64)]) -> Lifecycle {
     let environments: Vec<_> = environments.iter().map(|(name, order)| (environment(name), *order)).collect();
     Lifecycle::by_order(&environments)
 }
 
-fn phase(name: &str, environments: &[&str]) -> LifecyclePhase {
-    LifecyclePhase {
-        name: name.to_owned(),
-        environments: environments.iter().map(|name| environment(name)).collect(),
-        minimum: None,
-        optional: false,
-    }
-}
-
-fn names(environments: &[EnvironmentName]) -> Vec<&str> {
-    environments.iter().map(EnvironmentName::as_str).collect()
-}
-
-fn progress(lifecycle: &Lifecycle, successes: &[&str]) -> Vec<Progress> {
-    lifecycle.progress(&set(successes)).into_iter().map(|row| row.progress).collect()
+fn message(lifecycle: &Lifecycle, name: &str, successes: &[&str]) -> Option<String> {
+    let target = environment(name);
+    journey(lifecycle, successes).reach(&target).message(&target, "checkout-1.4.2")
 }
 
 #[test]
 fn each_order_is_a_phase_lowest_first() {
     let lifecycle = by_order(&[("production", 30), ("dev", 10), ("test-us", 20), ("test-eu", 20)]);
-    let phases: Vec<_> =
-        lifecycle.phases().iter().map(|phase| (phase.name.as_str(), names(&phase.environments))).collect();
+    let phases: Vec<_> = lifecycle
+        .phases()
+        .iter()
+        .map(|phase| (phase.name.as_str(), phase.environments.iter().map(EnvironmentName::as_str).collect::<Vec<_>>()))
+        .collect();
     assert_eq!(
         phases,
         [("dev", vec!["dev"]), ("order-20", vec!["test-eu", "test-us"]), ("production", vec!["production"])]
@@ -44,74 +27,58 @@ fn each_order_is_a_phase_lowest_first() {
 }
 
 #[test]
-fn a_release_moves_phase_by_phase() {
-    use Progress::{Complete, Current, Pending};
-    let lifecycle = by_order(&[("dev", 10), ("test-eu", 20), ("test-us", 20), ("production", 30)]);
-    for (successes, expected, next) in [
-        (vec![], [Current, Pending, Pending], vec!["dev"]),
-        (vec!["dev"], [Complete, Current, Pending], vec!["test-eu", "test-us"]),
-        (vec!["dev", "test-eu"], [Complete, Current, Pending], vec!["test-us"]),
-        (vec!["dev", "test-eu", "test-us"], [Complete, Complete, Current], vec!["production"]),
-        (vec!["dev", "test-eu", "test-us", "production"], [Complete, Complete, Complete], vec![]),
-        (vec!["production"], [Current, Pending, Complete], vec!["dev"]),
-    ] {
-        assert_eq!(progress(&lifecycle, &successes), expected, "{successes:?}");
-        assert_eq!(names(&lifecycle.next(&set(&successes))), next, "{successes:?}");
-    }
-}
-
-#[test]
-fn a_minimum_opens_the_next_phase_early_and_keeps_the_rest_open() {
-    let some = LifecyclePhase { minimum: Some(1), ..phase("test", &["eu", "us"]) };
-    let lifecycle = Lifecycle::new(vec![some, phase("production", &["production"])]).unwrap();
-    assert_eq!(progress(&lifecycle, &["us"]), [Progress::Complete, Progress::Current]);
-    assert_eq!(names(&lifecycle.next(&set(&["us"]))), ["eu", "production"]);
-}
-
-#[test]
-fn an_optional_phase_is_never_current_and_never_in_the_way() {
-    let optional = LifecyclePhase { optional: true, ..phase("test", &["test"]) };
-    let lifecycle =
-        Lifecycle::new(vec![phase("dev", &["dev"]), optional, phase("production", &["production"])]).unwrap();
-    assert_eq!(progress(&lifecycle, &[]), [Progress::Current, Progress::Pending, Progress::Pending]);
-    assert_eq!(progress(&lifecycle, &["dev"]), [Progress::Complete, Progress::Pending, Progress::Current]);
-    assert_eq!(names(&lifecycle.next(&set(&["dev"]))), ["test", "production"]);
-}
-
-#[test]
-fn a_lifecycle_of_optional_phases_only_has_no_current_phase() {
-    let optional = |name: &str| LifecyclePhase { optional: true, ..phase(name, &[name]) };
-    let lifecycle = Lifecycle::new(vec![optional("dev"), optional("test")]).unwrap();
-    assert_eq!(progress(&lifecycle, &[]), [Progress::Pending, Progress::Pending]);
-    assert_eq!(names(&lifecycle.next(&set(&[]))), ["dev", "test"]);
-}
-
-#[test]
 fn an_empty_lifecycle_lets_nothing_through() {
-    let lifecycle = by_order(&[]);
-    assert!(lifecycle.progress(&set(&["dev"])).is_empty());
-    assert_eq!(lifecycle.reachable(&environment("dev"), &set(&[])), Reach::NotInLifecycle);
+    let journey = journey(&by_order(&[]), &["dev"]);
+    assert!(journey.phases().is_empty());
+    assert_eq!(journey.reach(&environment("dev")), Reach::NotInLifecycle);
 }
 
 #[test]
 fn what_is_not_reached_says_what_it_waits_for_and_what_to_do() {
     let lifecycle = by_order(&[("dev", 10), ("test-eu", 20), ("test-us", 20), ("production", 30)]);
-    let message = |name: &str, successes: &[&str]| {
-        let target = environment(name);
-        lifecycle.reachable(&target, &set(successes)).message(&target, "checkout-1.4.2")
-    };
     assert_eq!(
-        message("production", &["dev", "test-eu"]).unwrap(),
+        message(&lifecycle, "production", &["dev", "test-eu"]).unwrap(),
         "production waits for phase order-20: 1 of 2 environments (test-eu) has checkout-1.4.2; promote it to test-us first"
     );
     assert_eq!(
-        message("test-eu", &[]).unwrap(),
+        message(&lifecycle, "test-eu", &[]).unwrap(),
         "test-eu waits for phase dev: 0 of 1 environment has checkout-1.4.2; promote it to dev first"
     );
-    assert_eq!(message("test-us", &["dev"]), None);
+    assert_eq!(message(&lifecycle, "test-us", &["dev"]), None);
     assert_eq!(
-        message("qa", &[]).unwrap(),
+        message(&lifecycle, "qa", &[]).unwrap(),
         "environment qa is not in the lifecycle of checkout-1.4.2: add it there, or promote to one that is"
+    );
+}
+
+#[test]
+fn a_soak_is_said_with_its_end_and_a_disturbed_one_with_what_to_do() {
+    let unreached = super::reach::Unreached {
+        phase: "test".into(),
+        needed: 2,
+        soak: SignedDuration::from_hours(2),
+        soaking: vec![(environment("eu"), "2026-01-01T12:00:00.5Z".parse().unwrap())],
+        disturbed: vec![environment("us")],
+        ..super::reach::Unreached::default()
+    };
+    let message = Reach::Unreached(unreached).message(&environment("production"), "checkout-1.4.2").unwrap();
+    assert_eq!(
+        message,
+        "production waits for phase test: 0 of 2 environments have had checkout-1.4.2 for 2h; it soaks in eu until 2026-01-01T12:00:00Z; it was replaced or failed in us too early, promote it there again"
+    );
+}
+
+#[test]
+fn a_lifecycle_that_is_not_there_or_broken_is_named() {
+    let target = environment("dev");
+    let said = |reach: Reach| reach.message(&target, "checkout-1.4.2").unwrap();
+    assert_eq!(
+        said(Reach::NoLifecycle { name: "hotfix".into() }),
+        "lifecycle hotfix of checkout-1.4.2 does not exist in this space: create it, or correct the project's lifecycle"
+    );
+    assert_eq!(
+        said(Reach::BrokenLifecycle { name: "hotfix".into(), problem: "spec.phases[0].soak: x".into() }),
+        "lifecycle hotfix of checkout-1.4.2 cannot be used: spec.phases[0].soak: x"
     );
 }
 
@@ -119,9 +86,7 @@ fn what_is_not_reached_says_what_it_waits_for_and_what_to_do() {
 fn a_message_has_a_bound_however_large_the_phase() {
     let mut environments: Vec<_> = (0..500).map(|index| (environment(&format!("e{index:03}")), 1)).collect();
     environments.push((environment("production"), 2));
-    let target = environment("production");
-    let message =
-        Lifecycle::by_order(&environments).reachable(&target, &set(&[])).message(&target, "checkout-1.4.2").unwrap();
+    let message = message(&Lifecycle::by_order(&environments), "production", &[]).unwrap();
     assert!(message.ends_with("promote it to e000, e001, e002, e003, e004, 495 more first"), "{message}");
 }
 
@@ -129,7 +94,9 @@ fn a_message_has_a_bound_however_large_the_phase() {
 fn a_lifecycle_that_cannot_work_is_refused_with_every_mistake() {
     let wrong = Lifecycle::new(vec![
         LifecyclePhase { minimum: Some(3), ..phase("test", &["eu", "us"]) },
-        LifecyclePhase { minimum: Some(0), ..phase("test", &["eu"]) },
+        LifecyclePhase { minimum: Some(0), automatic: vec![environment("asia")], ..phase("test", &["eu"]) },
+        LifecyclePhase { minimum: Some(9), ..phase("rest", &[]) },
+        LifecyclePhase { optional: true, automatic: vec![environment("late")], ..phase("late", &["late"]) },
     ])
     .unwrap_err();
     let found: Vec<_> = wrong.iter().map(|invalid| (invalid.path.as_str(), invalid.reason)).collect();
@@ -140,96 +107,18 @@ fn a_lifecycle_that_cannot_work_is_refused_with_every_mistake() {
             ("spec.phases[1].name", InvalidReason::Duplicate),
             ("spec.phases[1].environments", InvalidReason::Duplicate),
             ("spec.phases[1].minimum", InvalidReason::Forbidden),
+            ("spec.phases[1].automatic", InvalidReason::Unknown),
+            ("spec.phases[2].environments", InvalidReason::Required),
+            ("spec.phases[3].automatic", InvalidReason::Forbidden),
         ]
     );
 }
 
-/// Up to six phases over up to eight environments, any of them optional or with a minimum.
-fn lifecycles() -> impl Strategy<Value = Lifecycle> {
-    let places = prop::collection::btree_map("[a-h]", 0..6_usize, 0..8);
-    let rules = prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), any::<bool>()), 6);
-    (places, rules).prop_map(|(places, rules)| {
-        let phases = rules.into_iter().enumerate().map(|(index, (minimum, limited, optional))| {
-            let environments: Vec<_> =
-                places.iter().filter(|(_, place)| **place == index).map(|(name, _)| environment(name)).collect();
-            let minimum = (limited && !environments.is_empty())
-                .then(|| u32::try_from(minimum.index(environments.len()) + 1).unwrap());
-            LifecyclePhase { name: format!("phase-{index}"), environments, minimum, optional }
-        });
-        Lifecycle::new(phases.collect()).unwrap()
-    })
-}
-
-fn successes() -> impl Strategy<Value = BTreeSet<EnvironmentName>> {
-    prop::collection::btree_set("[a-j]", 0..10).prop_map(|names| names.iter().map(|name| environment(name)).collect())
-}
-
-fn held(lifecycle: &Lifecycle) -> impl Iterator<Item = &EnvironmentName> {
-    lifecycle.phases().iter().flat_map(|phase| &phase.environments)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
-
-    #[test]
-    fn a_phase_never_opens_before_those_it_waits_for(lifecycle in lifecycles(), successes in successes()) {
-        for (index, later) in lifecycle.phases().iter().enumerate() {
-            let waits = lifecycle.phases()[..index].iter().any(|earlier| {
-                let done = earlier.environments.iter().filter(|name| successes.contains(*name)).count();
-                let needed = earlier.minimum.map_or(earlier.environments.len(), |minimum| minimum as usize);
-                !earlier.optional && done < needed
-            });
-            for target in &later.environments {
-                prop_assert_eq!(lifecycle.reachable(target, &successes) == Reach::Reachable, !waits);
-            }
-        }
-    }
-
-    #[test]
-    fn next_is_what_is_reachable_and_not_done(lifecycle in lifecycles(), successes in successes()) {
-        let next = lifecycle.next(&successes);
-        for target in held(&lifecycle) {
-            let expected = lifecycle.reachable(target, &successes) == Reach::Reachable && !successes.contains(target);
-            prop_assert_eq!(next.contains(target), expected, "{}", target);
-        }
-        prop_assert!(next.iter().all(|target| held(&lifecycle).any(|held| held == target)));
-    }
-
-    #[test]
-    fn a_success_never_closes_anything(lifecycle in lifecycles(), successes in successes(), more in successes()) {
-        let both: BTreeSet<_> = successes.union(&more).cloned().collect();
-        for target in held(&lifecycle) {
-            if lifecycle.reachable(target, &successes) == Reach::Reachable {
-                prop_assert_eq!(lifecycle.reachable(target, &both), Reach::Reachable);
-            }
-        }
-        for (before, after) in lifecycle.progress(&successes).iter().zip(lifecycle.progress(&both)) {
-            prop_assert!(before.progress != Progress::Complete || after.progress == Progress::Complete);
-            prop_assert!(!before.reachable || after.reachable);
-        }
-    }
-
-    #[test]
-    fn following_next_reaches_everything(lifecycle in lifecycles()) {
-        let mut successes = BTreeSet::new();
-        while let Some(first) = lifecycle.next(&successes).first() {
-            successes.insert(first.clone());
-        }
-        prop_assert!(held(&lifecycle).all(|target| successes.contains(target)));
-    }
-
-    #[test]
-    fn environments_come_and_go_and_no_success_is_lost(
-        orders in prop::collection::btree_map("[a-j]", 0..4_i64, 0..10), gone in "[a-j]", successes in successes(),
-    ) {
-        let environments: Vec<_> = orders.iter().map(|(name, order)| (environment(name), *order)).collect();
-        let fewer: Vec<_> = environments.iter().filter(|(name, _)| name.as_str() != gone).cloned().collect();
-        for environments in [&fewer, &environments] {
-            let lifecycle = Lifecycle::by_order(environments);
-            let shown: BTreeSet<_> = lifecycle.progress(&successes).into_iter().flat_map(|row| row.succeeded).collect();
-            let expected: BTreeSet<_> =
-                environments.iter().map(|(name, _)| name.clone()).filter(|name| successes.contains(name)).collect();
-            prop_assert_eq!(shown, expected);
-        }
-    }
+#[test]
+fn environments_that_the_space_does_not_have_are_found_wherever_they_are_named() {
+    let rest = LifecyclePhase { automatic: vec![environment("prod"), environment("prdo")], ..phase("rest", &[]) };
+    let lifecycle = Lifecycle::new(vec![phase("dev", &["dev", "dve"]), rest]).unwrap();
+    let unknown = lifecycle.unknown(&set(&["dev", "prod"]));
+    let found: Vec<_> = unknown.iter().map(|(path, name)| (path.as_str(), name.as_str())).collect();
+    assert_eq!(found, [("spec.phases[0].environments", "dve"), ("spec.phases[1].automatic", "prdo")]);
 }

@@ -6,7 +6,7 @@
 //! [`Gate::CHAIN`], and one function.
 
 use super::reason::Reason;
-use crate::domain::lifecycle::Reach;
+use crate::domain::lifecycle::reach::Reach;
 use crate::domain::name::{EnvironmentName, ProjectName, ReleaseVersion, release_name};
 use crate::domain::queue::Standing;
 
@@ -25,6 +25,8 @@ pub struct GateFacts {
     pub environment: EnvironmentFact,
     /// Whether the release may go to the environment.
     pub lifecycle: Reach,
+    /// Why somebody blocked the release, if that keeps it out of the environment.
+    pub blocked: Option<String>,
     /// What the promotion wants if it may not.
     pub when_not_ready: WhenNotReady,
     /// Its place among the promotions that want the same slot.
@@ -142,6 +144,8 @@ pub enum Gate {
     EnvironmentReady,
     /// The lifecycle lets the release go there.
     LifecycleReached,
+    /// Nobody blocked the release, or it has come so far already.
+    NotBlocked,
     /// No other promotion comes first.
     Turn,
 }
@@ -187,12 +191,13 @@ pub fn judge(facts: &GateFacts) -> Verdict {
 
 impl Gate {
     /// The gates in the order in which they are asked: what can never change first, the turn last.
-    pub const CHAIN: [Self; 6] = [
+    pub const CHAIN: [Self; 7] = [
         Self::Stamped,
         Self::ProjectFound,
         Self::ReleaseSealed,
         Self::EnvironmentReady,
         Self::LifecycleReached,
+        Self::NotBlocked,
         Self::Turn,
     ];
 
@@ -205,6 +210,7 @@ impl Gate {
             Self::ReleaseSealed => self.release_sealed(facts),
             Self::EnvironmentReady => self.environment_ready(facts),
             Self::LifecycleReached => self.lifecycle_reached(facts),
+            Self::NotBlocked => self.not_blocked(facts),
             Self::Turn => self.turn(facts),
         }
     }
@@ -218,6 +224,7 @@ impl Gate {
             Self::ReleaseSealed => "ReleaseSealed",
             Self::EnvironmentReady => "EnvironmentReady",
             Self::LifecycleReached => "LifecycleReached",
+            Self::NotBlocked => "NotBlocked",
             Self::Turn => "Turn",
         }
     }
@@ -299,12 +306,29 @@ impl Gate {
     }
 
     fn lifecycle_reached(self, facts: &GateFacts) -> Verdict {
-        let reason = match facts.lifecycle {
-            Reach::Reachable => return Verdict::Open,
-            Reach::Unreached { .. } => Reason::LifecycleNotReached,
-            Reach::NotInLifecycle => Reason::NotInLifecycle,
-        };
         let message = facts.lifecycle.message(&facts.subject.environment, &facts.subject.release()).unwrap_or_default();
+        match facts.lifecycle {
+            Reach::Reachable => Verdict::Open,
+            Reach::Unreached(_) => self.refused(facts, Reason::LifecycleNotReached, message),
+            Reach::NotInLifecycle => self.refused(facts, Reason::NotInLifecycle, message),
+            // What nobody knows lets nothing through, and refuses nothing.
+            Reach::NoLifecycle { .. } => self.waiting(Reason::LifecycleNotFound, message),
+            Reach::BrokenLifecycle { .. } => self.waiting(Reason::LifecycleInvalid, message),
+        }
+    }
+
+    fn not_blocked(self, facts: &GateFacts) -> Verdict {
+        let Some(why) = &facts.blocked else { return Verdict::Open };
+        let message = format!(
+            "release {} is blocked ({why}): it may go to environments of its first phase and of phases that it has entered, and {} is none; remove its spec.blocked to let it go on",
+            facts.subject.release(),
+            facts.subject.environment
+        );
+        self.refused(facts, Reason::ReleaseBlocked, message)
+    }
+
+    /// A gate that no waiting opens is closed, unless the promotion wants to wait all the same.
+    fn refused(self, facts: &GateFacts, reason: Reason, message: String) -> Verdict {
         match (facts.when_not_ready, facts.fresh) {
             (WhenNotReady::Wait, _) => self.waiting(reason, message),
             (WhenNotReady::Refuse, true) => Verdict::Closed { gate: self, reason, message },

@@ -23,6 +23,12 @@ pub enum Reason {
     LifecycleNotReached,
     /// The lifecycle does not hold the environment. Refuses, or waits if the promotion says so.
     NotInLifecycle,
+    /// The project names a lifecycle that does not exist. Waits.
+    LifecycleNotFound,
+    /// The lifecycle that the project names cannot be used. Waits.
+    LifecycleInvalid,
+    /// Somebody blocked the release. Refuses, or waits if the promotion says so.
+    ReleaseBlocked,
     /// Another promotion comes first. Waits.
     QueuedBehind,
     /// Several promotions wait and nothing says which was first. Waits.
@@ -51,7 +57,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason that is not a step's own, in the order of declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::NotStamped,
         Self::ProjectNotFound,
         Self::ReleaseNotFound,
@@ -61,6 +67,9 @@ impl Reason {
         Self::EnvironmentPaused,
         Self::LifecycleNotReached,
         Self::NotInLifecycle,
+        Self::LifecycleNotFound,
+        Self::LifecycleInvalid,
+        Self::ReleaseBlocked,
         Self::QueuedBehind,
         Self::AmbiguousOrder,
         Self::SlotHeld,
@@ -87,6 +96,9 @@ impl Reason {
             Self::EnvironmentPaused => "EnvironmentPaused",
             Self::LifecycleNotReached => "LifecycleNotReached",
             Self::NotInLifecycle => "NotInLifecycle",
+            Self::LifecycleNotFound => "LifecycleNotFound",
+            Self::LifecycleInvalid => "LifecycleInvalid",
+            Self::ReleaseBlocked => "ReleaseBlocked",
             Self::QueuedBehind => "QueuedBehind",
             Self::AmbiguousOrder => "AmbiguousOrder",
             Self::SlotHeld => "SlotHeld",
@@ -113,7 +125,11 @@ impl Reason {
     pub const fn is_own(&self) -> bool {
         matches!(
             self,
-            Self::ReleaseNotFound | Self::ReleaseNotSealed | Self::LifecycleNotReached | Self::NotInLifecycle
+            Self::ReleaseNotFound
+                | Self::ReleaseNotSealed
+                | Self::LifecycleNotReached
+                | Self::NotInLifecycle
+                | Self::ReleaseBlocked
         )
     }
 

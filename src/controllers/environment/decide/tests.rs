@@ -210,6 +210,7 @@ fn rows_of_deployments_and_history_stay_as_they_are() {
         phase: "Succeeded".into(),
         started: None,
         finished: k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime(at(1)),
+        applied: true,
         message: String::new(),
     }];
     environment.status = Some(EnvironmentStatus { history: history.clone(), ..EnvironmentStatus::default() });

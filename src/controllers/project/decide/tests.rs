@@ -34,6 +34,7 @@ fn observed(outcomes: Vec<Outcome>, unfinished: Vec<Promotion>) -> Observed {
         order: BTreeMap::from([("test".into(), 20), ("dev".into(), 10)]),
         namespaces: BTreeMap::new(),
         standings: BTreeMap::new(),
+        missing_lifecycle: None,
         now: at(100),
     }
 }

@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,6 +9,7 @@ use crate::api::v1alpha1::history::Person;
 use crate::api::v1alpha1::promotion::Cancel;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
+use crate::controllers::lifecycle::course::{Choice, Course};
 use crate::controllers::promotion::observe::{Trace, Unreadable};
 use crate::controllers::promotion::plan::{Plan, PlannedStep};
 use crate::controllers::promotion::progress::Progress;
@@ -42,8 +42,7 @@ fn ready_to_start() -> Observed {
         release: Some(Arc::new(release)),
         environment: Some(Arc::new(environment)),
         unreadable: Unreadable::default(),
-        environments: vec![("dev".try_into().unwrap(), 10), ("test".try_into().unwrap(), 20)],
-        successes: BTreeSet::new(),
+        course: course(),
         rivals: vec![entry("checkout-1.0.0-dev", "uid-1", 0)],
         history: true,
         name_use: NameUse::Fresh,
@@ -52,6 +51,18 @@ fn ready_to_start() -> Observed {
         progress: None,
         trace: Trace::Perhaps,
         looked: true,
+    }
+}
+
+/// A release that was nowhere, in a space with dev and then test.
+fn course() -> Course {
+    let orders = [("dev".try_into().unwrap(), 10), ("test".try_into().unwrap(), 20)];
+    Course {
+        governing: Choice::ByOrder.governing(&orders),
+        environments: orders.into_iter().map(|(name, _)| name).collect(),
+        arrivals: [].into(),
+        blocked: None,
+        now: at(10),
     }
 }
 

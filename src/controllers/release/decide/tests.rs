@@ -4,8 +4,9 @@ use serde_json::json;
 use super::super::seal;
 use super::*;
 use crate::api::v1alpha1::Project;
+use crate::controllers::lifecycle::course::Choice;
+use crate::controllers::release::arrivals::Happened;
 use crate::controllers::release::rows::Runs;
-use crate::domain::lifecycle::Lifecycle;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason as End;
 
@@ -25,7 +26,11 @@ fn observed(sealing: Option<Found>) -> Observed {
         outcomes: Vec::new(),
         runs: Vec::new(),
         environments: ["dev", "production"].map(String::from).into(),
-        lifecycle: Lifecycle::by_order(&[named("dev", 10), named("production", 30)]),
+        happened: Happened::default(),
+        governing: Choice::ByOrder.governing(&[named("dev", 10), named("production", 30)]),
+        places: ["dev", "production"].map(|name| name.parse().unwrap()).into(),
+        overtaken: [].into(),
+        underway: [].into(),
         now: at(100),
     }
 }
@@ -171,4 +176,32 @@ fn a_success_moves_the_phases_on_and_shows_what_is_next() {
     let later = Observed { runs: vec![replaced], outcomes: Vec::new(), ..after(&again, &decision, None) };
     let row = &decide(&later).status.environments[0];
     assert!(row.succeeded && !row.current);
+}
+
+#[test]
+fn a_block_and_its_end_are_a_condition_and_said_once() {
+    let mut first = observed(None);
+    let mut blocked = first.release.as_ref().clone();
+    blocked.spec.blocked = Some(crate::api::v1alpha1::release::Block { reason: "bug 42".into(), by: None });
+    first.release = Arc::new(blocked);
+    let decision = decide(&first);
+    let (status, reason, message) = condition(&decision.status, ConditionType::Blocked);
+    assert_eq!((status, reason), ("True", "Blocked"));
+    assert!(message.starts_with("bug 42: it may go only to environments of its first phase"), "{message}");
+    assert_eq!(decision.events.iter().map(|note| note.reason).collect::<Vec<_>>(), ["Blocked"]);
+    let again = after(&first, &decision, None);
+    assert!(decide(&again).events.is_empty());
+    let mut free = again.release.as_ref().clone();
+    free.spec.blocked = None;
+    let decision = decide(&Observed { release: Arc::new(free), ..again });
+    assert_eq!(condition(&decision.status, ConditionType::Blocked).0, "False");
+    assert_eq!(decision.events.iter().map(|note| note.reason).collect::<Vec<_>>(), ["Unblocked"]);
+}
+
+#[test]
+fn a_lifecycle_that_nobody_knows_shows_no_phases() {
+    let unknown = Choice::Named { name: "hotfix".into(), object: None, broken: None };
+    let observed = Observed { governing: unknown.governing(&[]), ..observed(None) };
+    let status = decide(&observed).status;
+    assert!(status.phases.is_empty() && status.next.is_empty());
 }

@@ -1,6 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::controllers::release::arrivals::Happened;
+use crate::domain::lifecycle::Lifecycle;
+use crate::domain::lifecycle::journey::Situation;
+use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 
@@ -71,19 +75,47 @@ fn a_release_is_current_until_another_one_succeeds_there() {
     assert_eq!(rows.iter().map(|row| row.current).collect::<Vec<_>>(), [false, true], "nobody knows: it stays");
 }
 
+/// How far the lifecycle says that a release with these rows is.
+fn shown(lifecycle: &Lifecycle, rows: &[ReleaseEnvironment]) -> (Vec<ReleasePhase>, Vec<String>) {
+    let environments = lifecycle.phases().iter().flat_map(|phase| phase.environments.clone()).collect();
+    let arrivals = Happened::default().arrivals(rows);
+    let now = Timestamp::from_second(1000).unwrap();
+    progress(Some(&lifecycle.journey(&Situation {
+        environments: &environments,
+        arrivals: &arrivals,
+        blocked: false,
+        now,
+    })))
+}
+
 #[test]
 fn phases_and_next_follow_the_lifecycle_and_successes_of_environments_that_are_gone_stay() {
     let named = |name: &str, order| (name.parse::<EnvironmentName>().unwrap(), order);
     let lifecycle = Lifecycle::by_order(&[named("dev", 10), named("test", 20), named("production", 30)]);
-    let (phases, next) = progress(&lifecycle, &[]);
+    let (phases, next) = shown(&lifecycle, &[]);
     let said: Vec<_> = phases.iter().map(|phase| (phase.name.as_str(), phase.progress.as_str())).collect();
     assert_eq!(said, [("dev", "Current"), ("test", "Pending"), ("production", "Pending")]);
     assert_eq!(next, ["dev"]);
     let rows = join(Vec::new(), &[outcome("dev", 1, Phase::Succeeded), outcome("gone", 1, Phase::Succeeded)]);
-    let (phases, next) = progress(&lifecycle, &rows);
+    let (phases, next) = shown(&lifecycle, &rows);
     assert_eq!(phases[0].progress, "Complete");
+    assert_eq!(phases[0].completed_at, Some(MicroTime(Timestamp::from_second(1).unwrap())));
     assert_eq!(next, ["test"]);
     assert!(rows.iter().any(|row| row.name == "gone" && row.succeeded));
+    assert_eq!(progress(None), (Vec::new(), Vec::new()), "nobody knows");
+}
+
+#[test]
+fn the_first_success_is_remembered_whatever_comes_later_and_in_which_order() {
+    let second = |second| Some(MicroTime(Timestamp::from_second(second).unwrap()));
+    let ends =
+        [outcome("dev", 5, Phase::Succeeded), outcome("dev", 2, Phase::Failed), outcome("dev", 9, Phase::Failed)];
+    let rows = join(Vec::new(), &ends);
+    assert_eq!(rows[0].succeeded_at, second(5));
+    let earlier = outcome("dev", 3, Phase::Succeeded);
+    assert!(!records(&rows, &earlier));
+    let rows = join(rows, [&earlier]);
+    assert_eq!((rows[0].succeeded_at.clone(), records(&rows, &earlier)), (second(3), true));
 }
 
 #[test]
@@ -109,10 +141,10 @@ fn of_too_many_rows_those_of_gone_environments_go_first_and_successes_last() {
 #[test]
 fn a_lifecycle_of_too_many_phases_shows_the_first() {
     let named: Vec<_> = (0..300).map(|n| (format!("env-{n}").parse::<EnvironmentName>().unwrap(), n)).collect();
-    let (phases, _) = progress(&Lifecycle::by_order(&named), &[]);
+    let (phases, _) = shown(&Lifecycle::by_order(&named), &[]);
     assert_eq!((phases.len(), phases[0].name.as_str()), (MOST, "env-0"));
     let together: Vec<_> = named.into_iter().map(|(name, _)| (name, 10)).collect();
-    let (phases, next) = progress(&Lifecycle::by_order(&together), &[]);
+    let (phases, next) = shown(&Lifecycle::by_order(&together), &[]);
     assert_eq!((phases[0].environments.len(), next.len()), (MOST, MOST));
 }
 

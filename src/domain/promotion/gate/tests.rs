@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::lifecycle::reach::Unreached;
 
 fn environment(name: &str) -> EnvironmentName {
     EnvironmentName::try_from(name).unwrap()
@@ -17,6 +18,7 @@ fn open() -> GateFacts {
         release: ReleaseFact::Sealed,
         environment: EnvironmentFact::Ready,
         lifecycle: Reach::Reachable,
+        blocked: None,
         when_not_ready: WhenNotReady::Refuse,
         standing: Standing::Next,
         fresh: true,
@@ -24,12 +26,21 @@ fn open() -> GateFacts {
 }
 
 fn unreached() -> Reach {
-    Reach::Unreached {
+    Reach::Unreached(Unreached {
         phase: "test".to_owned(),
         needed: 2,
         succeeded: vec![environment("test-eu")],
         missing: vec![environment("test-us")],
-    }
+        ..Unreached::default()
+    })
+}
+
+fn no_lifecycle() -> Reach {
+    Reach::NoLifecycle { name: "hotfix".to_owned() }
+}
+
+fn blocked() -> String {
+    "bug 42".to_owned()
 }
 
 fn not_sealed(stalled: bool) -> ReleaseFact {
@@ -123,6 +134,14 @@ fn the_lifecycle_and_the_turn_say_why_and_what_to_do() {
             "closed LifecycleReached NotInLifecycle: environment production is not in the lifecycle of checkout-1.4.2: add it there, or promote to one that is",
         ),
         (
+            GateFacts { lifecycle: no_lifecycle(), ..open() },
+            "waiting LifecycleReached LifecycleNotFound: lifecycle hotfix of checkout-1.4.2 does not exist in this space: create it, or correct the project's lifecycle",
+        ),
+        (
+            GateFacts { blocked: Some(blocked()), ..open() },
+            "closed NotBlocked ReleaseBlocked: release checkout-1.4.2 is blocked (bug 42): it may go to environments of its first phase and of phases that it has entered, and production is none; remove its spec.blocked to let it go on",
+        ),
+        (
             GateFacts { standing: behind(), ..open() },
             "waiting Turn QueuedBehind: promotion other of checkout to production comes first",
         ),
@@ -147,6 +166,7 @@ fn the_first_gate_that_is_not_open_decides() {
         release: ReleaseFact::Absent,
         environment: EnvironmentFact::Paused,
         lifecycle: unreached(),
+        blocked: Some(blocked()),
         standing: behind(),
         ..open()
     };
@@ -154,12 +174,13 @@ fn the_first_gate_that_is_not_open_decides() {
         Verdict::Waiting { gate, .. } | Verdict::Closed { gate, .. } => Some(gate),
         Verdict::Open | Verdict::Recheck => None,
     };
-    let repairs: [fn(&mut GateFacts); 6] = [
+    let repairs: [fn(&mut GateFacts); 7] = [
         |facts| facts.stamped = open().stamped,
         |facts| facts.project = Presence::Found,
         |facts| facts.release = ReleaseFact::Sealed,
         |facts| facts.environment = EnvironmentFact::Ready,
         |facts| facts.lifecycle = Reach::Reachable,
+        |facts| facts.blocked = None,
         |facts| facts.standing = Standing::Next,
     ];
     for (expected, repair) in Gate::CHAIN.into_iter().zip(repairs) {
@@ -198,7 +219,13 @@ fn all() -> Vec<GateFacts> {
         |facts| facts.environment = not_ready(),
         |facts| facts.environment = EnvironmentFact::Paused,
     ]);
-    vary(&[|_| {}, |facts| facts.lifecycle = unreached(), |facts| facts.lifecycle = Reach::NotInLifecycle]);
+    vary(&[
+        |_| {},
+        |facts| facts.lifecycle = unreached(),
+        |facts| facts.lifecycle = Reach::NotInLifecycle,
+        |facts| facts.lifecycle = no_lifecycle(),
+    ]);
+    vary(&[|_| {}, |facts| facts.blocked = Some(blocked())]);
     vary(&[|_| {}, |facts| facts.when_not_ready = WhenNotReady::Wait]);
     vary(&[
         |_| {},
@@ -243,16 +270,17 @@ fn on_live_facts_there_is_always_an_answer_with_a_message() {
 }
 
 #[test]
-fn only_a_missing_stamp_and_the_lifecycle_refuse_and_never_when_told_to_wait() {
+fn only_a_missing_stamp_the_lifecycle_and_a_block_refuse_and_never_when_told_to_wait() {
     for facts in all() {
         if let Verdict::Closed { gate, .. } = judge(&facts) {
             match gate {
                 Gate::Stamped => assert_eq!(facts.stamped, None),
                 Gate::LifecycleReached => {
-                    assert_ne!(facts.lifecycle, Reach::Reachable);
+                    assert!(facts.lifecycle != Reach::Reachable && facts.lifecycle != no_lifecycle());
                     assert_eq!(facts.when_not_ready, WhenNotReady::Refuse);
                     assert_eq!(facts.release, ReleaseFact::Sealed, "a release that does not exist is waited for");
                 }
+                Gate::NotBlocked => assert!(facts.blocked.is_some() && facts.when_not_ready == WhenNotReady::Refuse),
                 Gate::ProjectFound | Gate::ReleaseSealed | Gate::EnvironmentReady | Gate::Turn => {
                     panic!("{gate:?} refused")
                 }

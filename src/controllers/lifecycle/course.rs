@@ -1,0 +1,185 @@
+//! How far a release is on the lifecycle that counts for it. Releases show it, promotions are judged by it: both ask here, so
+//! that what is shown is what happens. Pure.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::api::convert;
+use crate::api::v1alpha1::{Environment, Lifecycle as Object, Project};
+use crate::domain::lifecycle::Lifecycle;
+use crate::domain::lifecycle::arrival::Arrivals;
+use crate::domain::lifecycle::journey::{Journey, Situation};
+use crate::domain::lifecycle::reach::Reach;
+use crate::domain::name::EnvironmentName;
+
+/// The name of the lifecycle that the releases of a project follow; none is the environments by order. This is the one place
+/// where it is chosen.
+#[must_use]
+pub fn chosen(project: Option<&Project>) -> Option<&str> {
+    project?.spec.lifecycle.as_deref()
+}
+
+/// The lifecycle that counts for a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Governing {
+    /// It is known.
+    Known(Lifecycle),
+    /// The one that was chosen does not exist.
+    Absent {
+        /// Its name.
+        name: String,
+    },
+    /// The one that was chosen cannot be used.
+    Broken {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// What is known of the lifecycle that was chosen.
+#[derive(Clone, Debug)]
+pub enum Choice {
+    /// None was: the environments by order.
+    ByOrder,
+    /// This one, which exists or not.
+    Named {
+        /// Its name.
+        name: String,
+        /// The object.
+        object: Option<Arc<Object>>,
+        /// Why it does not read as its kind, if it does not.
+        broken: Option<Arc<str>>,
+    },
+}
+
+impl Choice {
+    /// The lifecycle, in a space with these environments.
+    #[must_use]
+    pub fn governing(&self, environments: &[(EnvironmentName, i64)]) -> Governing {
+        let (name, object, broken) = match self {
+            Self::ByOrder => return Governing::Known(Lifecycle::by_order(environments)),
+            Self::Named { name, object, broken } => (name.clone(), object, broken),
+        };
+        match (object, broken) {
+            (Some(object), _) => match convert::lifecycle::lifecycle(&object.spec) {
+                Ok(lifecycle) => Governing::Known(lifecycle),
+                Err(wrong) => {
+                    let sentences: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+                    Governing::Broken { name, problem: sentences.join("; ") }
+                }
+            },
+            (None, Some(problem)) => Governing::Broken { name, problem: problem.to_string() },
+            (None, None) => Governing::Absent { name },
+        }
+    }
+}
+
+/// Everything that decides how far a release is and where it may go.
+#[derive(Clone, Debug)]
+pub struct Course {
+    /// The lifecycle.
+    pub governing: Governing,
+    /// The environments of the space.
+    pub environments: BTreeSet<EnvironmentName>,
+    /// What the release achieved.
+    pub arrivals: Arrivals,
+    /// Why somebody blocked it.
+    pub blocked: Option<String>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Course {
+    /// How far the release is; nothing where nobody knows its lifecycle.
+    #[must_use]
+    pub fn journey(&self) -> Option<Journey> {
+        let Governing::Known(lifecycle) = &self.governing else { return None };
+        Some(lifecycle.journey(&Situation {
+            environments: &self.environments,
+            arrivals: &self.arrivals,
+            blocked: self.blocked.is_some(),
+            now: self.now,
+        }))
+    }
+
+    /// Whether the release may go to an environment, its block apart.
+    #[must_use]
+    pub fn reach(&self, environment: &EnvironmentName) -> Reach {
+        match (&self.governing, self.journey()) {
+            (Governing::Absent { name }, _) => Reach::NoLifecycle { name: name.clone() },
+            (Governing::Broken { name, problem }, _) => {
+                Reach::BrokenLifecycle { name: name.clone(), problem: problem.clone() }
+            }
+            (Governing::Known(_), journey) => journey.map_or(Reach::NotInLifecycle, |known| known.reach(environment)),
+        }
+    }
+
+    /// Why a block keeps the release out of an environment, if it does.
+    #[must_use]
+    pub fn block(&self, environment: &EnvironmentName) -> Option<String> {
+        let why = self.blocked.as_ref()?;
+        // Where nobody knows the lifecycle, nobody knows which phases were entered.
+        let shut = self.journey().is_none_or(|journey| journey.is_shut(environment));
+        shut.then(|| why.clone())
+    }
+}
+
+/// Environments that are not about to go.
+pub fn staying<'a>(environments: impl Iterator<Item = &'a Environment>) -> impl Iterator<Item = &'a Environment> {
+    environments.filter(|environment| environment.metadata.deletion_timestamp.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn course(choice: &Choice) -> Course {
+        let environments = [("dev".parse().unwrap(), 10), ("production".parse().unwrap(), 30)];
+        Course {
+            governing: choice.governing(&environments),
+            environments: environments.iter().map(|(name, _)| name.clone()).collect(),
+            arrivals: Arrivals::new(),
+            blocked: Some("bug 42".into()),
+            now: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn named(object: Option<serde_json::Value>) -> Choice {
+        let object = object.map(|spec| json!({"metadata": {"name": "hotfix"}, "spec": spec}));
+        let object = object.map(|object| Arc::new(serde_json::from_value(object).unwrap()));
+        Choice::Named { name: "hotfix".into(), object, broken: None }
+    }
+
+    #[test]
+    fn without_a_name_it_is_the_environments_by_order() {
+        let course = course(&Choice::ByOrder);
+        let next = course.journey().unwrap().next();
+        assert_eq!(next, ["dev".parse().unwrap()]);
+        assert_eq!(course.block(&"dev".parse().unwrap()), None, "the first phase stays open");
+        assert_eq!(course.block(&"production".parse().unwrap()).as_deref(), Some("bug 42"));
+    }
+
+    #[test]
+    fn a_lifecycle_that_is_absent_or_broken_lets_nothing_through() {
+        let dev: EnvironmentName = "dev".parse().unwrap();
+        let absent = course(&named(None));
+        assert_eq!(absent.reach(&dev), Reach::NoLifecycle { name: "hotfix".into() });
+        assert!(absent.journey().is_none() && absent.block(&dev).is_some());
+        let broken = course(&named(Some(json!({"phases": [{"name": "a", "environments": ["A"]}]}))));
+        assert!(matches!(broken.reach(&dev), Reach::BrokenLifecycle { problem, .. } if problem.contains("phases[0]")));
+    }
+
+    #[test]
+    fn a_named_lifecycle_counts_and_not_the_order() {
+        let hotfix = named(Some(json!({"phases": [{"name": "live", "environments": ["production"]}]})));
+        let course = course(&hotfix);
+        assert_eq!(course.reach(&"production".parse().unwrap()), Reach::Reachable);
+        assert_eq!(course.reach(&"dev".parse().unwrap()), Reach::NotInLifecycle);
+    }
+}

@@ -1,0 +1,255 @@
+//! What a release achieved where: its rows, completed by everything that is known of the environments it was in. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
+use crate::api::v1alpha1::history::HistoryEntry;
+use crate::api::v1alpha1::project::{Current, EnvironmentRow, Health};
+use crate::api::v1alpha1::release::{ReleaseEnvironment, StayRow};
+use crate::api::v1alpha1::{Environment, Project, Promotion};
+use crate::domain::lifecycle::arrival::{self, Arrival, Arrivals, Stay, Turn};
+use crate::domain::name::EnvironmentName;
+use crate::domain::promotion::outcome::Outcome;
+use crate::domain::promotion::phase::Phase;
+
+/// What happened to one project in the environments of its space, by environment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Happened {
+    turns: BTreeMap<String, Vec<Turn>>,
+    underway: BTreeMap<String, Vec<Timestamp>>,
+    /// Where the version runs and is not well, and when that was seen.
+    unwell: BTreeMap<String, Timestamp>,
+}
+
+/// For how long after a success what is said of the health may still be about what ran before: rows are a second behind.
+const SETTLED: SignedDuration = SignedDuration::from_secs(10);
+
+/// Who knows what happened to a project.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The project, whose rows know what runs and what ended last.
+    pub project: Option<&'a Project>,
+    /// The environments of the space, which know the newest ends.
+    pub environments: &'a [Arc<Environment>],
+    /// Ends of the project's promotions that are not in all of these yet.
+    pub outcomes: &'a [Arc<Outcome>],
+    /// Its promotions that have not ended.
+    pub unfinished: &'a [Arc<Promotion>],
+    /// When they were asked.
+    pub now: Timestamp,
+}
+
+impl Happened {
+    /// Everything that happened, as far as the stays of a version go.
+    #[must_use]
+    pub fn of(version: &str, (space_project, sources): (&str, Sources<'_>)) -> Self {
+        let mut happened = Self::default();
+        for environment in sources.environments {
+            let name = environment.metadata.name.clone().unwrap_or_default();
+            let history = environment.status.as_ref().map(|status| status.history.as_slice()).unwrap_or_default();
+            let mine = history.iter().filter(|entry| entry.project == space_project);
+            happened.add(&name, mine.filter_map(|entry| from_history(version, entry)));
+        }
+        let rows = sources.project.and_then(|project| project.status.as_ref());
+        for row in rows.map(|status| status.environments.as_slice()).unwrap_or_default() {
+            happened.add(&row.name, from_row(version, row));
+            if is_unwell(version, row) {
+                happened.unwell.insert(row.name.clone(), sources.now);
+            }
+        }
+        for outcome in sources.outcomes.iter().filter(|outcome| outcome.counts()) {
+            happened.add(outcome.environment.as_str(), from_outcome(version, outcome));
+        }
+        for promotion in sources.unfinished.iter().filter(|known| known.spec.version != version) {
+            let status = promotion.status.as_ref();
+            let runs = status.filter(|status| status.phase.as_deref() == Some(Phase::Running.as_str()));
+            if let Some(started) = runs.and_then(|status| status.started_at.as_ref()) {
+                happened.underway.entry(promotion.spec.environment.clone()).or_default().push(started.0);
+            }
+        }
+        happened
+    }
+
+    fn add(&mut self, environment: &str, turns: impl IntoIterator<Item = Turn>) {
+        let mut turns = turns.into_iter().peekable();
+        if turns.peek().is_some() {
+            self.turns.entry(environment.to_owned()).or_default().extend(turns);
+        }
+    }
+
+    /// The rows with their stays.
+    #[must_use]
+    pub fn stayed(&self, mut rows: Vec<ReleaseEnvironment>) -> Vec<ReleaseEnvironment> {
+        for row in rows.iter_mut().filter(|row| row.succeeded) {
+            let mut turns = self.turns.get(&row.name).cloned().unwrap_or_default();
+            if let Some(seen) = self.unwell.get(&row.name) {
+                let newest = turns.iter().filter(|turn| turn.arrives).map(|turn| turn.ended).max();
+                let settled = newest.is_none_or(|newest| seen.duration_since(newest) > SETTLED);
+                turns.extend(settled.then_some(Turn { arrives: false, began: *seen, ended: *seen }));
+            }
+            let stays = arrival::stays(&known(row), &turns);
+            let written = |stay: Stay| StayRow { from: MicroTime(stay.from), until: stay.until.map(MicroTime) };
+            row.stays = stays.into_iter().map(written).collect();
+        }
+        rows
+    }
+
+    /// What the rows stand for, with all that is under way.
+    #[must_use]
+    pub fn arrivals(&self, rows: &[ReleaseEnvironment]) -> Arrivals {
+        let arrival = |row: &ReleaseEnvironment| {
+            let name = EnvironmentName::try_from(row.name.as_str()).ok()?;
+            let at = row.succeeded_at.as_ref().unwrap_or(&row.at).0;
+            let underway = self.underway.get(&row.name).into_iter().flatten();
+            let disturbed: Vec<_> = underway.chain(self.unwell.get(&row.name)).copied().collect();
+            Some((name, Arrival { at, stays: known(row) }.disturbed(&disturbed)))
+        };
+        rows.iter().filter(|row| row.succeeded).filter_map(arrival).collect()
+    }
+}
+
+fn known(row: &ReleaseEnvironment) -> Vec<Stay> {
+    let stay = |row: &StayRow| Stay { from: row.from.0, until: row.until.as_ref().map(|until| until.0) };
+    row.stays.iter().map(stay).collect()
+}
+
+/// Whether the version runs there and something of it has failed or is gone.
+fn is_unwell(version: &str, row: &EnvironmentRow) -> bool {
+    let runs = row.running.is_none() && row.current.as_ref().is_some_and(|current| current.version == version);
+    runs && matches!(row.health, Some(Health::Degraded | Health::Missing))
+}
+
+/// An end as a turn: a success of the version arrives, another success or an end that changed something disturbs.
+fn turn((mine, success): (bool, bool), applied: bool, (began, ended): (Timestamp, Timestamp)) -> Option<Turn> {
+    let arrives = mine && success;
+    (arrives || success || applied).then_some(Turn { arrives, began, ended })
+}
+
+fn from_history(version: &str, entry: &HistoryEntry) -> Option<Turn> {
+    let ended = entry.finished.0;
+    let began = entry.started.as_ref().map_or(ended, |started| started.0);
+    let success = entry.phase == Phase::Succeeded.as_str();
+    turn((entry.version == version, success), entry.applied, (began, ended))
+}
+
+fn from_row(version: &str, row: &EnvironmentRow) -> Vec<Turn> {
+    let success = |current: &Current| {
+        let since = current.since.0;
+        turn((current.version == version, true), true, (since, since))
+    };
+    let last = row.last.as_ref().and_then(|last| {
+        let success = last.phase == Phase::Succeeded.as_str();
+        turn((last.version == version, success), last.applied, (last.at.0, last.at.0))
+    });
+    let runs = row.current.iter().chain(&row.previous).filter_map(success);
+    runs.chain(last).collect()
+}
+
+fn from_outcome(version: &str, outcome: &Outcome) -> Option<Turn> {
+    let began = outcome.started.unwrap_or(outcome.finished);
+    let mine = outcome.version.as_str() == version;
+    turn((mine, outcome.is_success()), outcome.applied, (began, outcome.finished))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn time(second: i64) -> String {
+        format!("2026-01-01T00:00:{second:02}.000000Z")
+    }
+
+    fn at(second: i64) -> Timestamp {
+        time(second).parse().unwrap()
+    }
+
+    fn row() -> ReleaseEnvironment {
+        let row = json!({
+            "name": "test", "succeeded": true, "current": true, "promotion": "p", "promotionUid": "u",
+            "phase": "Succeeded", "at": time(10), "succeededAt": time(10),
+        });
+        serde_json::from_value(row).unwrap()
+    }
+
+    fn entry(version: &str, phase: &str, (started, finished): (i64, i64), applied: bool) -> serde_json::Value {
+        json!({
+            "project": "checkout", "version": version, "promotion": "p", "promotionUid": format!("{version}-{finished}"),
+            "by": "alice", "phase": phase, "started": time(started), "finished": time(finished), "message": "",
+            "applied": applied,
+        })
+    }
+
+    fn stays(history: &[serde_json::Value]) -> Vec<Stay> {
+        let environment = json!({"metadata": {"name": "test"}, "spec": {"order": 1}, "status": {"history": history}});
+        let environments = [Arc::new(serde_json::from_value(environment).unwrap())];
+        let sources =
+            Sources { project: None, environments: &environments, outcomes: &[], unfinished: &[], now: at(59) };
+        let happened = Happened::of("1.0.0", ("checkout", sources));
+        let rows = happened.stayed(vec![row()]);
+        assert_eq!(happened.stayed(rows.clone()), rows, "a second look changes nothing");
+        known(&rows[0])
+    }
+
+    #[test]
+    fn a_release_stays_until_another_begins_to_replace_it_or_something_of_its_own_fails() {
+        let mine = entry("1.0.0", "Succeeded", (8, 10), true);
+        let (from, until) = (at(10), |second| Some(at(second)));
+        for (next, expected) in [
+            (None, None),
+            (Some(entry("1.1.0", "Succeeded", (20, 25), true)), until(20)),
+            (Some(entry("1.1.0", "Failed", (20, 25), true)), until(20)),
+            (Some(entry("1.1.0", "Failed", (20, 25), false)), None),
+            (Some(entry("1.0.0", "Failed", (20, 25), true)), until(20)),
+            (Some(entry("1.0.0", "Refused", (20, 25), false)), None),
+        ] {
+            let history: Vec<_> = std::iter::once(mine.clone()).chain(next.clone()).collect();
+            assert_eq!(stays(&history), [Stay { from, until: expected }], "{next:?}");
+        }
+    }
+
+    #[test]
+    fn a_promotion_that_runs_disturbs_as_long_as_it_may_come_to_something() {
+        let promotion = json!({
+            "metadata": {"name": "p"},
+            "spec": {"project": "checkout", "version": "1.1.0", "environment": "test"},
+            "status": {"phase": "Running", "finished": false, "applied": false, "startedAt": time(30)},
+        });
+        let unfinished = [Arc::new(serde_json::from_value(promotion).unwrap())];
+        let sources = Sources { project: None, environments: &[], outcomes: &[], unfinished: &unfinished, now: at(59) };
+        let happened = Happened::of("1.0.0", ("checkout", sources));
+        let mut row = row();
+        row.stays = vec![StayRow { from: MicroTime(at(10)), until: None }];
+        let arrivals = happened.arrivals(&[row.clone()]);
+        let arrival = &arrivals[&EnvironmentName::try_from("test").unwrap()];
+        assert_eq!(arrival.stays, [Stay { from: at(10), until: Some(at(30)) }]);
+        assert_eq!(happened.stayed(vec![row.clone()]), [row], "nothing of it is written");
+    }
+
+    #[test]
+    fn what_is_not_well_ends_a_stay_unless_it_may_be_about_what_ran_before() {
+        let stays = |health: &str, now: i64| {
+            let current =
+                json!({"version": "1.0.0", "promotion": "p", "promotionUid": "u", "by": "alice", "since": time(10)});
+            let row_of_project = json!({"name": "test", "current": current, "health": health});
+            let project = json!({
+                "metadata": {"name": "checkout"}, "spec": {"process": []}, "status": {"environments": [row_of_project]},
+            });
+            let project = serde_json::from_value(project).unwrap();
+            let sources =
+                Sources { project: Some(&project), environments: &[], outcomes: &[], unfinished: &[], now: at(now) };
+            let happened = Happened::of("1.0.0", ("checkout", sources));
+            let rows = happened.stayed(vec![row()]);
+            let arrivals = happened.arrivals(&rows);
+            (known(&rows[0])[0].until, arrivals[&EnvironmentName::try_from("test").unwrap()].stays[0].until)
+        };
+        assert_eq!(stays("Healthy", 50), (None, None));
+        assert_eq!(stays("Progressing", 50), (None, None));
+        assert_eq!(stays("Degraded", 50), (Some(at(50)), Some(at(50))));
+        assert_eq!(stays("Missing", 15), (None, Some(at(15))), "held, and not written");
+    }
+}

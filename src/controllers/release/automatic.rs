@@ -1,0 +1,202 @@
+//! Which promotions a release gets by itself, and what became of them. Pure.
+//!
+//! A row is the memory that a promotion was made: it is written after the promotion, whose name follows from the release's UID
+//! and the environment. Whoever dies in between makes the same one again, and finds that it exists.
+
+use sha2::{Digest, Sha256};
+
+use super::observe::Observed;
+use crate::api::condition::{self, ConditionType, Fact, Reason};
+use crate::api::v1alpha1::promotion::{Cause, WhenNotReady};
+use crate::api::v1alpha1::release::AutomaticPromotion;
+use crate::api::v1alpha1::{Promotion, PromotionSpec, Release, ReleaseStatus};
+use crate::controllers::decision::{Note, Severity};
+use crate::domain::lifecycle::journey::Journey;
+use crate::domain::name::EnvironmentName;
+use crate::domain::promotion::phase::Phase;
+
+/// How many rows there is room for.
+const MOST: usize = 256;
+
+/// A promotion to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// The environment.
+    pub environment: EnvironmentName,
+}
+
+/// Writes into the status what was and will be promoted; gives back what is to be made now, and what to say.
+#[must_use]
+pub fn plan(observed: &Observed, status: &mut ReleaseStatus, journey: Option<&Journey>) -> (Vec<Wanted>, Vec<Note>) {
+    remember(observed, status);
+    ended(observed, status);
+    let automatic = journey.map(|journey| journey.automatic(&observed.overtaken)).unwrap_or_default();
+    let is_made = |rows: &[AutomaticPromotion], name: &EnvironmentName| {
+        rows.iter().any(|row| row.environment == name.as_str()) || observed.underway.contains_key(name.as_str())
+    };
+    let mut wanted = Vec::new();
+    for environment in automatic.due {
+        if status.automatic.len() >= MOST || is_made(&status.automatic, &environment) {
+            continue;
+        }
+        let name = name(&observed.release, &environment);
+        status.automatic.push(made(environment.as_str(), &name));
+        wanted.push(Wanted { name, environment });
+    }
+    status.automatic.sort_by(|one, other| one.environment.cmp(&other.environment));
+    let late: Vec<_> = automatic.overtaken.iter().filter(|name| !is_made(&status.automatic, name)).collect();
+    let mut notes: Vec<Note> = wanted.iter().map(note).collect();
+    notes.extend(say(observed, status, &late));
+    (wanted, notes)
+}
+
+/// The promotion as Gantry makes it.
+#[must_use]
+pub fn promotion(release: &Release, wanted: &Wanted) -> Promotion {
+    let spec = PromotionSpec {
+        project: release.spec.project.clone(),
+        version: release.spec.version.clone(),
+        environment: wanted.environment.to_string(),
+        reason: Some("automatic environment of its lifecycle".to_owned()),
+        // What the lifecycle lets through now may be edited or blocked before its turn comes.
+        when_not_ready: WhenNotReady::Wait,
+        requested_by: release.spec.created_by.clone(),
+        cause: Some(cause(release)),
+        ..PromotionSpec::default()
+    };
+    let mut promotion = Promotion::new(&wanted.name, spec);
+    promotion.metadata.namespace.clone_from(&release.metadata.namespace);
+    promotion
+}
+
+/// What the promotions of a release come from.
+#[must_use]
+pub fn cause(release: &Release) -> Cause {
+    Cause {
+        kind: "Release".to_owned(),
+        name: release.metadata.name.clone().unwrap_or_default(),
+        uid: release.metadata.uid.clone().unwrap_or_default(),
+    }
+}
+
+/// The name: `checkout-1.4.2-dev-5f0c29ab`. People call theirs without the end, and names are used once; a release that is
+/// deleted and made again has another UID, and so another name. At most 200 characters, as its parts are bounded.
+#[must_use]
+pub fn name(release: &Release, environment: &EnvironmentName) -> String {
+    let digest = Sha256::digest(format!("{}/{environment}", release.metadata.uid.as_deref().unwrap_or_default()));
+    let end = digest.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+    format!("{}-{}-{environment}-{end:08x}", release.spec.project, release.spec.version)
+}
+
+fn made(environment: &str, name: &str) -> AutomaticPromotion {
+    AutomaticPromotion {
+        environment: environment.to_owned(),
+        promotion: name.to_owned(),
+        ..AutomaticPromotion::default()
+    }
+}
+
+/// Adds rows for promotions that were made and not written down, since the operator died in between.
+fn remember(observed: &Observed, status: &mut ReleaseStatus) {
+    let underway = observed
+        .underway
+        .iter()
+        .flat_map(|(place, names)| names.iter().map(move |name| (place.as_str(), name.as_str())));
+    let ended = status.environments.iter().map(|row| (row.name.as_str(), row.promotion.as_str()));
+    let pending = observed.outcomes.iter().map(|outcome| (outcome.environment.as_str(), outcome.promotion.as_str()));
+    let ours = |(place, promotion): &(&str, &str)| {
+        let environment = EnvironmentName::try_from(*place);
+        environment.is_ok_and(|environment| name(&observed.release, &environment) == **promotion)
+    };
+    let found: Vec<_> =
+        underway.chain(ended).chain(pending).filter(ours).map(|(place, name)| made(place, name)).collect();
+    for row in found {
+        if status.automatic.len() < MOST && status.automatic.iter().all(|known| known.environment != row.environment) {
+            status.automatic.push(row);
+        }
+    }
+}
+
+/// Writes into the rows what became of their promotions.
+fn ended(observed: &Observed, status: &mut ReleaseStatus) {
+    for row in status.automatic.iter_mut().filter(|row| row.phase.is_none()) {
+        let outcome = observed.outcomes.iter().find(|outcome| outcome.promotion == row.promotion);
+        let newest = status.environments.iter().find(|known| known.promotion == row.promotion);
+        row.phase =
+            outcome.map(|outcome| outcome.phase.as_str().to_owned()).or(newest.map(|known| known.phase.clone()));
+        let failed = outcome.filter(|outcome| !outcome.is_success());
+        row.message = failed.map(|outcome| condition::cut(&outcome.message, 512));
+    }
+}
+
+fn note(wanted: &Wanted) -> Note {
+    Note {
+        severity: Severity::Normal,
+        reason: "AutomaticPromotion",
+        action: "Promote",
+        message: format!("promotion {} to {} is made, since its lifecycle says so", wanted.name, wanted.environment),
+    }
+}
+
+/// Writes the condition, and says once when it becomes false.
+fn say(observed: &Observed, status: &mut ReleaseStatus, late: &[&EnvironmentName]) -> Option<Note> {
+    let before =
+        condition::find(&status.conditions, ConditionType::AutomaticallyPromoted).map(|known| known.reason.clone());
+    let (reason, message) = match (problems(status), late) {
+        (problems, _) if !problems.is_empty() => (Reason::NotPromoted, problems.join("; ")),
+        (_, late) if !late.is_empty() => {
+            let names: Vec<&str> = late.iter().map(|name| name.as_str()).collect();
+            let message = format!(
+                "a release that was made later runs in the phase of {}: promote this one there yourself",
+                names.join(", ")
+            );
+            (Reason::Overtaken, message)
+        }
+        _ if status.automatic.is_empty() => {
+            status.conditions.retain(|known| known.type_ != ConditionType::AutomaticallyPromoted.as_str());
+            return None;
+        }
+        _ => (Reason::Promoted, "every automatic environment that it may go to has its promotion".to_owned()),
+    };
+    write(status, observed, (reason, &message));
+    let news = reason != Reason::Promoted && before.as_deref() != Some(reason.as_str());
+    news.then(|| Note { severity: Severity::Warning, reason: reason.as_str(), action: "Promote", message })
+}
+
+/// Writes the condition.
+pub fn write(status: &mut ReleaseStatus, observed: &Observed, (reason, message): (Reason, &str)) {
+    let fact = Fact {
+        kind: ConditionType::AutomaticallyPromoted,
+        holds: Some(reason == Reason::Promoted),
+        reason: reason.as_str(),
+        message: message.to_owned(),
+    };
+    condition::set(&mut status.conditions, &fact, observed.stamp());
+}
+
+/// What went wrong and was not made good by somebody else.
+fn problems(status: &ReleaseStatus) -> Vec<String> {
+    let is_there = |name: &str| status.environments.iter().any(|row| row.name == name && row.succeeded);
+    let problem = |row: &AutomaticPromotion| {
+        let phase = Phase::parse(row.phase.as_deref()?)?;
+        let bad = match phase {
+            Phase::Pending | Phase::Running | Phase::Succeeded | Phase::Superseded => false,
+            Phase::Failed | Phase::Refused | Phase::Canceled => true,
+        };
+        (bad && !is_there(&row.environment)).then(|| {
+            let why = row.message.as_deref().unwrap_or_default();
+            format!(
+                "promotion {} to {} is {}: {why}; it is not made again, promote the release there yourself",
+                row.promotion,
+                row.environment,
+                phase.as_str()
+            )
+        })
+    };
+    status.automatic.iter().filter_map(problem).collect()
+}
+
+#[cfg(test)]
+mod tests;
