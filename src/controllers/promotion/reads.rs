@@ -83,6 +83,8 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     let space = promotion.metadata.namespace.clone().unwrap_or_default();
     let release_name = release_of(&promotion);
     let chosen = observed.project.as_deref();
+    // An end that is recorded while the rest is read may be missing there and forgotten here by then.
+    let mut outcomes = context.outcomes.of_project(&space, &promotion.spec.project);
     let (project, release, environments, rivals, choice) = futures::try_join!(
         get::<Project>(&client, &space, &promotion.spec.project),
         get::<Release>(&client, &space, &release_name),
@@ -96,7 +98,7 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     let same = chosen_name(chosen) == chosen_name(project.as_ref());
     let choice = if same { choice } else { lifecycle::live_choice(context, &space, project.as_ref()).await? };
     let environments: Vec<_> = environments.into_iter().map(Arc::new).collect();
-    let outcomes = context.outcomes.of_project(&space, &promotion.spec.project);
+    outcomes.extend(context.outcomes.of_project(&space, &promotion.spec.project));
     let running = context.stores.unfinished.in_namespace(&space);
     let environment =
         environments.iter().find(|known| known.metadata.name.as_ref() == Some(&promotion.spec.environment)).cloned();

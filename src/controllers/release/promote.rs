@@ -19,6 +19,13 @@ pub async fn promote(context: &Context, release: &Release, wanted: &Wanted) -> R
     match promotions.create(&PostParams::default(), &automatic::promotion(release, wanted)).await {
         Ok(_) => return Ok(()),
         Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+        Err(kube::Error::Api(status)) if status.code == 403 || status.code == 422 => {
+            let what = format!(
+                "the API server does not take the automatic promotion {name} to {environment}: {}",
+                status.message
+            );
+            return Err(ClusterError::Refused { what });
+        }
         Err(error) => {
             return Err(ClusterError::api(format!("make the automatic promotion {name} to {environment}"), error));
         }

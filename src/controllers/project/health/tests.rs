@@ -43,6 +43,7 @@ fn observed(dev: Option<Standing>) -> Observed {
         order: BTreeMap::from([("dev".into(), 10)]),
         namespaces: BTreeMap::new(),
         standings: dev.map(|standing| ("dev".to_owned(), standing)).into_iter().collect(),
+        missing_lifecycle: None,
         now: at(10),
     }
 }
