@@ -13,7 +13,7 @@ use crate::support::space::Space;
 use crate::support::wait;
 
 /// Strings that people write as they like, and those that only the API server and the operator write.
-const PROSE: [&str; 6] = ["description", "notes", "reason", "message", "username", "uid"];
+const PROSE: [&str; 9] = ["description", "notes", "reason", "message", "username", "uid", "label", "choices", "value"];
 
 /// Strings of a schema that may hold anything.
 fn open(path: &str, name: &str, schema: &Value, found: &mut Vec<String>) {

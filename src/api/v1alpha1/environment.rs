@@ -92,7 +92,7 @@ pub struct Target {
     pub namespace: String,
     /// What the target is for; variables may differ by it. Example: `roles: [web]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 63)))]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
     pub roles: Vec<String>,
 }

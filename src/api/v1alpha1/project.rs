@@ -60,7 +60,13 @@ pub struct ProjectSpec {
 
     /// Variable sets of the space whose variables the project uses, too. Example: `variableSets: [shared]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 253)))]
+    #[schemars(
+        length(max = 32),
+        inner(
+            length(min = 1, max = 253),
+            regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        )
+    )]
     #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
     pub variable_sets: Vec<String>,
 }
