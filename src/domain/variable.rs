@@ -21,6 +21,7 @@ pub mod template;
 mod text_function;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -68,7 +69,7 @@ pub enum Source {
     /// The project itself.
     Project,
     /// A set of variables that the project uses.
-    Set(String),
+    Set(Arc<str>),
     /// The promotion.
     Promotion,
 }

@@ -62,7 +62,14 @@ fn of_variables(observed: &Observed) -> Option<(Reason, String)> {
         return Some((Reason::VariableSetNotFound, message));
     }
     let sets = observed.variable_sets.iter().filter_map(|(name, set)| Some((name, set.as_ref()?)));
-    let sets = sets.map(|(name, set)| variables::declared(Source::Set(name.clone()), &set.spec.variables));
+    let wrong = sets.clone().flat_map(|(name, set)| {
+        variables::validate(&set.spec.variables, &format!("VariableSet {name}: spec.variables"))
+    });
+    let wrong: Vec<_> = wrong.collect();
+    if !wrong.is_empty() {
+        return Some((Reason::Invalid, sentence(&wrong)));
+    }
+    let sets = sets.map(|(name, set)| variables::declared(Source::Set(name.as_str().into()), &set.spec.variables));
     let own = variables::declared(Source::Project, &observed.project.spec.variables);
     let declared: Vec<Declared> = std::iter::once(own).chain(sets).collect();
     let ties = ambiguities(&declared);

@@ -16,7 +16,7 @@ use crate::domain::variable::{Bindings, Declared, Source, Subject};
 #[must_use]
 pub fn declared(snapshot: &Snapshot) -> Vec<Declared> {
     let sets = snapshot.variable_sets.iter();
-    let sets = sets.map(|set| variables::declared(Source::Set(set.name.clone()), &set.variables));
+    let sets = sets.map(|set| variables::declared(Source::Set(set.name.as_str().into()), &set.variables));
     let own = variables::declared(Source::Project, &snapshot.variables);
     let all = std::iter::once(own).chain(sets);
     all.filter(|declared| !declared.variables.is_empty()).collect()
@@ -70,7 +70,7 @@ fn package(pinned: &PinnedPackage) -> (String, Value) {
 /// What status says about the variables that were used.
 #[must_use]
 pub fn used(bindings: &Bindings<'_>, record: &StepRecord, salt: &str) -> Vec<UsedVariable> {
-    let row = |(name, resolved): (&str, &crate::domain::variable::resolve::Resolved)| UsedVariable {
+    let row = |(name, resolved): (&str, &crate::domain::variable::resolve::Resolved<'_>)| UsedVariable {
         name: name.to_owned(),
         source: cut(&resolved.place.to_string(), 320),
         scope: cut(&resolved.scope.to_string(), 512),

@@ -9,7 +9,7 @@ use super::evaluate::{Evaluated, evaluate};
 use super::expression::Expression;
 use super::fault::{Fault, FaultReason};
 use super::function;
-use super::resolve::{Resolved, Unresolved, resolve};
+use super::resolve::{Resolution, Resolved, Unresolved, resolve};
 use super::secret::{SecretPlace, SecretReference, SecretText};
 use super::template::{Part, Template};
 use super::{Content, Declared, Given, Source, Subject};
@@ -46,7 +46,7 @@ pub struct Bindings<'a> {
     /// Every other name than `variables`: `release`, `environment`, …
     pub names: &'a Map<String, Value>,
     pub(super) budget: Budget,
-    resolved: BTreeMap<String, Result<Resolved, Unresolved>>,
+    resolved: Resolution<'a>,
     secrets: &'a Secrets,
     known: BTreeMap<String, Result<Bound, Fault>>,
     chain: Vec<String>,
@@ -57,7 +57,7 @@ impl<'a> Bindings<'a> {
     /// The names for a subject.
     #[must_use]
     pub fn new(
-        (declared, given): (&[Declared], &[Given]),
+        (declared, given): (&'a [Declared], &'a [Given]),
         subject: &Subject,
         (names, secrets): (&'a Map<String, Value>, &'a Secrets),
     ) -> Self {
@@ -97,9 +97,9 @@ impl<'a> Bindings<'a> {
     }
 
     /// The variables that expressions used, with the values that won.
-    pub fn used(&self) -> impl Iterator<Item = (&str, &Resolved)> {
+    pub fn used(&self) -> impl Iterator<Item = (&str, &Resolved<'a>)> {
         self.known.keys().filter_map(|name| {
-            let resolved = self.resolved.get(name)?.as_ref().ok()?;
+            let resolved = self.resolved.get(name.as_str())?.as_ref().ok()?;
             Some((name.as_str(), resolved))
         })
     }
@@ -117,7 +117,7 @@ impl<'a> Bindings<'a> {
     pub fn complaints(&self) -> impl Iterator<Item = (&str, Fault)> {
         self.resolved.iter().filter_map(|(name, resolved)| match resolved {
             Err(wrong @ (Unresolved::Unknown | Unresolved::Unanswered(_) | Unresolved::WrongAnswer(_))) => {
-                Some((name.as_str(), fault(name, wrong)))
+                Some((*name, fault(name, wrong)))
             }
             Ok(_) | Err(_) => None,
         })
@@ -179,7 +179,7 @@ impl<'a> Bindings<'a> {
             None => return Err(fault(name, &Unresolved::Unknown)),
         };
         let literal = resolved.place.source == Source::Promotion;
-        match resolved.content.clone() {
+        match resolved.content.as_ref().clone() {
             Content::Secret(reference) => self.secret(reference),
             // Whoever may promote says a value, and not what the project's variables are used for.
             Content::Value(value) if literal => Ok(Bound::Value(Evaluated { value, salts: BTreeSet::new() })),

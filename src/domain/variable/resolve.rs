@@ -1,11 +1,12 @@
 //! Which value of each variable holds for one subject, who lost, and why. The order of declarations never matters.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::prompt::{Prompt, read_like};
 use super::scope::{Scope, Subject};
-use super::{Candidate, Content, Declared, Given, Source};
+use super::{Candidate, Content, Declared, Given, Source, Variable};
 use serde_json::Value;
 
 /// How many losers and rivals a message names.
@@ -32,13 +33,13 @@ impl fmt::Display for Place {
 
 /// The value that holds, and why.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Resolved {
+pub struct Resolved<'a> {
     /// The value.
-    pub content: Content,
+    pub content: Cow<'a, Content>,
     /// Where it is declared.
     pub place: Place,
     /// Where it holds.
-    pub scope: Scope,
+    pub scope: Cow<'a, Scope>,
     /// The values that hold too and lost, or that do not hold here.
     pub lost: Vec<(Place, Lost)>,
 }
@@ -73,50 +74,55 @@ pub enum Unresolved {
     WrongAnswer(String),
 }
 
-/// Everything that is known of one variable before a subject is known.
-#[derive(Default)]
-struct Known<'a> {
-    candidates: Vec<(Place, &'a Candidate)>,
-    prompt: Option<(&'a Source, &'a Prompt)>,
-}
+/// Every variable by its name: the value that holds, or why none does.
+pub type Resolution<'a> = BTreeMap<&'a str, Result<Resolved<'a>, Unresolved>>;
 
 /// What every declared or given variable is for one subject.
 #[must_use]
-pub fn resolve(
-    declared: &[Declared],
-    given: &[Given],
-    subject: &Subject,
-) -> BTreeMap<String, Result<Resolved, Unresolved>> {
-    let mut known: BTreeMap<&str, Known<'_>> = BTreeMap::new();
-    for Declared { source, variables } in declared {
-        for variable in variables {
-            let entry = known.entry(&variable.name).or_default();
-            let places = variable.values.iter().enumerate();
-            entry.candidates.extend(places.map(|(index, value)| (Place { source: source.clone(), index }, value)));
-            let asks = variable.prompt.as_ref().map(|prompt| (source, prompt));
-            // The project's question is asked, or that of the first set by name.
-            entry.prompt = [entry.prompt, asks].into_iter().flatten().min_by_key(|(source, _)| *source);
-        }
-    }
+pub fn resolve<'a>(declared: &'a [Declared], given: &'a [Given], subject: &Subject) -> Resolution<'a> {
+    let places = declared.iter().flat_map(|place| place.variables.iter().map(|variable| (&place.source, variable)));
+    let mut places: Vec<(&Source, &Variable)> = places.collect();
+    // Sorted once, not searched for each: the project comes first, then the sets by their names.
+    places.sort_by(|(a, one), (b, two)| (&one.name, a).cmp(&(&two.name, b)));
     let answers: BTreeMap<&str, &Content> = given.iter().map(|one| (one.name.as_str(), &one.content)).collect();
-    let unknown = answers.keys().filter(|name| !known.contains_key(*name));
-    let unknown = unknown.map(|name| ((*name).to_owned(), Err(Unresolved::Unknown))).collect::<Vec<_>>();
-    let resolved = known.into_iter().map(|(name, known)| (name.to_owned(), one(known, answers.get(name), subject)));
+    let known = |name: &str| places.binary_search_by(|(_, variable)| variable.name.as_str().cmp(name)).is_ok();
+    let unknown = answers.keys().filter(|name| !known(name)).map(|name| (*name, Err(Unresolved::Unknown)));
+    let of_one = places.chunk_by(|(_, one), (_, two)| one.name == two.name);
+    let resolved = of_one.filter_map(|declared| {
+        let name = declared.first()?.1.name.as_str();
+        Some((name, one(declared, answers.get(name).copied(), subject)))
+    });
     resolved.chain(unknown).collect()
 }
 
-fn one(known: Known<'_>, answer: Option<&&Content>, subject: &Subject) -> Result<Resolved, Unresolved> {
-    let Known { mut candidates, prompt } = known;
-    let prompt = prompt.map(|(_, prompt)| prompt);
-    candidates.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let (holds, out): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|(_, value)| value.scope.applies(subject));
-    let mut lost: Vec<_> = out.into_iter().map(|(place, _)| (place, Lost::OutOfScope)).collect();
+/// One variable, from all its places.
+fn one<'a>(
+    declared: &[(&'a Source, &'a Variable)],
+    answer: Option<&'a Content>,
+    subject: &Subject,
+) -> Result<Resolved<'a>, Unresolved> {
+    // The project's question is asked, or that of the first set by name.
+    let prompt = declared.iter().find_map(|(_, variable)| variable.prompt.as_ref());
+    let values = declared.iter().flat_map(|(source, variable)| {
+        let place = |index| Place { source: (*source).clone(), index };
+        variable.values.iter().enumerate().map(move |(index, value)| (place(index), value))
+    });
+    let candidates: Vec<(Place, &Candidate)> = values.collect();
+    let mut lost = Vec::with_capacity(candidates.len());
+    let mut holds = candidates;
+    holds.retain(|(place, value)| {
+        let applies = value.scope.applies(subject);
+        if !applies {
+            lost.push((place.clone(), Lost::OutOfScope));
+        }
+        applies
+    });
     if let Some(answer) = answer {
         let winner = best(&holds).first().map(|(_, value)| &value.content);
         let content = accepted(answer, prompt, winner).map_err(Unresolved::WrongAnswer)?;
         lost.extend(holds.into_iter().map(|(place, _)| (place, Lost::Given)));
         let place = Place { source: Source::Promotion, index: 0 };
-        return Ok(Resolved { content, place, scope: Scope::default(), lost });
+        return Ok(Resolved { content: Cow::Owned(content), place, scope: Cow::Owned(Scope::default()), lost });
     }
     if let Some(prompt) = prompt.filter(|prompt| prompt.required) {
         return Err(Unresolved::Unanswered(prompt.label.clone()));
@@ -134,7 +140,8 @@ fn one(known: Known<'_>, answer: Option<&&Content>, subject: &Subject) -> Result
             };
             let rivals = holds.iter().filter(|(rival, _)| rival != place);
             lost.extend(rivals.map(|(rival, value)| (rival.clone(), why(value))));
-            Ok(Resolved { content: value.content.clone(), place: place.clone(), scope: value.scope.clone(), lost })
+            let (content, scope) = (Cow::Borrowed(&value.content), Cow::Borrowed(&value.scope));
+            Ok(Resolved { content, place: place.clone(), scope, lost })
         }
         several => Err(Unresolved::Ambiguous(several.iter().map(|(place, _)| place.clone()).collect())),
     }

@@ -332,3 +332,96 @@ fn hashes_tell_values_apart_and_nothing_else() {
     assert_ne!(bindings.hash("A", "salt"), bindings.hash("A", "other"));
     assert_eq!(bindings.hash("C", "salt"), None);
 }
+
+/// Pieces of expressions, well and badly formed.
+const PIECES: &[&str] = &[
+    "variables.",
+    "A",
+    "B",
+    "L",
+    "DB",
+    "[",
+    "]",
+    "(",
+    ")",
+    "{",
+    "}",
+    "'",
+    "\"",
+    "\\",
+    "\\u{1}",
+    "\\xff",
+    "b'",
+    "r'",
+    "'''",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "?",
+    ":",
+    "&&",
+    "||",
+    "!",
+    "==",
+    "<",
+    ">=",
+    " in ",
+    ".",
+    ",",
+    "1",
+    "0x",
+    "9223372036854775807",
+    "1e999",
+    "1u",
+    "1.",
+    "true",
+    "null",
+    "size(",
+    ".map(x, x",
+    ".filter(x, ",
+    ".exists(x, ",
+    "has(",
+    "default(",
+    "int(",
+    "json(",
+    "substring(",
+    ".split('",
+    "release.version",
+    "packages['my-worker']",
+    "ä",
+    "\u{1f980}",
+    "\n",
+    "//",
+    "@result",
+    "__result__",
+    "x",
+    "$",
+    "${{",
+    "}}",
+    "`",
+    "\u{0}",
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        failure_persistence: None, ..proptest::prelude::ProptestConfig::with_cases(256)
+    })]
+
+    #[test]
+    fn no_text_makes_evaluation_panic(pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..12)) {
+        let expression = pieces.concat();
+        let variables = [
+            ("A", plain(json!("text"))),
+            ("B", plain(json!(-7))),
+            ("L", plain(json!([1, "a", {"b": null}, 2.5]))),
+            ("DB", Content::Secret(reference("db", SecretPlace::Space))),
+        ];
+        for written in [format!("${{{{ {expression} }}}}"), format!("a ${{{{{expression}}}}} b"), expression.clone()] {
+            let (declared, names, secrets) = (declared(&variables), names(), Secrets::new());
+            let mut bindings = Bindings::new((&declared, &[]), &Subject::default(), (&names, &secrets));
+            let _ = bindings.text(&written);
+        }
+    }
+}
