@@ -343,6 +343,16 @@ fn every_rule_has_a_case_and_a_message_that_names_a_field() {
 }
 
 #[test]
+fn every_field_of_a_release_is_immutable_but_for_the_block() {
+    let definition = crds::all().into_iter().find(|known| known.spec.names.kind == "Release").expect("the kind");
+    let spec = &schema(&definition)["properties"]["spec"];
+    let rules = spec["x-kubernetes-validations"].to_string();
+    for field in spec["properties"].as_object().expect("fields").keys().filter(|field| *field != "blocked") {
+        assert!(rules.contains(&format!("self.{field} == oldSelf.{field}")), "spec.{field} could be edited");
+    }
+}
+
+#[test]
 fn every_rule_lets_the_good_object_through_and_refuses_the_bad_one() {
     let definitions = crds::all();
     for case in cases() {

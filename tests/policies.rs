@@ -5,6 +5,7 @@
 mod confinement;
 mod people;
 mod records;
+mod releases;
 
 use gantry::api::v1alpha1::Promotion;
 use gantry_plane::{Identity, Options, Plane, manifests};
