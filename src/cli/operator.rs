@@ -29,6 +29,7 @@ use crate::controllers::project::ProjectController;
 use crate::controllers::project::series::Series;
 use crate::controllers::promotion::PromotionController;
 use crate::controllers::promotion::bench::Bench;
+use crate::controllers::promotion::snapshots::Snapshots;
 use crate::controllers::release::ReleaseController;
 use crate::controllers::stores::Stores;
 use crate::controllers::triggers::{Queues, Triggers};
@@ -226,8 +227,12 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let (changed, objects) = mpsc::unbounded_channel();
     let bench = Bench::default();
     let started = Started { context: Arc::clone(context), stop: stop.clone() };
-    let promotion =
-        PromotionController { context: Arc::clone(context), bench: bench.clone(), watches: Watches::new(changed) };
+    let promotion = PromotionController {
+        context: Arc::clone(context),
+        bench: bench.clone(),
+        watches: Watches::new(changed),
+        snapshots: Snapshots::default(),
+    };
     let settings = started.settings("promotion", Duration::ZERO);
     let reconcile = move |key: Key| {
         let promotion = promotion.clone();

@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::cache::{self, Cache, Key};
+use super::cache::{self, Cache, Change};
 
 /// What is watched, and for whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,13 +38,13 @@ pub struct Subscription {
 #[derive(Clone)]
 pub struct Watches {
     running: Arc<Mutex<HashMap<Topic, Weak<Subscription>>>>,
-    changed: mpsc::UnboundedSender<Key>,
+    changed: mpsc::UnboundedSender<Change<DynamicObject>>,
 }
 
 impl Watches {
-    /// No watches yet. Whenever an object of one changes, its namespace and name are sent to `changed`.
+    /// No watches yet. Whenever an object of one changes, that is sent to `changed`.
     #[must_use]
-    pub fn new(changed: mpsc::UnboundedSender<Key>) -> Self {
+    pub fn new(changed: mpsc::UnboundedSender<Change<DynamicObject>>) -> Self {
         Self { running: Arc::default(), changed }
     }
 
@@ -74,7 +74,7 @@ impl Watches {
         let wake = self.changed.clone();
         let forward = async move {
             while let Some(change) = changes.recv().await {
-                if wake.send(change.key).is_err() {
+                if wake.send(change).is_err() {
                     return;
                 }
             }
@@ -87,6 +87,7 @@ impl Watches {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::cache::Key;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
@@ -145,7 +146,7 @@ mod tests {
         let (first, second) = (watches.subscribe(&client, &topic), watches.subscribe(&client, &topic));
         assert!(Arc::ptr_eq(&first, &second));
         first.objects.until_synced().await;
-        assert_eq!(woken.recv().await, Some(Key::new("shop-dev", "a")));
+        assert_eq!(woken.recv().await.map(|change| change.key), Some(Key::new("shop-dev", "a")));
         until(&open, 1).await;
         drop(first);
         assert!(second.objects.get(&Key::new("shop-dev", "a")).is_some());

@@ -19,7 +19,9 @@ pub mod recording;
 pub mod redaction;
 pub mod rendering;
 pub mod slot;
+pub mod snapshots;
 pub mod status;
+pub mod survey;
 pub mod timeout;
 pub mod variables;
 pub mod work;
@@ -36,14 +38,17 @@ use crate::cluster::status as status_write;
 use crate::cluster::watches::Watches;
 use crate::controllers::context::Context;
 use crate::controllers::pipeline;
-use crate::controllers::release::revision;
+use crate::domain::promotion::machine::Slot as Holder;
 use crate::domain::promotion::outcome::Outcome;
 use crate::error::Class;
 use bench::Bench;
 use decide::{Decision, Effect};
 use observe::Observed;
 use plan::PlanState;
+use progress::{Progress, State};
 use slot::Slot;
+use snapshots::Snapshots;
+use survey::Survey;
 
 /// How many effects one run may need before its status is written: each of them at most once, and one to spare.
 const EFFECTS: usize = 8;
@@ -57,6 +62,8 @@ pub struct PromotionController {
     pub bench: Bench,
     /// Watches of what steps have applied.
     pub watches: Watches,
+    /// Snapshots that were read lately.
+    pub snapshots: Snapshots,
 }
 
 impl PromotionController {
@@ -68,6 +75,9 @@ impl PromotionController {
     pub async fn reconcile(&self, key: Key) -> Result<Next, ClusterError> {
         if recording::waits_for_rows(&self.context, &key) {
             return Ok(Next::Await);
+        }
+        if let Some(next) = self.glance(&key) {
+            return Ok(next);
         }
         let client = self.context.cluster.client();
         let promotions: Api<Promotion> = Api::namespaced(client, &key.namespace);
@@ -94,6 +104,23 @@ impl PromotionController {
         }
     }
 
+    /// What a run would come to whose promotion nobody changed, and whose step waits: then nothing is read. Anything else is
+    /// for a whole run.
+    fn glance(&self, key: &Key) -> Option<Next> {
+        let promotion = self.context.stores.unfinished.get(key)?;
+        let job = self.bench.job(key, &promotion).filter(|job| !survey::lacks_refusals(job))?;
+        let mut observed = reads::alone(&self.context, promotion);
+        let waiting = survey::survey(&observed, &job);
+        let Survey::Waiting { message, recheck, .. } = waiting else { return None };
+        observed.progress = Some(Progress { state: State::Waiting { message, recheck }, ..job.progress });
+        observed.slot = Holder::Mine;
+        observed.looked = true;
+        let decision = decide::decide(&observed);
+        let same = Some(&decision.status) == observed.promotion.status.as_ref();
+        let nothing = same && decision.effects.is_empty() && reads::is_running(&observed.promotion);
+        nothing.then(|| pipeline::from_now(decision.next))
+    }
+
     /// Decides and acts until a status is due.
     async fn advance(&self, mut observed: Observed) -> Result<Next, ClusterError> {
         if reads::is_running(&observed.promotion) {
@@ -118,12 +145,7 @@ impl PromotionController {
                 let name_use = record::look_up(&client, &promotion).await?;
                 Ok(Observed { name_use, ..observed })
             }
-            Effect::ReadLive => {
-                let (live, look) = futures::try_join!(Box::pin(reads::live(&self.context, observed)), async {
-                    Slot::of(&client, &promotion).look().await
-                },)?;
-                Ok(Observed { slot: look.holder, ..live })
-            }
+            Effect::ReadLive => Box::pin(reads::live(&self.context, observed)).await,
             Effect::TakeSlot => {
                 let slot = Slot::of(&client, &promotion).take(jiff::Timestamp::now()).await?;
                 Ok(Observed { slot, ..observed })
@@ -153,7 +175,7 @@ impl PromotionController {
         let Some(name) = started.or(sealed) else {
             return Ok(PlanState::Broken("its release has no snapshot; make a new release".to_owned()));
         };
-        match revision::load(&self.context.cluster.client(), space, &name).await? {
+        match self.snapshots.load(&self.context.cluster.client(), space, &name).await? {
             Ok(snapshot) => Ok(match (&observed.promotion.status, release, &observed.environment) {
                 (Some(status), _, _) if !status.steps.is_empty() => {
                     PlanState::Known(Arc::new(plan::resumed(&snapshot, status)))

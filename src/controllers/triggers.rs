@@ -12,19 +12,20 @@
 //! | an end | the rows of project, environment and release, and promotions of the project that wait |
 //! | what an environment provisioned | that environment: `environment/wake.rs` |
 //! | how an applied object is doing, or what should be there | the rows of its project: `workloads.rs` |
-//! | an object in a namespace where a step runs | the promotions whose steps run there |
+//! | an object in a namespace where a step runs | the promotions of its project whose steps run there |
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use kube::core::DynamicObject;
 use tokio::sync::{broadcast, mpsc};
 
 use super::context::Context;
 use super::lifecycle::course;
 use super::promotion::bench::Bench;
 use super::promotion::reads;
-use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::{Environment, Lifecycle, Project, Promotion, Release, VariableSet};
+use crate::api::{PROJECT_LABEL, RECORDED_FINALIZER};
 use crate::cluster::cache::{Change, Key};
 use crate::cluster::runner::Queue;
 use crate::domain::promotion::outcome::Outcome;
@@ -60,7 +61,7 @@ pub struct Triggers {
 
 impl Triggers {
     /// Listens to everything.
-    pub async fn run(self, mut objects: mpsc::UnboundedReceiver<Key>) {
+    pub async fn run(self, mut objects: mpsc::UnboundedReceiver<Change<DynamicObject>>) {
         let stores = self.context.stores.clone();
         let mut projects = stores.projects.subscribe();
         let mut releases = stores.releases.subscribe();
@@ -90,11 +91,7 @@ impl Triggers {
                     Err(broadcast::error::RecvError::Lagged(_)) => self.everything(),
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
-                Some(key) = objects.recv() => {
-                    for promotion in self.bench.in_namespace(&key.namespace) {
-                        self.queues.promotions.add(promotion);
-                    }
-                }
+                Some(change) = objects.recv() => self.object(&change),
                 else => return,
             }
         }
@@ -220,6 +217,15 @@ impl Triggers {
             reason == Some(Reason::AmbiguousOrder.as_str())
         };
         self.waiting(space, |promotion| promotion.spec.project == outcome.project.as_str() || ambiguous(promotion));
+    }
+
+    /// Something changed where a step runs. What has no label of a project (an object that a controller made) may belong to any.
+    fn object(&self, change: &Change<DynamicObject>) {
+        let labels = change.object.as_ref().and_then(|object| object.metadata.labels.as_ref());
+        let project = labels.and_then(|labels| labels.get(PROJECT_LABEL)).map(String::as_str);
+        for promotion in self.bench.concerned(&change.key.namespace, project) {
+            self.queues.promotions.add(promotion);
+        }
     }
 
     /// Ends whose rows may now be written: their promotions look again.

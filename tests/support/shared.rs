@@ -63,10 +63,13 @@ async fn install(plane: &Plane) {
     gantry_plane::install::install(&client, "test", checkout).await.unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// How the API server knows the operator.
+pub const OPERATOR: &str = "system:serviceaccount:gantry-system:gantry";
+
 /// Whether a request was a write of the operator, as itself or as somebody else, other than to its leader Lease.
 pub fn is_write_of_the_operator(event: &AuditEvent) -> bool {
     let leader = event.resource == "leases" && event.namespace == "gantry-system";
-    event.user == "system:serviceaccount:gantry-system:gantry" && is_write(event) && !leader
+    event.user == OPERATOR && is_write(event) && !leader
 }
 
 /// Whether a request was to change something.

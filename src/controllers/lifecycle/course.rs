@@ -94,6 +94,18 @@ pub struct Course {
 }
 
 impl Course {
+    /// Nothing is known, so nothing may go anywhere.
+    #[must_use]
+    pub fn unknown(now: Timestamp) -> Self {
+        Self {
+            governing: Governing::Absent { name: String::new() },
+            environments: BTreeSet::new(),
+            arrivals: Arrivals::default(),
+            blocked: None,
+            now,
+        }
+    }
+
     /// How far the release is; nothing where nobody knows its lifecycle.
     #[must_use]
     pub fn journey(&self) -> Option<Journey> {

@@ -19,6 +19,8 @@ use crate::steps::apply::Applied;
 pub struct Job {
     /// UID of the promotion.
     pub uid: String,
+    /// The project.
+    pub project: String,
     /// Namespace that the step changes.
     pub namespace: String,
     /// What was applied.
@@ -91,11 +93,11 @@ impl Bench {
         if untouched { Trace::Nothing } else { Trace::Perhaps }
     }
 
-    /// The promotions whose steps change a namespace.
+    /// The promotions whose steps change a namespace: those of one project, or all.
     #[must_use]
-    pub fn in_namespace(&self, namespace: &str) -> Vec<Key> {
-        let jobs = self.lock();
-        jobs.iter().filter(|(_, job)| job.namespace == namespace).map(|(key, _)| key.clone()).collect()
+    pub fn concerned(&self, namespace: &str, project: Option<&str>) -> Vec<Key> {
+        let concerned = |job: &Job| job.namespace == namespace && project.is_none_or(|project| job.project == project);
+        self.lock().iter().filter(|(_, job)| concerned(job)).map(|(key, _)| key.clone()).collect()
     }
 
     fn untouched(&self) -> MutexGuard<'_, HashSet<String>> {

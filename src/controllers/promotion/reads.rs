@@ -17,7 +17,7 @@ use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
-use crate::controllers::lifecycle::course::chosen as chosen_name;
+use crate::controllers::lifecycle::course::{Course, chosen as chosen_name};
 use crate::controllers::lifecycle::reads as lifecycle;
 use crate::domain::name::release_name;
 use crate::domain::promotion::machine::{NameUse, Slot as Holder};
@@ -29,11 +29,10 @@ use crate::domain::queue::{Claim, Entry};
 /// What the caches say. Enough to wait; never enough to start or to end.
 #[must_use]
 pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
-    let spec = &promotion.spec;
     let space = promotion.metadata.namespace.clone().unwrap_or_default();
     let stores = &context.stores;
     let environments = stores.environments.in_namespace(&space);
-    let (project, release) = (Key::new(&space, &spec.project), Key::new(&space, release_of(&promotion)));
+    let (project, release) = (Key::new(&space, &promotion.spec.project), Key::new(&space, release_of(&promotion)));
     let unreadable = Unreadable {
         project: stores.projects.broken(&project),
         release: stores.releases.broken(&release),
@@ -42,7 +41,7 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
     let release = stores.releases.get(&release);
     let rivals = stores.unfinished.in_namespace(&space);
     let project = stores.projects.get(&project);
-    let (now, outcomes) = (Timestamp::now(), context.outcomes.of_project(&space, &spec.project));
+    let (now, outcomes) = (Timestamp::now(), context.outcomes.of_project(&space, &promotion.spec.project));
     let known = Known {
         project: project.as_deref(),
         release: release.as_deref(),
@@ -54,14 +53,31 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
     let choice = lifecycle::choice(context, &space, project.as_deref());
     Observed {
         now,
-        fresh: false,
         unreadable,
         course: course::course(&promotion, &choice, known),
         project,
-        environment: stores.environments.get(&Key::new(&space, &spec.environment)),
         rivals: entries(&promotion, rivals.iter().map(AsRef::as_ref)),
         history: has_history(context, &space, environments.iter().map(AsRef::as_ref)),
         release,
+        ..alone(context, promotion)
+    }
+}
+
+/// The promotion and its environment, and nothing that gates look at: enough for a step that runs.
+#[must_use]
+pub fn alone(context: &Context, promotion: Arc<Promotion>) -> Observed {
+    let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
+    let now = Timestamp::now();
+    Observed {
+        now,
+        fresh: false,
+        project: None,
+        unreadable: Unreadable::default(),
+        environment: context.stores.environments.get(&Key::new(space, &promotion.spec.environment)),
+        course: Course::unknown(now),
+        rivals: Vec::new(),
+        history: false,
+        release: None,
         // A promotion that runs had looked its name up before it started.
         name_use: if is_running(&promotion) { NameUse::Fresh } else { NameUse::Unknown },
         slot: Holder::Unknown,

@@ -111,6 +111,7 @@ impl Workbench<'_> {
         let watches = lookout::watch(self.controller, &deployer, &applied).await?;
         Ok(Ok(Job {
             uid: self.observed.promotion.metadata.uid.clone().unwrap_or_default(),
+            project: self.observed.promotion.spec.project.clone(),
             namespace: self.planned.record.namespace.clone(),
             progress: Progress {
                 variables: rendered.used,

@@ -61,9 +61,9 @@ pub struct AuditEvent {
     pub user_agent: String,
     /// When the request arrived.
     pub received: String,
-    /// The object that was sent; recorded for kinds of `gantry.dev` only.
+    /// The object that was sent; recorded for writes of kinds of `gantry.dev` only.
     pub request_object: Option<Value>,
-    /// The object that was answered; recorded for kinds of `gantry.dev` only.
+    /// The object that was answered; recorded for writes of kinds of `gantry.dev` only.
     pub response_object: Option<Value>,
 }
 

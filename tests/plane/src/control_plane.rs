@@ -19,6 +19,7 @@ const AUDIT_POLICY: &str = r#"{
   "omitStages": ["RequestReceived"],
   "rules": [
     { "level": "None", "nonResourceURLs": ["/readyz*", "/livez*", "/healthz*"] },
+    { "level": "Metadata", "verbs": ["get", "list", "watch"] },
     { "level": "RequestResponse", "resources": [{ "group": "gantry.dev" }] },
     { "level": "Metadata" }
   ]

@@ -6,8 +6,8 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::json;
 
-use crate::api::v1alpha1::Promotion;
-use crate::cluster::watches::Watches;
+use crate::cluster::watches::{Subscription, Topic, Watches};
+use crate::controllers::promotion::lookout::{PATIENCE, settled};
 use crate::controllers::promotion::progress::Progress;
 use crate::steps::apply::object::ObjectRef;
 
@@ -47,6 +47,7 @@ fn at(second: i64) -> Timestamp {
 fn job(changed: bool, watches: Vec<Arc<Subscription>>) -> Job {
     Job {
         uid: "p".into(),
+        project: "checkout".into(),
         namespace: "shop-dev".into(),
         applied: vec![applied(changed)],
         secrets: Vec::new(),
