@@ -16,8 +16,11 @@ const KEPT: usize = 32;
 /// The newest snapshots, the one that was used last at the end.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshots {
-    kept: Arc<Mutex<VecDeque<(Key, Arc<Snapshot>)>>>,
+    kept: Arc<Mutex<Kept>>,
 }
+
+/// Each with its space and name.
+type Kept = VecDeque<(Key, Arc<Snapshot>)>;
 
 impl Snapshots {
     /// The snapshot of this name in a space, read if it is not known.

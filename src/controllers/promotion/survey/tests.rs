@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cluster::watches::{Subscription, Topic, Watches};
 use crate::controllers::promotion::lookout::{PATIENCE, settled};
-use crate::controllers::promotion::progress::Progress;
+use crate::controllers::promotion::progress::{Progress, State};
 use crate::steps::apply::object::ObjectRef;
 
 /// An API server that lets nobody list anything.
