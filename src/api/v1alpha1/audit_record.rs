@@ -6,6 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::history::{Person, PinnedPackage};
+use super::promotion::Cause;
 
 /// The memory of one finished promotion, and that its name was used. Outlives the promotion.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +56,9 @@ pub struct AuditRecordSpec {
     /// Who asked, as the API server authenticated it. Absent when it was never stamped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<Person>,
+    /// What made Gantry ask, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// How it ended.
     #[schemars(length(min = 1, max = 32))]
     pub phase: String,

@@ -57,6 +57,15 @@ pub enum Choice {
 }
 
 impl Choice {
+    /// The object, if one was chosen and exists.
+    #[must_use]
+    pub fn object(&self) -> Option<Arc<Object>> {
+        match self {
+            Self::ByOrder => None,
+            Self::Named { object, .. } => object.clone(),
+        }
+    }
+
     /// The lifecycle, in a space with these environments.
     #[must_use]
     pub fn governing(&self, environments: &[(EnvironmentName, i64)]) -> Governing {
@@ -83,6 +92,8 @@ impl Choice {
 pub struct Course {
     /// The lifecycle.
     pub governing: Governing,
+    /// The object that says so, if one was chosen.
+    pub lifecycle: Option<Arc<Object>>,
     /// The environments of the space.
     pub environments: BTreeSet<EnvironmentName>,
     /// What the release achieved.
@@ -155,6 +166,7 @@ mod tests {
         let environments = [("dev".parse().unwrap(), 10), ("production".parse().unwrap(), 30)];
         Course {
             governing: choice.governing(&environments),
+            lifecycle: choice.object(),
             environments: environments.iter().map(|(name, _)| name.clone()).collect(),
             arrivals: Arrivals::new(),
             blocked: Some("bug 42".into()),

@@ -49,6 +49,7 @@ pub fn course(promotion: &Promotion, choice: &Choice, known: Known<'_>) -> Cours
         blocked: known.release.and_then(|release| release.spec.blocked.as_ref()).map(|block| block.reason.clone()),
         environments: orders.into_iter().map(|(name, _)| name).collect(),
         governing,
+        lifecycle: choice.object(),
         now: known.now,
     }
 }

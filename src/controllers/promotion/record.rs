@@ -57,6 +57,7 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
             reason_given: promotion.spec.reason.clone(),
             variables_given: variables_given(promotion),
             requested_by: promotion.spec.requested_by.clone(),
+            cause: promotion.spec.cause.clone(),
             phase: status.phase.clone()?,
             reason,
             message: cut(status.message.as_deref().unwrap_or_default(), 1024),

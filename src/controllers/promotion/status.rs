@@ -161,7 +161,8 @@ fn decided_on(observed: &Observed) -> Vec<DecidedOn> {
     let project = observed.project.as_ref().map(|object| of("Project", &object.metadata));
     let release = observed.release.as_ref().map(|object| of("Release", &object.metadata));
     let environment = observed.environment.as_ref().map(|object| of("Environment", &object.metadata));
-    project.into_iter().chain(release).chain(environment).collect()
+    let lifecycle = observed.course.lifecycle.as_ref().map(|object| of("Lifecycle", &object.metadata));
+    project.into_iter().chain(release).chain(environment).chain(lifecycle).collect()
 }
 
 /// Reason, message and conditions for the phase that the status has.

@@ -54,6 +54,7 @@ impl Observed {
     pub fn course(&self, rows: &[ReleaseEnvironment]) -> Course {
         Course {
             governing: self.governing.clone(),
+            lifecycle: None,
             environments: self.places.clone(),
             arrivals: self.happened.arrivals(rows),
             blocked: self.release.spec.blocked.as_ref().map(|block| block.reason.clone()),

@@ -59,6 +59,7 @@ fn course() -> Course {
     let orders = [("dev".try_into().unwrap(), 10), ("test".try_into().unwrap(), 20)];
     Course {
         governing: Choice::ByOrder.governing(&orders),
+        lifecycle: None,
         environments: orders.into_iter().map(|(name, _)| name).collect(),
         arrivals: [].into(),
         blocked: None,
