@@ -42,6 +42,8 @@ fn every_string_that_is_no_prose_has_a_form() {
     for definition in crds::all().iter().filter(|known| known.spec.names.kind != "AuditRecord") {
         open(&format!("{}.spec", definition.spec.names.kind), "", &spec(definition), &mut found);
     }
+    // Causes are written by the operator alone, too.
+    found.retain(|path| !path.starts_with("Promotion.spec.cause."));
     assert!(found.is_empty(), "add a pattern or a rule: {found:?}");
 }
 
