@@ -109,6 +109,7 @@ impl Course {
     #[must_use]
     pub fn unknown(now: Timestamp) -> Self {
         Self {
+            lifecycle: None,
             governing: Governing::Absent { name: String::new() },
             environments: BTreeSet::new(),
             arrivals: Arrivals::default(),
