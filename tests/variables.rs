@@ -10,7 +10,7 @@ use kube::discovery::{Discovery, Scope, verbs};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::support::manifest::deployment;
+use crate::support::manifest::{deployment, real};
 use crate::support::shared::{Shared, shared};
 use crate::support::space::Space;
 use crate::support::wait;
@@ -470,4 +470,54 @@ async fn a_promotion_under_a_used_name_with_other_variables_is_another_one() {
         wait::gone(&promotions, "once").await;
     }
     assert_eq!(data(&space, "dev").await["text"], "a");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_project_runs_with_values_that_differ_by_environment() {
+    let (cluster, space, _) = shop(&[]).await;
+    for file in ["2-environments", "3-project", "4-release-1.0.0"] {
+        let path = format!("{}/deploy/samples/checkout/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).expect("a sample");
+        let text = text
+            .replace("namespace: shop", &format!("namespace: {}", space.name))
+            .replace("localhost:5000", &cluster.plane.registry().host());
+        gantry_plane::manifests::apply(&space.client, "test", &text).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+    space.sealed("checkout-1.0.0").await;
+    for (environment, replicas, stage) in
+        [("dev", 1, "for trying things out"), ("test", 1, "for trying things out"), ("production", 2, "for customers")]
+    {
+        space.environment_ready(environment).await;
+        space.deploy("checkout", "1.0.0", environment).await;
+        let deployed = space.in_environment::<Deployment>(environment).get("checkout").await.expect("the Deployment");
+        let spec = deployed.spec.expect("a spec");
+        assert_eq!(spec.replicas, Some(replicas), "{environment}");
+        let env = spec.template.spec.expect("a pod").containers[0].env.clone().expect("variables");
+        assert_eq!(env[0].value.as_deref(), Some(format!("1.0.0 in {environment}, {stage}").as_str()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_a_container_logs_is_taken_out_of_the_last_lines() {
+    let (cluster, space, image) = shop(&[]).await;
+    if !cluster.real {
+        eprintln!("a_secret_that_a_container_logs did not run: no real node here (root on Linux with runc is needed)");
+        return;
+    }
+    let fail_after = json!({"imagePull": "5s", "crashLoop": 1, "unschedulable": "5m"});
+    space.environment_with("dev", json!({"order": 1, "failAfter": fail_after})).await;
+    let token = canary("logged");
+    secret(&space, ("token", "dev"), json!({"token": token})).await;
+    let variables =
+        json!([{"name": "TOKEN", "values": [{"secretKeyRef": {"name": "token", "key": "token", "from": "Space"}}]}]);
+    let said = "trying ${{ variables.TOKEN }} now";
+    project(&space, &image, (variables, json!([real("checkout", &image, &[("CRASH", "1"), ("LOG", said)])]))).await;
+    space.release("checkout", "1.0.0").await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let status = space.ended(&name).await.status.expect("a status");
+    let log = status.failure.as_ref().expect("a failure").log.clone();
+    assert!(log.iter().any(|line| line.contains("***")), "{log:?}");
+    let namespaces = [space.name.clone(), format!("{}-dev", space.name)];
+    assert!(!everything_but_secrets(&space.client, &namespaces).await.contains(&token));
+    assert!(!cluster.operator.log(&cluster.plane).contains(&token));
 }
