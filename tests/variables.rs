@@ -475,7 +475,7 @@ async fn a_promotion_under_a_used_name_with_other_variables_is_another_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sample_project_runs_with_values_that_differ_by_environment() {
     let (cluster, space, _) = shop(&[]).await;
-    for file in ["2-environments", "3-project", "4-release-1.0.0"] {
+    for file in ["2-environments", "2-lifecycle", "3-project", "4-release-1.0.0"] {
         let path = format!("{}/deploy/samples/checkout/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).expect("a sample");
         let text = text
