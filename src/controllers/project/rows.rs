@@ -72,7 +72,8 @@ pub fn join<'a>(rows: Vec<EnvironmentRow>, outcomes: impl IntoIterator<Item = &'
     rows.into_values().collect()
 }
 
-/// The rows with what runs and waits now, and no row for what neither was nor is.
+/// The rows with what runs and waits now, and no row for what neither was nor is. One that was not judged yet is about to say
+/// why it waits, or not to wait at all: until then it is nothing to write about.
 #[must_use]
 pub fn underway(mut rows: Vec<EnvironmentRow>, unfinished: &[&Promotion]) -> Vec<EnvironmentRow> {
     for row in &mut rows {
@@ -82,19 +83,19 @@ pub fn underway(mut rows: Vec<EnvironmentRow>, unfinished: &[&Promotion]) -> Vec
     promotions
         .sort_by_key(|promotion| (promotion.metadata.creation_timestamp.clone(), promotion.metadata.name.clone()));
     for promotion in promotions {
+        let Some(status) = promotion.status.as_ref().filter(|status| status.phase.is_some()) else { continue };
         let name = &promotion.spec.environment;
         let place = rows.iter().position(|row| &row.name == name).unwrap_or_else(|| {
             rows.push(EnvironmentRow { name: name.clone(), ..EnvironmentRow::default() });
             rows.len() - 1
         });
         let Some(row) = rows.get_mut(place) else { continue };
-        let status = promotion.status.as_ref();
         let entry = Underway {
             promotion: promotion.metadata.name.clone().unwrap_or_default(),
             version: promotion.spec.version.clone(),
-            message: status.and_then(|status| status.message.clone()),
+            message: status.message.clone(),
         };
-        let runs = status.and_then(|status| status.phase.as_deref()) == Some(Phase::Running.as_str());
+        let runs = status.phase.as_deref() == Some(Phase::Running.as_str());
         let slot = if runs { &mut row.running } else { &mut row.waiting };
         slot.get_or_insert(entry);
     }

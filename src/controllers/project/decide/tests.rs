@@ -116,6 +116,14 @@ fn what_runs_and_what_waits_has_a_row_and_loses_it_with_its_end() {
 }
 
 #[test]
+fn a_promotion_that_nobody_has_judged_yet_is_nothing_to_write_about() {
+    let mut fresh = Promotion::default();
+    fresh.spec.environment = "dev".into();
+    let seen = observed(Vec::new(), vec![fresh]);
+    assert_eq!(decide(&seen).status.environments, []);
+}
+
+#[test]
 fn a_project_that_cannot_be_used_is_stalled_and_names_the_field() {
     let mut seen = observed(Vec::new(), Vec::new());
     Arc::make_mut(&mut seen.project).spec.packages[0].image = "ghcr.io/acme/checkout:1.0".into();

@@ -62,6 +62,7 @@ fn rows_of_environments_that_are_gone_go_before_older_ones() {
 fn where_something_runs_or_waits_the_row_stays() {
     let mut waiting = Promotion::default();
     waiting.spec.environment = "new".into();
+    waiting.status.get_or_insert_default().phase = Some("Pending".into());
     let rows = cut(underway(full(), &[&waiting]), exists);
     assert!(rows.len() == MOST && has(&rows, "new"));
 }
