@@ -164,7 +164,10 @@ async fn goes_on_by_itself(space: &Space) {
     let phases = json!([{"name": "dev", "environments": ["dev"], "automatic": ["dev"]}]);
     space.apply(space.object("Lifecycle", "standard", json!({"phases": phases}))).await;
     let apply = json!({"manifests": [config_map("cart", "one")]});
-    let spec = json!({"lifecycle": "standard", "process": [{"name": "deploy", "timeout": "2m", "apply": apply}]});
+    let variables = json!([{"name": "LEVEL", "values": [{"value": "info"}]}]);
+    space.apply(space.object("VariableSet", "shared", json!({"variables": variables}))).await;
+    let sets = json!(["shared"]);
+    let spec = json!({"lifecycle": "standard", "variableSets": sets, "process": [{"name": "deploy", "timeout": "2m", "apply": apply}]});
     space.apply(space.object("Project", "cart", spec)).await;
     space.apply(space.object("Release", "cart-1.0.0", json!({"project": "cart", "version": "1.0.0"}))).await;
     wait::object(&space.api(), "cart-1.0.0", "in dev by itself", |known: &Release| {
