@@ -21,6 +21,8 @@ mod names;
 #[cfg(test)]
 mod observability;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod overview;
 #[cfg(test)]
 mod permissions;

@@ -33,6 +33,25 @@ async fn every_manifest_in_the_readme_is_applied_and_leads_to_a_success() {
 }
 
 #[test]
+fn every_promise_names_tests_that_exist() {
+    let text = readme();
+    let (_, promises) = text.split_once("## Promises and limits").expect("the promises");
+    let (promises, _) = promises.split_once("\n## ").expect("what follows them");
+    let lines: Vec<&str> = promises.lines().collect();
+    for number in 1..=10 {
+        let place = lines.iter().position(|line| line.starts_with(&format!("{number}. "))).expect("ten promises");
+        assert!(lines[place + 1].contains("::"), "promise {number} names no test");
+    }
+    let named = promises.split('`').skip(1).step_by(2).filter(|name| name.contains("::"));
+    for name in named {
+        let (module, test) = name.rsplit_once("::").expect("a module");
+        let file = format!("{}/tests/{}.rs", env!("CARGO_MANIFEST_DIR"), module.replace("::", "/"));
+        let source = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(source.contains(&format!("async fn {test}()")), "{name} is no test");
+    }
+}
+
+#[test]
 fn the_table_of_metrics_is_what_the_operator_registers() {
     let mut table = "| metric | labels | meaning |\n|---|---|---|\n".to_owned();
     for known in DOCUMENTED {

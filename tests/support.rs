@@ -12,6 +12,8 @@ pub mod manifest;
 pub mod operator;
 #[path = "support/proxy.rs"]
 pub mod proxy;
+#[path = "support/quiet.rs"]
+pub mod quiet;
 #[path = "support/shared.rs"]
 pub mod shared;
 #[path = "support/space.rs"]

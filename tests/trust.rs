@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::support::manifest::{config_map, deployment};
 use crate::support::operator::Operator;
+use crate::support::quiet;
 use crate::support::shared::{self, is_write, is_write_of_the_operator, shared};
 use crate::support::space::Space;
 use crate::support::wait;
@@ -75,22 +76,7 @@ async fn at_rest_the_operator_writes_nothing_but_its_lease() {
         known.metadata.finalizers.is_none()
     })
     .await;
-    // The Lease is renewed more than once in the time that nothing else may be written.
-    let mut mark = plane.audit().mark();
-    let (mut renewed, mut noise) = (0, usize::MAX);
-    wait::eventually("ten renewals of the Lease in a row without another write", || {
-        let (events, next) = plane.audit().read(mark).expect("the audit log");
-        mark = next;
-        let wrote = events.iter().filter(|event| is_write_of_the_operator(event)).count();
-        let leases =
-            |event: &&AuditEvent| event.resource == "leases" && event.namespace == "gantry-system" && is_write(event);
-        renewed = if wrote == 0 { renewed + events.iter().filter(leases).count() } else { 0 };
-        noise = wrote;
-        let settled = renewed >= 10;
-        async move { settled.then_some(()) }
-    })
-    .await;
-    assert_eq!(noise, 0);
+    quiet::until_quiet(&plane).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,50 @@
+//! The control plane fails in the middle of everything and comes back: what was asked for happens all the same, soon.
+
+use std::time::Instant;
+
+use gantry::api::v1alpha1::Promotion;
+use gantry_plane::{Ending, Identity, Options, Program};
+use k8s_openapi::api::apps::v1::Deployment;
+use serde_json::json;
+
+use crate::support::manifest::{config_map, deployment};
+use crate::support::operator::Operator;
+use crate::support::quiet;
+use crate::support::shared;
+use crate::support::space::Space;
+use crate::support::wait;
+
+/// Promise 4: how long it may take until everything is as it should be after the last fault.
+const CONVERGED: std::time::Duration = std::time::Duration::from_mins(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_control_plane_comes_back_every_promotion_ends_within_a_minute_each_effect_once() {
+    let plane = shared::own(Options::default()).await;
+    let _operator = Operator::start(&plane, "outage").await;
+    let client = plane.client(&Identity::Admin).await.expect("a client");
+    let space = Space::create(client).await;
+    let image = format!("{}/checkout", plane.registry().host());
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([deployment("checkout", &image), config_map("settings", "x")])).await;
+    let faults = [("1.0.0", Program::ApiServer), ("1.1.0", Program::Etcd), ("1.2.0", Program::ControllerManager)];
+    for (n, (version, program)) in faults.into_iter().enumerate() {
+        let digest = format!("sha256:{}", n.to_string().repeat(64));
+        let packages = json!([{"name": "api", "version": version, "digest": digest}]);
+        let spec = json!({"project": "checkout", "version": version, "packages": packages});
+        let release = format!("checkout-{version}");
+        space.apply(space.object("Release", &release, spec)).await;
+        space.sealed(&release).await;
+        let name = space.promote("checkout", version, "dev").await;
+        plane.halt(program, Ending::Kill).expect("it ends");
+        plane.resume(program).await.expect("it comes back");
+        let back = Instant::now();
+        let ended = space.ended(&name).await;
+        assert_eq!(ended.status.and_then(|status| status.phase).as_deref(), Some("Succeeded"), "{version}");
+        wait::object(&space.api(), &name, "recorded", |known: &Promotion| known.metadata.finalizers.is_none()).await;
+        assert!(back.elapsed() < CONVERGED, "{version} took {:?} after {program:?} was back", back.elapsed());
+        let deployed: Deployment = space.in_environment("dev").get("checkout").await.expect("the Deployment");
+        let generation = i64::try_from(n).expect("a small number") + 1;
+        assert_eq!(deployed.metadata.generation, Some(generation), "each version was applied once");
+    }
+    quiet::until_quiet(&plane).await;
+}
