@@ -56,6 +56,7 @@ async fn demo(keep: bool) -> Outcome<()> {
     let begun = Instant::now();
     story.first_release().await?;
     story.second_release().await?;
+    story.chosen_release().await?;
     story.broken_release().await?;
     story.back_again().await?;
     story.overview().await?;
@@ -108,6 +109,13 @@ impl Story {
             self.succeeds(&name, environment, "1.1.0").await?;
         }
         Ok(())
+    }
+
+    /// No version is named: the channel chooses.
+    async fn chosen_release(&self) -> Outcome<()> {
+        println!("\n▸ checkout 1.2.0-next: the highest version in the registry that channel next takes");
+        self.sample("6-release-next").await?;
+        self.sealed("checkout-1.2.0-next").await
     }
 
     /// The digest is given, so the registry is not asked, and the release seals; its image cannot be pulled.
@@ -178,7 +186,8 @@ impl Story {
         });
         for package in release.await?.status.map(|status| status.packages).unwrap_or_default() {
             let short: String = package.digest.chars().take(19).collect();
-            self.say(&format!("release {name} is sealed: {} is {}@{short}…", package.name, package.image));
+            let version = package.version.unwrap_or_default();
+            self.say(&format!("release {name} is sealed: {} is {}:{version}@{short}…", package.name, package.image));
         }
         Ok(())
     }

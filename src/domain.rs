@@ -10,6 +10,8 @@
 //! - **project**: what is deployed together; it has packages and a process, and no versions.
 //! - **package**: one image of a project; a release gives it a version, the registry its digest.
 //! - **release**: a version of a project, **sealed** when its packages and process can no longer change.
+//! - **channel**: which versions a project's release may be made of, and by which lifecycle it goes.
+//! - **trigger**: makes a release when a registry has a newer version that a channel takes.
 //! - **environment**: where releases run; its **targets** are the namespaces that hold the workloads.
 //! - **lifecycle**: the order in which a release goes through environments, as **phases**.
 //! - **promotion**: one request to put one release into one environment. Its **outcome** is its end.
@@ -22,10 +24,13 @@
 //! Read [`promotion::machine`] first, then [`promotion::gate`], [`queue`] and [`lifecycle`].
 #![deny(clippy::wildcard_enum_match_arm)]
 
+pub mod channel;
 pub mod image;
 pub mod invalid;
 pub mod lifecycle;
 pub mod name;
 pub mod promotion;
 pub mod queue;
+pub mod trigger;
 pub mod variable;
+pub mod version;

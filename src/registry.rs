@@ -1,7 +1,7 @@
-//! Asks image registries which digest a tag names.
+//! Asks image registries which digest a tag names, and which tags there are.
 //!
-//! A release is sealed with what [`Resolver::digest`] answers; nothing else in Gantry talks to a registry.
-//! Two HTTP requests of the OCI distribution protocol are all that is needed, so they are written here:
+//! A release is sealed with what [`Resolver::digest`] answers, a version is chosen from [`Resolver::tags`]; nothing else in
+//! Gantry talks to a registry. A few HTTP requests of the OCI distribution protocol are all that is needed, so they are written here:
 //! credentials of one space can then never answer for another (nothing is kept between calls), an answer
 //! has a bound in bytes and time, and a password goes to no host but the registry's own.
 //! Read [`resolver`] first, then [`challenge`] for how a registry asks who we are.
@@ -13,4 +13,4 @@ pub mod resolver;
 
 pub use credentials::{Credentials, InvalidCredentials};
 pub use error::RegistryError;
-pub use resolver::{Access, Resolver};
+pub use resolver::{Access, Listed, Resolver, TagList};

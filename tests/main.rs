@@ -5,6 +5,8 @@ mod architecture;
 #[cfg(test)]
 mod cel;
 #[cfg(test)]
+mod channels;
+#[cfg(test)]
 mod containers;
 #[cfg(test)]
 mod crash;
@@ -44,6 +46,8 @@ mod steps_apply;
 mod steps_health;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod triggers;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]

@@ -126,8 +126,8 @@ fn the_operator_reads_no_secret_of_the_whole_cluster_and_promotes_nothing() {
         let asked_for = ["promotions", "releases", "projects", "environments", "lifecycles"]
             .map(|kind| format!("gantry.dev/{kind}"));
         let writes = ["create", "update", "delete"].contains(&call.verb.as_str());
-        // The admission policies hold it to promotions that have a cause: tests/policies/people.rs.
-        let caused = call == Call::new("create", "gantry.dev", "promotions");
+        // The admission policies hold it to promotions and releases that have a cause: tests/policies/people.rs.
+        let caused = ["promotions", "releases"].iter().any(|kind| call == Call::new("create", "gantry.dev", kind));
         assert!(!(writes && asked_for.contains(&call.resource)) || caused, "{call}");
     }
 }
@@ -197,9 +197,11 @@ async fn whole_story(space: &Space, image: &str) {
     space.apply(manifests).await;
     let spec = json!({
         "packages": [{"name": "api", "image": image}],
+        "triggers": [{"name": "new-versions"}],
         "process": [{"name": "deploy", "timeout": "2m", "apply": {"manifestsFrom": {"configMap": "manifests"}}}],
     });
     space.apply(space.object("Project", "checkout", spec)).await;
+    space.sealed("checkout-2.0.0").await;
     space.release("checkout", "1.0.0").await;
     space.release("checkout", "1.1.0").await;
     space.deploy("checkout", "1.0.0", "dev").await;

@@ -27,7 +27,12 @@ async fn every_manifest_in_the_readme_is_applied_and_leads_to_a_success() {
             .unwrap_or_else(|e| panic!("{e}:\n{yaml}"));
         manifests += 1;
     }
-    assert_eq!(manifests, 6, "one manifest for each of the kinds that people write");
+    assert_eq!(
+        manifests, 7,
+        "one manifest for each of the kinds that people write, and a release whose channel chooses"
+    );
+    let next = space.sealed("greeter-1.2.0-next").await.status.expect("a status");
+    assert_eq!(next.packages[0].version.as_deref(), Some("1.2.0-rc.1"));
     let ended = space.ended("greeter-1.0.0-dev").await.status.expect("a status");
     assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
 }

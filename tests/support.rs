@@ -14,6 +14,8 @@ pub mod operator;
 pub mod proxy;
 #[path = "support/quiet.rs"]
 pub mod quiet;
+#[path = "support/registry_front.rs"]
+pub mod registry_front;
 #[path = "support/shared.rs"]
 pub mod shared;
 #[path = "support/space.rs"]

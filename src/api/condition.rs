@@ -28,6 +28,8 @@ pub enum ConditionType {
     Stalled,
     /// A promotion has ended well.
     Succeeded,
+    /// Every version that a project's triggers take is released.
+    Triggered,
 }
 
 impl ConditionType {
@@ -43,6 +45,7 @@ impl ConditionType {
             Self::Sealed => "Sealed",
             Self::Stalled => "Stalled",
             Self::Succeeded => "Succeeded",
+            Self::Triggered => "Triggered",
         }
     }
 }
@@ -91,8 +94,16 @@ closed_set! {
         Sealed => "Versions are digests and the process is a snapshot.",
         ProjectNotFound => "The release's project does not exist yet.",
         UnknownPackage => "The release names a package that its project does not have.",
-        PackageVersionMissing => "The release does not choose a version of a package of its project.",
+        ChannelNotFound => "The release names a channel that its project does not have.",
+        VersionRefused => "The release names a version that its channel does not take.",
+        NoVersion => "The registry has no version that the channel takes.",
+        AmbiguousVersion => "Two tags are the highest version that the channel takes.",
+        MovingTag => "A release was made of the tag latest; its digest of that moment is what counts.",
         TagNotFound => "The registry does not have the version.",
+        Watching => "Every version that the triggers take is released.",
+        ReleaseMade => "A trigger made a release.",
+        VersionTaken => "A release of the version that a trigger found is made of something else.",
+        ReleaseRefused => "The API server does not take a release that a trigger wants.",
         RegistryUnauthorized => "The registry refuses the credentials, or wants some.",
         RegistryUnreachable => "The registry does not answer.",
         RegistryRefused => "The registry must not be asked this way, or answered nonsense.",

@@ -1,11 +1,15 @@
 //! From the wire to the domain: names, images, durations and lifecycles, checked once, with every mistake and not just the
 //! first. Pure.
 
+mod channels;
 pub mod lifecycle;
+mod triggers;
 
 use std::collections::BTreeMap;
 
+pub use channels::channels;
 use jiff::SignedDuration;
+pub use triggers::triggers;
 
 use super::manifest;
 use super::v1alpha1::project::{Package, Step};
@@ -46,6 +50,10 @@ pub struct ReleasePackage {
 #[must_use]
 pub fn validate(spec: &ProjectSpec) -> Vec<Invalid> {
     let mut wrong = project_packages(&spec.packages).err().unwrap_or_default();
+    match channels(spec) {
+        Ok(channels) => wrong.extend(triggers(spec, &channels).err().unwrap_or_default()),
+        Err(problems) => wrong.extend(problems),
+    }
     let mut names = BTreeMap::new();
     for (index, step) in spec.process.iter().enumerate() {
         let path = format!("spec.process[{index}]");
@@ -93,7 +101,7 @@ pub fn project_packages(packages: &[Package]) -> Result<Vec<ProjectPackage>, Vec
 /// The packages of a release, with their place in its spec.
 ///
 /// # Errors
-/// Every name, tag or digest that is malformed, given twice or missing.
+/// Every name, tag or digest that is malformed or given twice.
 pub fn release_packages(packages: &[PackageVersion]) -> Result<Vec<ReleasePackage>, Vec<Invalid>> {
     let (mut read, mut wrong): (Vec<ReleasePackage>, _) = (Vec::new(), Vec::new());
     for (index, package) in packages.iter().enumerate() {
@@ -112,10 +120,6 @@ pub fn release_packages(packages: &[PackageVersion]) -> Result<Vec<ReleasePackag
         };
         if let Some(first) = read.iter().position(|known| known.name == *name) {
             wrong.push(duplicate(format!("{path}.name"), "package", &package.name, first));
-        }
-        if tag.is_none() && digest.is_none() {
-            let message = format!("package {name} has neither version nor digest: add version: 1.4.2");
-            wrong.push(Invalid::new(path.clone(), InvalidReason::Required, message));
         }
         read.push(ReleasePackage { name: name.clone(), tag: tag.clone(), digest: digest.clone() });
     }

@@ -1,6 +1,7 @@
 //! Version `v1alpha1` of the kinds. Changes are additive.
 
 pub mod audit_record;
+pub mod channel;
 pub mod environment;
 pub mod history;
 pub mod lifecycle;
@@ -8,6 +9,7 @@ pub mod project;
 pub mod promotion;
 pub mod promotion_status;
 pub mod release;
+pub mod trigger;
 pub mod variable;
 pub mod variable_set;
 

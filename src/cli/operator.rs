@@ -240,7 +240,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     };
     tasks.spawn("the controller promotion", runner::run(settings, promotion_requests, started.running(), reconcile));
     let shared = || Arc::clone(context);
-    let project = ProjectController { context: shared(), series: Series::new(context.metrics.clone()) };
+    let project = ProjectController::new(shared(), Series::new(context.metrics.clone()), projects.clone());
     started.spawn(&mut tasks, project, (project_requests, COALESCE));
     started.spawn(&mut tasks, DeploymentsController { context: shared() }, (deployment_requests, COALESCE));
     started.spawn(&mut tasks, LifecycleController { context: shared() }, (lifecycle_requests, COALESCE));

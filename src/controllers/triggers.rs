@@ -141,7 +141,7 @@ impl Triggers {
             return;
         }
         let mut followers = self.context.stores.projects.in_namespace(namespace);
-        followers.retain(|project| course::chosen(Some(project)) == Some(name));
+        followers.retain(|project| course::named(project).any(|named| named == name));
         let followers: BTreeSet<&str> =
             followers.iter().filter_map(|project| project.metadata.name.as_deref()).collect();
         for project in &followers {

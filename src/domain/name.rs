@@ -112,6 +112,14 @@ name!(
     PackageName, "package name", is_label, LABEL_RULE
 );
 name!(
+    /// The name of a channel within its project, such as `stable`: a DNS label.
+    ChannelName, "channel name", is_label, LABEL_RULE
+);
+name!(
+    /// The name of a trigger within its project, such as `nightly`: a DNS label.
+    TriggerName, "trigger name", is_label, LABEL_RULE
+);
+name!(
     /// The name of a step within its process, such as `migrate`: a DNS label.
     StepName, "step name", is_label, LABEL_RULE
 );

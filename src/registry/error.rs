@@ -1,4 +1,6 @@
-//! Why a registry did not say which digest a tag has.
+//! Why a registry did not say which digest a tag has, or which tags there are.
+
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -39,6 +41,26 @@ pub enum RegistryError {
         host: String,
         /// What happened, bounded and printable.
         cause: String,
+    },
+    /// It answers that it has too much to do. Heals by itself.
+    #[error("registry {host} is too busy to answer ({status}); it is asked again after a pause")]
+    Busy {
+        /// Host and port of the registry.
+        host: String,
+        /// What it answered.
+        status: String,
+        /// How long it wants to be left alone, if it says so.
+        pause: Option<Duration>,
+    },
+    /// More tags than are looked at.
+    #[error(
+        "repository {repository} has more than {most} tags, which are not looked through; delete old ones, or name the version"
+    )]
+    TooManyTags {
+        /// Host and path of the repository.
+        repository: String,
+        /// How many may be.
+        most: usize,
     },
     /// The registry speaks plain HTTP and is not one that may.
     #[error(
@@ -93,10 +115,11 @@ impl RegistryError {
     #[must_use]
     pub fn heals_by_itself(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::Busy { .. } => true,
             Self::TagNotFound { .. }
             | Self::RepositoryNotFound { .. }
             | Self::Unauthorized { .. }
+            | Self::TooManyTags { .. }
             | Self::PlainHttpRefused { .. }
             | Self::Untrusted { .. }
             | Self::BadAnswer { .. } => false,

@@ -1,11 +1,15 @@
-//! From a tag to the digest that it names now.
+//! From a tag to the digest that it names now, and from a repository to its tags.
+
+mod tags;
+
+pub use self::tags::{Listed, TagList};
 
 use super::challenge::{Challenge, challenge, may_receive_password};
 use super::credentials::Credentials;
 use super::error::{Identity, RegistryError, printable};
 use crate::domain::image::{Digest, Repository, Tag};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap};
-use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, Url};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -160,7 +164,7 @@ impl Question<'_> {
                 None => self.digest_of_content(&manifest, &authorization).await,
             },
             StatusCode::NOT_FOUND => Err(self.missing(tag, &authorization).await),
-            other => Err(self.refusal(other)),
+            _ => Err(self.refusal(&answer)),
         }
     }
 
@@ -172,7 +176,7 @@ impl Question<'_> {
     ) -> Result<Digest, RegistryError> {
         let answer = self.send(Method::GET, manifest, authorization).await?;
         if answer.status() != StatusCode::OK {
-            return Err(self.refusal(answer.status()));
+            return Err(self.refusal(&answer));
         }
         let content = self.read(answer, LARGEST_MANIFEST).await?;
         let mut text = "sha256:".to_owned();
@@ -215,7 +219,7 @@ impl Question<'_> {
         }
         let answer = self.send(Method::GET, &realm, &authorization).await?;
         if answer.status() != StatusCode::OK {
-            return Err(self.refusal(answer.status()));
+            return Err(self.refusal(&answer));
         }
         let content = self.read(answer, LARGEST_TOKEN_ANSWER).await?;
         serde_json::from_slice(&content)
@@ -241,15 +245,19 @@ impl Question<'_> {
         address: &Url,
         authorization: &Authorization<'_>,
     ) -> Result<Response, RegistryError> {
-        let request = self.client.request(method, address.clone()).header(ACCEPT, MANIFESTS);
-        let request = match authorization {
+        let request = self.request(method, address, authorization).header(ACCEPT, MANIFESTS);
+        request.send().await.map_err(|error| self.failure(&error))
+    }
+
+    fn request(&self, method: Method, address: &Url, authorization: &Authorization<'_>) -> RequestBuilder {
+        let request = self.client.request(method, address.clone());
+        match authorization {
             Authorization::Anonymous => request,
             Authorization::Password(credentials) => {
                 request.basic_auth(&credentials.username, Some(&credentials.password))
             }
             Authorization::Token(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
-        };
-        request.send().await.map_err(|error| self.failure(&error))
+        }
     }
 
     async fn read(&self, mut answer: Response, largest: usize) -> Result<Vec<u8>, RegistryError> {
@@ -267,10 +275,15 @@ impl Question<'_> {
         self.base.join(relative).map_err(|error| self.bad(&error.to_string()))
     }
 
-    fn refusal(&self, status: StatusCode) -> RegistryError {
+    fn refusal(&self, answer: &Response) -> RegistryError {
+        let status = answer.status();
         match status.as_u16() {
             401 | 403 => self.unauthorized(),
-            429 | 500..=599 => self.unreachable(&format!("it answers {status}")),
+            429 | 503 => {
+                let pause = answer.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
+                RegistryError::Busy { host: self.host(), status: status.to_string(), pause }
+            }
+            500..=599 => self.unreachable(&format!("it answers {status}")),
             _ => self.bad(&format!("status {status}")),
         }
     }
@@ -304,6 +317,12 @@ impl Question<'_> {
     fn host(&self) -> String {
         self.repository.registry().to_owned()
     }
+}
+
+/// The pause that a `Retry-After` asks for (RFC 9110, section 10.2.3), where it counts seconds. A date is taken as no wish: it
+/// would need the registry's clock.
+fn retry_after(value: &str) -> Option<Duration> {
+    value.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// The chain of causes, outermost first, an I/O error's own content included (its `source` skips it).

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use futures::StreamExt;
 use gantry_plane::Login;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
@@ -57,6 +58,19 @@ async fn put(
     let put = request(Method::PUT, &format!("{base}/manifests/{tag}"));
     send(put.header("content-type", "application/vnd.oci.image.manifest.v1+json").body(manifest.clone())).await;
     digest(&manifest)
+}
+
+/// Pushes the same image under many tags.
+pub async fn push_tags(host: &str, repository: &str, tags: impl Iterator<Item = String>) {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let mut tags = tags.peekable();
+    let first = tags.peek().expect("a tag").clone();
+    push((host, None), (repository, &first), "the same").await;
+    let address = |tag: &str| format!("http://{host}/v2/{repository}/manifests/{tag}");
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = send(client.get(address(&first)).header("accept", kind)).await.bytes().await.expect("a manifest");
+    let pushes = tags.map(|tag| send(client.put(address(&tag)).header("content-type", kind).body(manifest.clone())));
+    futures::stream::iter(pushes).buffer_unordered(16).for_each(|_| std::future::ready(())).await;
 }
 
 async fn send(request: RequestBuilder) -> reqwest::Response {

@@ -5,7 +5,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::channel::Channel;
 use super::history::PinnedPackage;
+use super::trigger::{Trigger, Versioning};
 use super::variable::Variable;
 
 /// Something that is released and promoted as one: its containers and how they are deployed.
@@ -46,6 +48,24 @@ pub struct ProjectSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub lifecycle: Option<String>,
+
+    /// Which versions may go into a release; omitted, any. Example: `channels: [{name: stable, default: true, rules: [{versions: ">=1.0"}]}]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(validation = Rule::new("self.size() == 0 || self.exists_one(channel, channel.default)")
+        .message("spec.channels must have exactly one default; write default: true at exactly one"))]
+    pub channels: Vec<Channel>,
+
+    /// Where releases that make themselves get their version from. Example: `versioning: {fromPackage: api}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versioning: Option<Versioning>,
+
+    /// Makes releases when registries have newer versions. Example: `triggers: [{name: new-versions, packages: [api]}]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub triggers: Vec<Trigger>,
 
     /// What a promotion does, in order. Example: `process: [{name: deploy, apply: {manifestsFrom: {configMap: checkout}}}]`
     #[schemars(length(min = 1, max = 32))]

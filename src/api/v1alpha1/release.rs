@@ -32,7 +32,7 @@ use super::history::{Person, PinnedPackage};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.project == oldSelf.project && self.version == oldSelf.version && has(self.packages) == has(oldSelf.packages) && (!has(self.packages) || self.packages == oldSelf.packages) && has(self.notes) == has(oldSelf.notes) && (!has(self.notes) || self.notes == oldSelf.notes)")
+    validation = Rule::new("self.project == oldSelf.project && self.version == oldSelf.version && has(self.channel) == has(oldSelf.channel) && (!has(self.channel) || self.channel == oldSelf.channel) && has(self.cause) == has(oldSelf.cause) && (!has(self.cause) || self.cause == oldSelf.cause) && has(self.packages) == has(oldSelf.packages) && (!has(self.packages) || self.packages == oldSelf.packages) && has(self.notes) == has(oldSelf.notes) && (!has(self.notes) || self.notes == oldSelf.notes)")
         .message("spec is immutable but for spec.blocked; make a new release with another version"),
     validation = Rule::new("!has(oldSelf.createdBy) || (has(self.createdBy) && self.createdBy == oldSelf.createdBy)")
         .message("spec.createdBy is written by the API server; leave it out"),
@@ -47,11 +47,19 @@ pub struct ReleaseSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
     )]
     pub version: String,
-    /// Which version of each package of the project. Example: `packages: [{name: api, version: 1.4.2}]`
+    /// The channel of the project that says which versions it may have; omitted, the default one. Example: `channel: stable`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub channel: Option<String>,
+    /// Which version of each package of the project; a package without one gets the highest version in its registry that the
+    /// channel takes, once, when the release is sealed. Example: `packages: [{name: api, version: 1.4.2}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub packages: Vec<PackageVersion>,
+    /// Why Gantry made it; written by Gantry alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<ReleaseCause>,
     /// What is new, for people. Example: `notes: Pays with two cards`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
@@ -76,16 +84,26 @@ pub struct Block {
     pub by: Option<Person>,
 }
 
+/// Why Gantry made a release.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseCause {
+    /// What made it: `Trigger`.
+    #[schemars(length(min = 1, max = 32))]
+    pub kind: String,
+    /// Its name in the project.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+}
+
 /// The chosen version of one package.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.version) || has(self.digest)")
-    .message("spec.packages[] needs a version (the tag in the registry) or a digest; add version: 1.4.2"))]
 pub struct PackageVersion {
     /// Name of the package in the project. Example: `name: api`
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// The tag in the registry. Example: `version: 1.4.2`
+    /// The tag in the registry; omitted, the highest version that the channel takes. Example: `version: 1.4.2`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9._-]*$"))]
     pub version: Option<String>,
@@ -115,11 +133,15 @@ pub struct ReleaseStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub snapshot: Option<String>,
+    /// The channel that it was made in; none in a project without channels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub channel: Option<String>,
     /// The packages by digest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
-    pub packages: Vec<PinnedPackage>,
+    pub packages: Vec<ResolvedPackage>,
     /// Where it has been and is, one row an environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
@@ -159,6 +181,46 @@ pub struct AutomaticPromotion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub message: Option<String>,
+}
+
+/// One container image of a release, pinned, and how its version was chosen.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolvedPackage {
+    /// Name of the package in the project.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// The image, without version.
+    #[schemars(length(max = 255))]
+    pub image: String,
+    /// The tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub version: Option<String>,
+    /// The truth.
+    #[schemars(length(max = 71))]
+    pub digest: String,
+    /// What decided: `Digest` (it was given), `Version` (it was given, the registry knows the digest), or `Highest` (the highest
+    /// version in the registry that the channel took).
+    #[schemars(length(max = 16))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_from: Option<String>,
+    /// When the registry was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_at: Option<MicroTime>,
+}
+
+impl ResolvedPackage {
+    /// What is deployed of it.
+    #[must_use]
+    pub fn pinned(&self) -> PinnedPackage {
+        PinnedPackage {
+            name: self.name.clone(),
+            image: self.image.clone(),
+            version: self.version.clone(),
+            digest: self.digest.clone(),
+        }
+    }
 }
 
 /// What became of a release in one environment.

@@ -7,18 +7,28 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::api::convert;
-use crate::api::v1alpha1::{Environment, Lifecycle as Object, Project};
+use crate::api::v1alpha1::{Environment, Lifecycle as Object, Project, Release};
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::lifecycle::arrival::Arrivals;
 use crate::domain::lifecycle::journey::{Journey, Situation};
 use crate::domain::lifecycle::reach::Reach;
 use crate::domain::name::EnvironmentName;
 
-/// The name of the lifecycle that the releases of a project follow; none is the environments by order. This is the one place
-/// where it is chosen.
+/// The name of the lifecycle that a release of a project follows: its channel's, else the project's; none is the environments
+/// by order. This is the one place where it is chosen.
 #[must_use]
-pub fn chosen(project: Option<&Project>) -> Option<&str> {
-    project?.spec.lifecycle.as_deref()
+pub fn chosen<'a>(project: Option<&'a Project>, release: Option<&Release>) -> Option<&'a str> {
+    let spec = &project?.spec;
+    let sealed = release.and_then(|release| release.status.as_ref()?.channel.as_deref());
+    let named = sealed.or_else(|| release.and_then(|release| release.spec.channel.as_deref()));
+    let channel = spec.channels.iter().find(|channel| named.map_or(channel.default, |name| channel.name == name));
+    channel.and_then(|channel| channel.lifecycle.as_deref()).or(spec.lifecycle.as_deref())
+}
+
+/// Every lifecycle that releases of a project may follow.
+pub fn named(project: &Project) -> impl Iterator<Item = &str> {
+    let channels = project.spec.channels.iter().filter_map(|channel| channel.lifecycle.as_deref());
+    project.spec.lifecycle.as_deref().into_iter().chain(channels)
 }
 
 /// The lifecycle that counts for a release.
@@ -162,6 +172,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::v1alpha1::ReleaseStatus;
+    use crate::api::v1alpha1::channel::Channel;
 
     fn course(choice: &Choice) -> Course {
         let environments = [("dev".parse().unwrap(), 10), ("production".parse().unwrap(), 30)];
@@ -188,6 +200,29 @@ mod tests {
         assert_eq!(next, ["dev".parse().unwrap()]);
         assert_eq!(course.block(&"dev".parse().unwrap()), None, "the first phase stays open");
         assert_eq!(course.block(&"production".parse().unwrap()).as_deref(), Some("bug 42"));
+    }
+
+    #[test]
+    fn a_release_follows_the_lifecycle_of_its_channel_or_else_of_its_project() {
+        let channel = |name: &str, lifecycle: Option<&str>| Channel {
+            name: name.into(),
+            default: name == "stable",
+            lifecycle: lifecycle.map(str::to_owned),
+            rules: Vec::new(),
+        };
+        let mut project = Project::default();
+        let mut release = Release::default();
+        assert_eq!(chosen(Some(&project), Some(&release)), None);
+        project.spec.lifecycle = Some("slow".into());
+        project.spec.channels = vec![channel("stable", None), channel("hotfix", Some("short"))];
+        assert_eq!(chosen(Some(&project), Some(&release)), Some("slow"));
+        release.spec.channel = Some("hotfix".into());
+        assert_eq!(chosen(Some(&project), Some(&release)), Some("short"));
+        release.spec.channel = None;
+        release.status = Some(ReleaseStatus { channel: Some("hotfix".into()), ..ReleaseStatus::default() });
+        assert_eq!(chosen(Some(&project), Some(&release)), Some("short"), "the channel that it was made in");
+        assert_eq!(super::named(&project).collect::<Vec<_>>(), ["slow", "short"]);
+        assert_eq!(chosen(None, Some(&release)), None);
     }
 
     #[test]

@@ -1,18 +1,25 @@
 //! Is the project well-formed, and what runs where. Pure.
 
 use super::observe::Observed;
-use super::{health, rows};
-use crate::api::condition::{self, Reason, Stamp, Standing};
+use super::{health, rows, trigger};
+use crate::api::condition::{self, ConditionType, Reason, Stamp, Standing};
 use crate::api::convert;
-use crate::api::v1alpha1::{ProjectStatus, Promotion};
+use crate::api::v1alpha1::{ProjectStatus, Promotion, Release};
 use crate::api::variables;
 use crate::controllers::decision;
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::variable::resolve::{Unresolved, ambiguities};
 use crate::domain::variable::{Declared, Source};
 
-/// A project changes nothing but its own status.
-pub type Decision = decision::Decision<ProjectStatus, ()>;
+/// What one run of a project will do.
+pub type Decision = decision::Decision<ProjectStatus, Effect>;
+
+/// A change of another object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Makes a release that a trigger wants. A refusal is remembered, and told by the next run.
+    MakeRelease(Box<Release>),
+}
 
 /// Decides.
 #[must_use]
@@ -36,6 +43,14 @@ pub fn decide(observed: &Observed) -> Decision {
         (wrong, _) => (Standing::Stalled, Reason::Invalid, sentence(wrong)),
     };
     condition::set_standing(&mut status.conditions, &standing, (reason.as_str(), &message), stamp);
+    let triggered = trigger::decide(observed);
+    match triggered.fact {
+        Some(fact) => condition::set(&mut status.conditions, &fact, stamp),
+        None if observed.triggers.is_empty() => {
+            status.conditions.retain(|known| known.type_ != ConditionType::Triggered.as_str());
+        }
+        None => {}
+    }
     let outcomes = observed.outcomes.iter().map(std::convert::AsRef::<Outcome>::as_ref);
     // The end of a promotion may be known before the watch has shown that it no longer runs.
     let has_ended =
@@ -47,7 +62,7 @@ pub fn decide(observed: &Observed) -> Decision {
     let rows = rows::cut(rows, |name| observed.order.contains_key(name));
     let (rows, next) = health::judged(rows::sorted(rows, &observed.order), observed);
     status.environments = rows;
-    Decision { status, effects: Vec::new(), events: Vec::new(), next }
+    Decision { status, effects: triggered.effects, events: Vec::new(), next: next.sooner(triggered.next) }
 }
 
 /// What is wrong with the variables of the project and its sets together.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::looks::Known;
 use crate::api::v1alpha1::{Project, Promotion, VariableSet};
 use crate::cluster::cache::Key;
 use crate::controllers::context::Context;
 use crate::controllers::lifecycle::course;
 use crate::controllers::workloads::standing::Standing;
 use crate::domain::promotion::outcome::Outcome;
+use crate::domain::trigger::{Made, Trigger};
 
 /// What one run knows.
 #[derive(Clone, Debug)]
@@ -29,10 +31,25 @@ pub struct Observed {
     pub standings: BTreeMap<String, Standing>,
     /// The variable sets that it uses, with those that do not exist.
     pub variable_sets: Vec<(String, Option<Arc<VariableSet>>)>,
-    /// The lifecycle that it names and that does not exist.
+    /// A lifecycle that it or one of its channels names and that does not exist.
     pub missing_lifecycle: Option<String>,
+    /// Its triggers, and what is known of them.
+    pub triggers: Vec<Watched>,
+    /// Its releases, where it has triggers.
+    pub made: Vec<Made>,
     /// The time of the run.
     pub now: Timestamp,
+}
+
+/// A trigger, and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// The trigger.
+    pub trigger: Trigger,
+    /// What registries said; nothing before the first answer.
+    pub known: Option<Known>,
+    /// When they are to be asked again; nothing while they are.
+    pub next: Option<Timestamp>,
 }
 
 impl Observed {
@@ -71,14 +88,18 @@ pub fn observe(context: &Context, key: &Key) -> Option<Observed> {
         namespaces: namespaces.collect(),
         standings: context.workloads.of(key, &targets),
         missing_lifecycle: missing_lifecycle(context, key, &project),
+        triggers: Vec::new(),
+        made: Vec::new(),
         now: Timestamp::now(),
         project,
     })
 }
 
 fn missing_lifecycle(context: &Context, key: &Key, project: &Project) -> Option<String> {
-    let name = course::chosen(Some(project))?;
-    let lifecycle = Key::new(&key.namespace, name);
     let lifecycles = &context.stores.lifecycles;
-    (lifecycles.get(&lifecycle).is_none() && lifecycles.broken(&lifecycle).is_none()).then(|| name.to_owned())
+    let missing = |name: &&str| {
+        let lifecycle = Key::new(&key.namespace, *name);
+        lifecycles.get(&lifecycle).is_none() && lifecycles.broken(&lifecycle).is_none()
+    };
+    course::named(project).find(missing).map(str::to_owned)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::api::v1alpha1::history::PinnedPackage;
 use crate::api::v1alpha1::promotion_status::StepRecord;
+use crate::api::v1alpha1::release::ResolvedPackage;
 use crate::api::v1alpha1::{Environment, PromotionStatus, Release};
 use crate::controllers::release::snapshot::{Snapshot, SnapshotStep};
 
@@ -76,6 +77,6 @@ pub fn plan(snapshot: &Snapshot, release: &Release, environment: &Environment) -
             step: Arc::clone(&shared),
         }));
     }
-    let packages = release.status.as_ref().map(|status| status.packages.clone()).unwrap_or_default();
+    let packages = release.status.iter().flat_map(|status| &status.packages).map(ResolvedPackage::pinned).collect();
     Plan { steps, packages, variables: variables::declared(snapshot) }
 }

@@ -50,7 +50,7 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
         unfinished: &rivals,
         now,
     };
-    let choice = lifecycle::choice(context, &space, project.as_deref());
+    let choice = lifecycle::choice(context, &space, (project.as_deref(), release.as_deref()));
     Observed {
         now,
         unreadable,
@@ -98,7 +98,7 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     let promotion = Arc::clone(&observed.promotion);
     let space = promotion.metadata.namespace.clone().unwrap_or_default();
     let release_name = release_of(&promotion);
-    let chosen = observed.project.as_deref();
+    let chosen = chosen_name(observed.project.as_deref(), observed.release.as_deref());
     // An end that is recorded while the rest is read may be missing there and forgotten here by then.
     let mut outcomes = context.outcomes.of_project(&space, &promotion.spec.project);
     let (project, release, environments, rivals, choice) = futures::try_join!(
@@ -111,8 +111,9 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     let ((project, no_project), (release, no_release)) = (read(project), read(release));
     let (environments, broken) = environments;
     let unreadable = Unreadable { project: no_project, release: no_release, environments: broken };
-    let same = chosen_name(chosen) == chosen_name(project.as_ref());
-    let choice = if same { choice } else { lifecycle::live_choice(context, &space, project.as_ref()).await? };
+    let now_chosen = chosen_name(project.as_ref(), release.as_ref());
+    let choice =
+        if chosen == now_chosen { choice } else { lifecycle::live_choice(context, &space, now_chosen).await? };
     let environments: Vec<_> = environments.into_iter().map(Arc::new).collect();
     outcomes.extend(context.outcomes.of_project(&space, &promotion.spec.project));
     let running = context.stores.unfinished.in_namespace(&space);

@@ -61,7 +61,7 @@ impl Renderer<'_> {
     ) -> Result<Result<Rendered, Problems>, ClusterError> {
         let promotion = &self.observed.promotion;
         let names = variables::names(promotion, self.plan, &planned.record);
-        let subject = variables::subject(promotion, self.observed.environment.as_deref(), &planned.record);
+        let subject = variables::subject(self.observed, &planned.record);
         let given = wire::given(&promotion.spec.variables);
         let mut secrets = Secrets::new();
         for _ in 0..ROUNDS {

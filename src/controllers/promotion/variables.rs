@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::observe::Observed;
 use super::plan::Plan;
 use crate::api::condition::cut;
+use crate::api::v1alpha1::Promotion;
 use crate::api::v1alpha1::history::PinnedPackage;
 use crate::api::v1alpha1::promotion_status::StepRecord;
 use crate::api::v1alpha1::variable::UsedVariable;
-use crate::api::v1alpha1::{Environment, Promotion};
 use crate::api::variables;
 use crate::controllers::release::snapshot::Snapshot;
 use crate::domain::variable::{Bindings, Declared, Source, Subject};
@@ -24,13 +25,15 @@ pub fn declared(snapshot: &Snapshot) -> Vec<Declared> {
 
 /// For what the variables of a step in a target are wanted.
 #[must_use]
-pub fn subject(promotion: &Promotion, environment: Option<&Environment>, record: &StepRecord) -> Subject {
+pub fn subject(observed: &Observed, record: &StepRecord) -> Subject {
+    let environment = observed.environment.as_deref();
     let target = environment.and_then(|known| known.spec.targets.iter().find(|target| target.name == record.target));
+    let release = observed.release.as_deref().and_then(|release| release.status.as_ref());
     Subject {
-        environment: promotion.spec.environment.clone(),
+        environment: observed.promotion.spec.environment.clone(),
         target: record.target.clone(),
         roles: target.map(|target| target.roles.clone()).unwrap_or_default(),
-        channel: None,
+        channel: release.and_then(|status| status.channel.clone()),
         step: record.name.clone(),
     }
 }

@@ -18,6 +18,9 @@ const LONGEST_SPACE: SignedDuration = SignedDuration::from_secs(30);
 /// The longest pause between two questions to a registry.
 const LONGEST_REGISTRY: SignedDuration = SignedDuration::from_mins(5);
 
+/// The longest pause that a registry may ask for.
+const LONGEST_WISH: SignedDuration = SignedDuration::from_hours(1);
+
 /// What was looked at: when it changes, what was found says nothing any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Basis {
@@ -108,7 +111,11 @@ fn pause(key: &Key, tries: u32, problems: &[Problem]) -> Option<SignedDuration> 
     let mut hasher = DefaultHasher::new();
     (key, tries).hash(&mut hasher);
     let share = i32::try_from(hasher.finish() % 250).unwrap_or(0);
-    doubled.checked_mul(750 + share).map(|thousandths| thousandths / 1000)
+    let ours = doubled.checked_mul(750 + share).map(|thousandths| thousandths / 1000)?;
+    let asked = problems.iter().filter_map(|problem| problem.pause);
+    // A wish too long for the type is too long for us.
+    let theirs = asked.map(|wish| SignedDuration::try_from(wish).unwrap_or(LONGEST_WISH).min(LONGEST_WISH)).max();
+    Some(theirs.map_or(ours, |theirs| ours.max(theirs)))
 }
 
 #[cfg(test)]
@@ -157,6 +164,12 @@ mod tests {
         }
         assert!(seconds(99, Reason::ManifestsNotFound).unwrap() <= 30_000);
         assert_eq!(seconds(1, Reason::ProjectNotFound), None);
+        let busy = |seconds| {
+            let wish = Some(std::time::Duration::from_secs(seconds));
+            let problem = Problem { pause: wish, ..Problem::new(Reason::RegistryUnreachable, "busy") };
+            pause(&key, 1, &[problem]).unwrap().as_secs()
+        };
+        assert_eq!((busy(0), busy(60), busy(u64::MAX)), (0, 60, 3600), "a registry's wish counts, within reason");
         assert_eq!(pause(&key, 1, &[Problem::new(Reason::Invalid, "x").watched()]), None);
     }
 }

@@ -12,11 +12,12 @@ use super::problem::{self, Problem};
 use super::rows;
 use super::seal::Seal;
 use crate::api::condition::{self, ConditionType, Fact, Reason, Standing};
-use crate::api::v1alpha1::history::PinnedPackage;
+use crate::api::v1alpha1::release::ResolvedPackage;
 use crate::api::v1alpha1::{Release, ReleaseStatus};
 use crate::controllers::decision::{self, Next, Note, Severity};
 use crate::domain::lifecycle::journey::Journey;
 use crate::domain::promotion::outcome::Outcome;
+use crate::domain::version;
 
 /// What one run of a release will do.
 pub type Decision = decision::Decision<ReleaseStatus, Effect>;
@@ -91,6 +92,7 @@ fn fixed(observed: &Observed, mut status: ReleaseStatus) -> (Decision, Option<Jo
 fn seal_now(observed: &Observed, mut status: ReleaseStatus, seal: &Arc<Seal>) -> Decision {
     status.sealed_at = Some(MicroTime(observed.now));
     status.snapshot = Some(seal.name.clone());
+    status.channel.clone_from(&seal.channel);
     status.packages.clone_from(&seal.packages);
     let spec = &observed.release.spec;
     let note = Note {
@@ -103,7 +105,19 @@ fn seal_now(observed: &Observed, mut status: ReleaseStatus, seal: &Arc<Seal>) ->
         },
     };
     let effects = vec![Effect::StoreSnapshot(Arc::clone(seal))];
-    Decision { effects, events: vec![note], ..fixed(observed, status).0 }
+    let events = std::iter::once(note).chain(moving(&seal.packages)).collect();
+    Decision { effects, events, ..fixed(observed, status).0 }
+}
+
+/// A warning about packages whose tag is the one that always moves.
+fn moving(packages: &[ResolvedPackage]) -> Option<Note> {
+    let moves = |package: &&ResolvedPackage| package.version.as_deref() == Some(version::LATEST);
+    let package = packages.iter().find(moves)?;
+    let message = format!(
+        "package {} is made of the tag latest, which says nothing and moves: only the digest of now is deployed; push versions",
+        package.name
+    );
+    Some(Note { severity: Severity::Warning, reason: Reason::MovingTag.as_str(), action: "Seal", message })
 }
 
 /// Says why it is not sealed, and once for every new reason as an Event.
@@ -136,10 +150,10 @@ fn say(status: &mut ReleaseStatus, (standing, because): (Standing, (&'static str
 }
 
 /// The packages with version and the beginning of the digest, for people; the whole digest is in `packages`.
-fn listed(packages: &[PinnedPackage]) -> String {
+fn listed(packages: &[ResolvedPackage]) -> String {
     const SHOWN: usize = 8;
     const DIGEST: usize = "sha256:".len() + 12;
-    let one = |package: &PinnedPackage| {
+    let one = |package: &ResolvedPackage| {
         let digest = package.digest.get(..DIGEST).unwrap_or(&package.digest);
         let version = package.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
         format!("{}{version} is {digest}", package.name)

@@ -101,7 +101,7 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
         runs,
         environments: environments.iter().filter_map(|known| known.metadata.name.clone()).collect(),
         happened: Happened::of(&spec.version, (&spec.project, sources)),
-        governing: reads::choice(context, &space, project.as_deref()).governing(&orders),
+        governing: reads::choice(context, &space, (project.as_deref(), Some(&release))).governing(&orders),
         places: orders.into_iter().map(|(name, _)| name).collect(),
         now,
         release,

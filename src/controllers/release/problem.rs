@@ -1,7 +1,9 @@
 //! Why a release is not sealed: each problem with its reason and its sentence. Pure.
 
-use super::packages::Chosen;
+use std::time::Duration;
+
 use crate::api::condition::{Reason, Standing};
+use crate::api::convert::ProjectPackage;
 use crate::domain::invalid::Invalid;
 use crate::registry::RegistryError;
 use crate::registry::error::Identity;
@@ -15,6 +17,8 @@ pub struct Problem {
     pub message: String,
     /// What could cure it.
     pub cure: Cure,
+    /// How long a registry wants to be left alone.
+    pub pause: Option<Duration>,
 }
 
 /// What could change so that a problem is gone, and so when to look again.
@@ -31,7 +35,7 @@ pub enum Cure {
 impl Problem {
     /// A problem.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), cure: cure(reason) }
+        Self { reason, message: message.into(), cure: cure(reason), pause: None }
     }
 
     /// A value of the project or the release that cannot be used.
@@ -46,32 +50,39 @@ impl Problem {
         Self { cure: Cure::Watched, ..self }
     }
 
+    /// What a registry said about a package whose version was given at this place.
+    #[must_use]
+    pub fn registry(package: &ProjectPackage, place: usize, error: &RegistryError) -> Self {
+        let RegistryError::TagNotFound { repository, tag } = error else { return Self::repository(package, error) };
+        let message = format!(
+            "package {} has no version {tag} in {repository}: push it, or correct spec.packages[{place}].version",
+            package.name
+        );
+        Self::new(Reason::TagNotFound, message)
+    }
+
     /// What a registry said about a package.
     #[must_use]
-    pub fn registry(chosen: &Chosen, error: &RegistryError) -> Self {
-        let (package, place) = (&chosen.package.name, chosen.place);
+    pub fn repository(package: &ProjectPackage, error: &RegistryError) -> Self {
+        let name = &package.name;
         let reason = match error {
-            RegistryError::TagNotFound { repository, tag } => {
-                let message = format!(
-                    "package {package} has no version {tag} in {repository}: push it, or correct spec.packages[{place}].version"
-                );
-                return Self::new(Reason::TagNotFound, message);
-            }
-            RegistryError::RepositoryNotFound { .. } => Reason::TagNotFound,
+            RegistryError::TagNotFound { .. } | RegistryError::RepositoryNotFound { .. } => Reason::TagNotFound,
             RegistryError::Unauthorized { repository, with: Identity::PullSecret } => {
-                let secret = chosen.package.pull_secret.as_deref().unwrap_or_default();
+                let secret = package.pull_secret.as_deref().unwrap_or_default();
                 let message = format!(
-                    "package {package}: the registry refuses to show {repository} with the credentials of Secret {secret}, the package's pullSecret; correct that Secret, or the package's image"
+                    "package {name}: the registry refuses to show {repository} with the credentials of Secret {secret}, the package's pullSecret; correct that Secret, or the package's image"
                 );
                 return Self::new(Reason::RegistryUnauthorized, message);
             }
             RegistryError::Unauthorized { .. } => Reason::RegistryUnauthorized,
-            RegistryError::Unreachable { .. } => Reason::RegistryUnreachable,
+            RegistryError::Unreachable { .. } | RegistryError::Busy { .. } => Reason::RegistryUnreachable,
             RegistryError::PlainHttpRefused { .. }
             | RegistryError::Untrusted { .. }
-            | RegistryError::BadAnswer { .. } => Reason::RegistryRefused,
+            | RegistryError::BadAnswer { .. }
+            | RegistryError::TooManyTags { .. } => Reason::RegistryRefused,
         };
-        Self::new(reason, format!("package {package}: {error}"))
+        let pause = if let RegistryError::Busy { pause, .. } = error { *pause } else { None };
+        Self { pause, ..Self::new(reason, format!("package {name}: {error}")) }
     }
 
     /// Whether nothing moves until a person changes the project or the release.
@@ -79,7 +90,12 @@ impl Problem {
     pub fn needs_a_person(&self) -> bool {
         matches!(
             self.reason,
-            Reason::Invalid | Reason::UnknownPackage | Reason::PackageVersionMissing | Reason::SnapshotTooLarge
+            Reason::Invalid
+                | Reason::UnknownPackage
+                | Reason::ChannelNotFound
+                | Reason::VersionRefused
+                | Reason::AmbiguousVersion
+                | Reason::SnapshotTooLarge
         )
     }
 }
@@ -87,9 +103,12 @@ impl Problem {
 /// What could cure a problem of this reason.
 fn cure(reason: Reason) -> Cure {
     match reason {
-        Reason::TagNotFound | Reason::RegistryUnauthorized | Reason::RegistryUnreachable | Reason::RegistryRefused => {
-            Cure::Registry
-        }
+        Reason::TagNotFound
+        | Reason::NoVersion
+        | Reason::AmbiguousVersion
+        | Reason::RegistryUnauthorized
+        | Reason::RegistryUnreachable
+        | Reason::RegistryRefused => Cure::Registry,
         Reason::ManifestsNotFound
         | Reason::VariableSetNotFound
         | Reason::PullSecretInvalid
@@ -113,25 +132,22 @@ pub fn summary(problems: &[Problem]) -> (Standing, Reason, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::convert::{ProjectPackage, ReleasePackage};
 
-    fn chosen() -> Chosen {
+    fn package() -> ProjectPackage {
         let image = "ghcr.io/acme/checkout";
-        let package = ProjectPackage {
+        ProjectPackage {
             name: "api".parse().unwrap(),
             repository: image.parse().unwrap(),
             image: image.to_owned(),
             pull_secret: Some("robot".into()),
-        };
-        let version = ReleasePackage { name: "api".parse().unwrap(), tag: "9.9.9".parse().ok(), digest: None };
-        Chosen { package, version, place: 2 }
+        }
     }
 
     #[test]
     fn credentials_that_a_registry_refuses_are_named_by_their_secret() {
         let error =
             RegistryError::Unauthorized { repository: "ghcr.io/acme/checkout".into(), with: Identity::PullSecret };
-        let problem = Problem::registry(&chosen(), &error);
+        let problem = Problem::registry(&package(), 2, &error);
         assert_eq!(problem.reason, Reason::RegistryUnauthorized);
         assert!(problem.message.contains("the credentials of Secret robot"), "{}", problem.message);
     }
@@ -139,7 +155,7 @@ mod tests {
     #[test]
     fn a_tag_that_is_missing_says_where_to_push_it_and_what_to_correct() {
         let error = RegistryError::TagNotFound { repository: "ghcr.io/acme/checkout".into(), tag: "9.9.9".into() };
-        let problem = Problem::registry(&chosen(), &error);
+        let problem = Problem::registry(&package(), 2, &error);
         assert_eq!(problem.reason, Reason::TagNotFound);
         assert_eq!(
             problem.message,

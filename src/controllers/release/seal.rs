@@ -6,27 +6,29 @@ use super::snapshot::{
 };
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::Project;
-use crate::api::v1alpha1::history::PinnedPackage;
+use crate::api::v1alpha1::release::ResolvedPackage;
 
 /// Everything that is fixed for good.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seal {
+    /// The channel that it was made in.
+    pub channel: Option<String>,
     /// The packages by digest.
-    pub packages: Vec<PinnedPackage>,
+    pub packages: Vec<ResolvedPackage>,
     /// Name of the snapshot.
     pub name: String,
     /// The snapshot.
     pub content: Content,
 }
 
-/// Fixes a project's process, its variables and a release's packages.
+/// Fixes a project's process and variables, and a release's channel and packages.
 ///
 /// # Errors
 /// When the snapshot is too large.
 pub fn seal(
     project: &Project,
     (process, variable_sets): (Vec<SnapshotStep>, Vec<SnapshotVariableSet>),
-    packages: Vec<PinnedPackage>,
+    (channel, packages): (Option<String>, Vec<ResolvedPackage>),
 ) -> Result<Seal, Problem> {
     let package = |package: &crate::api::v1alpha1::project::Package| SnapshotPackage {
         name: package.name.clone(),
@@ -52,17 +54,7 @@ pub fn seal(
         return Err(Problem::new(Reason::SnapshotTooLarge, message));
     }
     let name = snapshot::revision_name(project.metadata.name.as_deref().unwrap_or_default(), &content);
-    Ok(Seal { packages, name, content })
-}
-
-/// The reason to give when an object of this kind may not be read.
-#[must_use]
-pub fn unreadable(kind: &str) -> Option<Reason> {
-    match kind {
-        "Secret" => Some(Reason::PullSecretInvalid),
-        "ConfigMap" => Some(Reason::ManifestsNotFound),
-        _ => None,
-    }
+    Ok(Seal { channel, packages, name, content })
 }
 
 #[cfg(test)]
@@ -81,8 +73,8 @@ mod tests {
     #[test]
     fn a_snapshot_that_is_too_large_says_how_large_it_may_be() {
         let project = Project::default();
-        assert!(seal(&project, (vec![step(&"x".repeat(LARGEST - 1024))], Vec::new()), Vec::new()).is_ok());
-        let problem = seal(&project, (vec![step(&"x".repeat(LARGEST))], Vec::new()), Vec::new()).unwrap_err();
+        assert!(seal(&project, (vec![step(&"x".repeat(LARGEST - 1024))], Vec::new()), (None, Vec::new())).is_ok());
+        let problem = seal(&project, (vec![step(&"x".repeat(LARGEST))], Vec::new()), (None, Vec::new())).unwrap_err();
         assert_eq!(problem.reason, Reason::SnapshotTooLarge);
         assert!(problem.message.contains("is 257 KiB and may be 256"), "{}", problem.message);
     }
@@ -90,7 +82,8 @@ mod tests {
     #[test]
     fn digests_are_no_part_of_the_snapshot_so_releases_share_it() {
         let pinned = |digest: &str| {
-            vec![PinnedPackage { name: "api".into(), digest: digest.into(), ..PinnedPackage::default() }]
+            let package = json!({"name": "api", "image": "ghcr.io/acme/checkout", "digest": digest});
+            (None, vec![serde_json::from_value(package).unwrap()])
         };
         let one = seal(&Project::default(), (vec![step("a")], Vec::new()), pinned("sha256:1")).unwrap();
         let other = seal(&Project::default(), (vec![step("a")], Vec::new()), pinned("sha256:2")).unwrap();

@@ -11,12 +11,14 @@ use std::sync::{Arc, Mutex};
 const DIGEST: &str = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
 /// A server on a free port; `answer` sees method, path with query, and the Authorization header.
-struct Server {
-    host: String,
-    seen: Arc<Mutex<Vec<String>>>,
+pub(super) struct Server {
+    pub(super) host: String,
+    pub(super) seen: Arc<Mutex<Vec<String>>>,
 }
 
-async fn server(answer: impl Fn(&str, &str, &str, &str) -> Answer + Clone + Send + Sync + 'static) -> Server {
+pub(super) async fn server(
+    answer: impl Fn(&str, &str, &str, &str) -> Answer + Clone + Send + Sync + 'static,
+) -> Server {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -32,15 +34,15 @@ async fn server(answer: impl Fn(&str, &str, &str, &str) -> Answer + Clone + Send
     Server { host, seen }
 }
 
-fn status(code: u16) -> Answer {
+pub(super) fn status(code: u16) -> Answer {
     Answer::builder().status(code).body(Body::empty()).unwrap()
 }
 
-fn with_header(code: u16, name: &str, value: &str) -> Answer {
+pub(super) fn with_header(code: u16, name: &str, value: &str) -> Answer {
     Answer::builder().status(code).header(name, value).body(Body::empty()).unwrap()
 }
 
-fn text(content: impl Into<Body>) -> Answer {
+pub(super) fn text(content: impl Into<Body>) -> Answer {
     Answer::new(content.into())
 }
 
@@ -51,7 +53,7 @@ async fn resolve(host: &str, credentials: Option<&Credentials>) -> Result<Digest
     resolver.digest(&repository, &"1.0.0".parse().unwrap(), credentials).await
 }
 
-fn ann() -> Credentials {
+pub(super) fn ann() -> Credentials {
     Credentials::new("ann".to_owned(), "pa55".to_owned())
 }
 

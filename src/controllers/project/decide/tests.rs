@@ -35,6 +35,8 @@ fn observed(outcomes: Vec<Outcome>, unfinished: Vec<Promotion>) -> Observed {
         namespaces: BTreeMap::new(),
         standings: BTreeMap::new(),
         missing_lifecycle: None,
+        triggers: Vec::new(),
+        made: Vec::new(),
         now: at(100),
     }
 }

@@ -44,6 +44,8 @@ fn observed(dev: Option<Standing>) -> Observed {
         namespaces: BTreeMap::new(),
         standings: dev.map(|standing| ("dev".to_owned(), standing)).into_iter().collect(),
         missing_lifecycle: None,
+        triggers: Vec::new(),
+        made: Vec::new(),
         now: at(10),
     }
 }

@@ -35,19 +35,22 @@ fn observed(sealing: Option<Found>) -> Observed {
     }
 }
 
-fn package() -> PinnedPackage {
-    PinnedPackage {
+fn package() -> ResolvedPackage {
+    ResolvedPackage {
         name: "api".into(),
         image: "ghcr.io/acme/checkout".into(),
         version: Some("1.0.0".into()),
         digest: format!("sha256:{}", "a".repeat(64)),
+        resolved_from: Some("Highest".into()),
+        resolved_at: None,
     }
 }
 
 fn sealable() -> Found {
     let mut project = Project::default();
     project.metadata.name = Some("checkout".into());
-    Found::Sealable(Arc::new(seal::seal(&project, (Vec::new(), Vec::new()), vec![package()]).unwrap()))
+    let packages = (Some("stable".into()), vec![package()]);
+    Found::Sealable(Arc::new(seal::seal(&project, (Vec::new(), Vec::new()), packages).unwrap()))
 }
 
 fn blocked(problems: &[(Reason, &str)], again: Option<Timestamp>) -> Found {
@@ -103,7 +106,7 @@ fn sealing_stores_the_snapshot_first_and_then_fixes_packages_and_snapshot() {
         matches!(&decision.effects[..], [Effect::StoreSnapshot(seal)] if Some(&seal.name) == status.snapshot.as_ref())
     );
     assert_eq!(status.sealed_at, Some(MicroTime(at(100))));
-    assert_eq!(status.packages, [package()]);
+    assert_eq!((status.channel.as_deref(), status.packages.as_slice()), (Some("stable"), [package()].as_slice()));
     assert_eq!(condition(status, ConditionType::Sealed).0, "True");
     assert_eq!(condition(status, ConditionType::Ready).0, "True");
     assert_eq!(status.next, ["dev"]);
@@ -111,6 +114,14 @@ fn sealing_stores_the_snapshot_first_and_then_fixes_packages_and_snapshot() {
     let [event] = &decision.events[..] else { panic!("{:?}", decision.events) };
     assert_eq!((event.reason, event.severity), ("Sealed", Severity::Normal));
     assert_eq!(event.message, "checkout 1.0.0 is sealed: api 1.0.0 is sha256:aaaaaaaaaaaa");
+}
+
+#[test]
+fn a_release_made_of_the_tag_latest_is_warned_of() {
+    let packages = vec![ResolvedPackage { version: Some("latest".into()), ..package() }];
+    let events: Vec<_> = super::moving(&packages).into_iter().map(|note| (note.severity, note.reason)).collect();
+    assert_eq!(events, [(Severity::Warning, "MovingTag")]);
+    assert_eq!(super::moving(&[package()]), None);
 }
 
 #[test]

@@ -1,0 +1,123 @@
+//! What becomes of the triggers of a project: releases to be made, and what to say. Pure.
+
+use std::collections::BTreeMap;
+
+use super::decide::Effect;
+use super::looks::Known;
+use super::observe::{Observed, Watched};
+use crate::api::condition::{ConditionType, Fact, Reason};
+use crate::api::v1alpha1::release::{PackageVersion, ReleaseCause};
+use crate::api::v1alpha1::{Release, ReleaseSpec};
+use crate::controllers::decision::Next;
+use crate::domain::name::ChannelName;
+use crate::domain::trigger::{self, Candidate, Made, Trigger, Verdict};
+
+/// Releases to be made, what to say, and when to look again.
+#[derive(Debug, PartialEq)]
+pub struct Triggered {
+    /// Releases to be made.
+    pub effects: Vec<Effect>,
+    /// What to say; nothing as long as nothing is known.
+    pub fact: Option<Fact<'static>>,
+    /// When a registry is to be asked.
+    pub next: Next,
+}
+
+/// Decides.
+#[must_use]
+pub fn decide(observed: &Observed) -> Triggered {
+    let mut triggered = Triggered { effects: Vec::new(), fact: None, next: Next::Await };
+    let mut problems: Vec<(Reason, String)> = Vec::new();
+    let mut heard = false;
+    for Watched { trigger, known, next } in &observed.triggers {
+        triggered.next = triggered.next.sooner(next.map_or(Next::Await, Next::At));
+        let Some(known) = known else { continue };
+        heard = true;
+        let found = said(trigger, known).or_else(|| {
+            let (candidate, seen) = known.candidate.as_ref()?;
+            match trigger::judge(trigger, candidate, &observed.made, *seen) {
+                Verdict::Released | Verdict::Older | Verdict::Settling { .. } => None,
+                Verdict::Taken { why } => {
+                    let message = format!(
+                        "release {} is not what would be made now: {why}; push a newer version of package {}, or make a release by hand",
+                        name(observed, candidate),
+                        trigger.version_of
+                    );
+                    Some((Reason::VersionTaken, message))
+                }
+                Verdict::Make => {
+                    triggered.effects.push(Effect::MakeRelease(Box::new(release(observed, trigger, candidate))));
+                    None
+                }
+            }
+        });
+        problems.extend(found.map(|(reason, message)| (reason, format!("trigger {}: {message}", trigger.name))));
+    }
+    triggered.fact = heard.then(|| fact(&problems));
+    triggered
+}
+
+/// What is known to be wrong before anything is judged.
+fn said(trigger: &Trigger, known: &Known) -> Option<(Reason, String)> {
+    if let Some(first) = known.problems.first() {
+        let sentences: Vec<&str> = known.problems.iter().map(|problem| problem.message.as_str()).collect();
+        return Some((first.reason, sentences.join("; ")));
+    }
+    let why = known.refused.as_ref()?;
+    let (candidate, _) = known.candidate.as_ref()?;
+    let channel = trigger.channel.as_ref().map(|name| format!(" in channel {name}")).unwrap_or_default();
+    Some((Reason::ReleaseRefused, format!("version {} cannot be released{channel}: {why}", candidate.version)))
+}
+
+fn fact(problems: &[(Reason, String)]) -> Fact<'static> {
+    let (holds, reason, message) = match problems {
+        [] => (true, Reason::Watching, "every version that the triggers take is released".to_owned()),
+        [(reason, _), ..] => {
+            let sentences: Vec<&str> = problems.iter().map(|(_, message)| message.as_str()).collect();
+            (false, *reason, sentences.join("; "))
+        }
+    };
+    Fact { kind: ConditionType::Triggered, holds: Some(holds), reason: reason.as_str(), message }
+}
+
+fn name(observed: &Observed, candidate: &Candidate) -> String {
+    format!("{}-{}", observed.project.metadata.name.as_deref().unwrap_or_default(), candidate.version)
+}
+
+fn release(observed: &Observed, trigger: &Trigger, candidate: &Candidate) -> Release {
+    let project = observed.project.metadata.name.clone().unwrap_or_default();
+    let version = |(name, tag): (&crate::domain::name::PackageName, &crate::domain::image::Tag)| PackageVersion {
+        name: name.to_string(),
+        version: Some(tag.to_string()),
+        digest: None,
+    };
+    let spec = ReleaseSpec {
+        project,
+        version: candidate.version.to_string(),
+        channel: trigger.channel.as_ref().map(ToString::to_string),
+        packages: candidate.packages.iter().map(version).collect(),
+        cause: Some(ReleaseCause { kind: "Trigger".to_owned(), name: trigger.name.to_string() }),
+        ..ReleaseSpec::default()
+    };
+    let mut release = Release::new(&name(observed, candidate), spec);
+    release.metadata.namespace.clone_from(&observed.project.metadata.namespace);
+    release
+}
+
+/// A release as a trigger sees it; `default` is the channel of those that name none.
+#[must_use]
+pub fn made(release: &Release, default: Option<&ChannelName>) -> Made {
+    let status = release.status.as_ref();
+    let channel = status.and_then(|status| status.channel.clone()).or_else(|| release.spec.channel.clone());
+    let given = release.spec.packages.iter().filter_map(|one| Some((one.name.clone(), one.version.clone()?)));
+    let resolved = status.into_iter().flat_map(|status| &status.packages);
+    let resolved = resolved.filter_map(|one| Some((one.name.clone(), one.version.clone()?)));
+    Made {
+        version: release.spec.version.clone(),
+        channel: channel.or_else(|| default.map(ToString::to_string)),
+        packages: given.chain(resolved).collect::<BTreeMap<_, _>>(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::channel::Rule;
+
+fn trigger(packages: &[&str], same_version: bool) -> Trigger {
+    let packages: Vec<PackageName> = packages.iter().map(|name| name.parse().unwrap()).collect();
+    Trigger {
+        name: "new".parse().unwrap(),
+        channel: Some("stable".parse().unwrap()),
+        version_of: packages[0].clone(),
+        packages,
+        same_version,
+        settle: SignedDuration::from_secs(30),
+        interval: SignedDuration::from_mins(5),
+    }
+}
+
+fn tags(lists: &[(&str, &[&str])]) -> BTreeMap<PackageName, Vec<Tag>> {
+    let list =
+        |(name, tags): &(&str, &[&str])| (name.parse().unwrap(), tags.iter().map(|tag| tag.parse().unwrap()).collect());
+    lists.iter().map(list).collect()
+}
+
+fn found(trigger: &Trigger, lists: &[(&str, &[&str])]) -> Option<(String, Vec<String>)> {
+    let found = candidate(trigger, None, &tags(lists)).unwrap()?;
+    Some((found.version.to_string(), found.packages.values().map(ToString::to_string).collect()))
+}
+
+fn expected(version: &str, tags: &[&str]) -> (String, Vec<String>) {
+    (version.to_owned(), tags.iter().map(|tag| (*tag).to_owned()).collect())
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn seen(since: i64, last: i64) -> Seen {
+    Seen { since: at(since), last: at(last) }
+}
+
+fn made(version: &str, channel: &str) -> Made {
+    Made { version: version.to_owned(), channel: Some(channel.to_owned()), packages: BTreeMap::new() }
+}
+
+#[test]
+fn a_release_is_made_of_the_highest_version_of_each_package() {
+    let both = trigger(&["api", "web"], false);
+    let lists: [(&str, &[&str]); 2] = [("api", &["1.0.0", "1.1.0", "2.0.0-rc.1"]), ("web", &["7", "6", "latest"])];
+    assert_eq!(found(&both, &lists), Some(expected("1.1.0", &["1.1.0", "7"])));
+    assert_eq!(found(&both, &[("api", &["1.0.0"]), ("web", &["latest"])]), None, "web has no version yet");
+    assert_eq!(found(&both, &[("api", &["1.0.0"])]), None);
+}
+
+#[test]
+fn with_the_same_version_it_waits_until_every_package_has_it() {
+    let both = trigger(&["api", "web"], true);
+    assert_eq!(
+        found(&both, &[("api", &["1.0.0", "1.1.0"]), ("web", &["1.0.0"])]),
+        Some(expected("1.0.0", &["1.0.0", "1.0.0"]))
+    );
+    assert_eq!(
+        found(&both, &[("api", &["1.0.0", "1.1.0"]), ("web", &["v1.1.0", "1.0.0", "9"])]),
+        Some(expected("1.1.0", &["1.1.0", "v1.1.0"]))
+    );
+    assert_eq!(found(&both, &[("api", &["1.0.0"]), ("web", &["2.0.0"])]), None);
+    assert_eq!(found(&both, &[("api", &["1.0.0-rc"]), ("web", &["1.0.0-rc"])]), None, "no pre-releases without a rule");
+}
+
+#[test]
+fn the_rules_of_the_channel_are_asked() {
+    let rule = Rule::read(Vec::new(), (Some("<2"), Some("^$")), "r").unwrap();
+    let stable = Channel { name: "stable".parse().unwrap(), default: true, lifecycle: None, rules: vec![rule] };
+    for same_version in [false, true] {
+        let trigger = trigger(&["api"], same_version);
+        let lists = tags(&[("api", &["1.0.0", "1.9.0-rc", "2.0.0"])]);
+        let found = candidate(&trigger, Some(&stable), &lists).unwrap().unwrap();
+        assert_eq!(found.version.as_str(), "1.0.0");
+    }
+}
+
+#[test]
+fn what_cannot_be_chosen_or_named_is_said() {
+    for same_version in [false, true] {
+        let twins =
+            candidate(&trigger(&["api"], same_version), None, &tags(&[("api", &["1.0", "1.0.0"])])).unwrap_err();
+        assert!(twins.to_string().starts_with("package api: tags 1.0 and 1.0.0 are the same version"), "{twins}");
+    }
+    let rule = Rule::read(Vec::new(), (None, Some("")), "r").unwrap();
+    let any = Channel { name: "any".parse().unwrap(), default: true, lifecycle: None, rules: vec![rule] };
+    let loud = candidate(&trigger(&["api"], false), Some(&any), &tags(&[("api", &["1.0.0-RC1"])])).unwrap_err();
+    assert!(loud.to_string().contains("tag 1.0.0-RC1 of package api cannot be the version of a release"), "{loud}");
+}
+
+#[test]
+fn one_release_for_a_version_and_none_older_than_the_newest_of_the_channel() {
+    let trigger = trigger(&["api"], false);
+    let candidate = candidate(&trigger, None, &tags(&[("api", &["1.1.0"])])).unwrap().unwrap();
+    let verdict = |made: &[Made], seen| judge(&trigger, &candidate, made, seen);
+    let quiet = seen(0, 30);
+    assert_eq!(verdict(&[], quiet), Verdict::Make);
+    assert_eq!(verdict(&[made("1.0.0", "stable"), made("nightly", "stable")], quiet), Verdict::Make);
+    assert_eq!(verdict(&[made("1.1.0", "stable")], quiet), Verdict::Released);
+    assert_eq!(verdict(&[made("1.2.0", "stable")], quiet), Verdict::Older);
+    assert_eq!(verdict(&[made("1.1", "stable")], quiet), Verdict::Older, "the same, written otherwise");
+    assert_eq!(verdict(&[made("9.0.0", "beta")], quiet), Verdict::Make, "another channel is another stream");
+    assert_eq!(
+        verdict(&[made("1.1.0", "beta")], quiet),
+        Verdict::Taken { why: "it is in channel beta, not in channel stable".to_owned() }
+    );
+    let other = Made { packages: [("api".to_owned(), "0.9".to_owned())].into(), ..made("1.1.0", "stable") };
+    assert_eq!(
+        verdict(&[other], quiet),
+        Verdict::Taken { why: "it has version 0.9 of package api, not 1.1.0".to_owned() }
+    );
+}
+
+#[test]
+fn nothing_is_made_before_it_was_quiet_and_the_registries_were_asked_once_more() {
+    let trigger = trigger(&["api"], false);
+    let candidate = candidate(&trigger, None, &tags(&[("api", &["1.1.0"])])).unwrap().unwrap();
+    assert_eq!(judge(&trigger, &candidate, &[], seen(100, 100)), Verdict::Settling { until: at(130) });
+    assert_eq!(judge(&trigger, &candidate, &[], seen(100, 129)), Verdict::Settling { until: at(130) });
+    assert_eq!(judge(&trigger, &candidate, &[], seen(100, 130)), Verdict::Make);
+    // One of several packages came first, and the one that gives the version did not come yet.
+    let other = Made { packages: [("api".to_owned(), "0.9".to_owned())].into(), ..made("1.1.0", "stable") };
+    assert_eq!(judge(&trigger, &candidate, &[other], seen(100, 129)), Verdict::Settling { until: at(130) });
+    let eager = Trigger { settle: SignedDuration::ZERO, ..trigger };
+    assert_eq!(judge(&eager, &candidate, &[], seen(100, 100)), Verdict::Make);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+
+    #[test]
+    fn releases_only_go_forward_and_end(
+        pushes in prop::collection::vec("[0-2]\\.[0-2](\\.[0-2])?(-rc)?", 1..20), same_version in any::<bool>(),
+    ) {
+        let trigger = Trigger { settle: SignedDuration::ZERO, ..trigger(&["api"], same_version) };
+        let (mut tags, mut made): (Vec<Tag>, Vec<Made>) = (Vec::new(), Vec::new());
+        for push in pushes {
+            tags.push(push.parse().unwrap());
+            let lists = BTreeMap::from([("api".parse().unwrap(), tags.clone())]);
+            // Whatever was pushed, one round is enough: the next has nothing more to do.
+            for round in 0..2 {
+                let Ok(Some(candidate)) = candidate(&trigger, None, &lists) else { break };
+                if judge(&trigger, &candidate, &made, seen(0, 0)) != Verdict::Make {
+                    break;
+                }
+                prop_assert_eq!(round, 0);
+                let newest = made.last().map(|made: &Made| made.version.parse::<Version>().unwrap());
+                prop_assert!(newest.is_none_or(|newest| newest < candidate.rank));
+                made.push(Made {
+                    version: candidate.version.to_string(), channel: Some("stable".into()), packages: BTreeMap::new(),
+                });
+            }
+        }
+    }
+}

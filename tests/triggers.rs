@@ -1,0 +1,191 @@
+//! Releases that make themselves, on the real cluster with a real registry.
+
+use gantry::api::condition::{self, ConditionType};
+use gantry::api::v1alpha1::{Project, Release};
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::{Value, json};
+
+use crate::support::image::push;
+use crate::support::manifest::config_map;
+use crate::support::registry_front::{Mood, RegistryFront};
+use crate::support::shared::shared;
+use crate::support::space::Space;
+use crate::support::wait;
+
+/// A space, and a door to the registry of the cluster.
+async fn begin() -> (Space, RegistryFront, String) {
+    let cluster = shared().await;
+    let host = cluster.plane.registry().host();
+    (Space::create(cluster.admin().await).await, RegistryFront::start(&host).await, host)
+}
+
+async fn project(space: &Space, mut spec: Value) {
+    spec["process"] = json!([{"name": "deploy", "apply": {"manifests": [config_map("settings", "one")]}}]);
+    space.apply(space.object("Project", "checkout", spec)).await;
+}
+
+/// Waits until a release is there; gives it back once it is sealed.
+async fn made(space: &Space, name: &str) -> Release {
+    wait::eventually(name, || async { space.api::<Release>().get_opt(name).await.expect("an answer") }).await;
+    space.sealed(name).await
+}
+
+/// Waits until the project says this of its triggers; gives back the sentence.
+async fn says(space: &Space, status: &str, reason: &str) -> String {
+    let found = |known: &Project| {
+        let condition = condition::find(&known.status.as_ref()?.conditions, ConditionType::Triggered)?.clone();
+        (condition.status == status && condition.reason == reason).then_some(condition.message)
+    };
+    let project = space.project_says("checkout", reason, |known| found(known).is_some()).await;
+    found(&project).expect("the sentence")
+}
+
+async fn names(space: &Space) -> Vec<String> {
+    let releases: Api<Release> = space.api();
+    let all = releases.list(&ListParams::default()).await.expect("releases").items;
+    all.into_iter().map(|release| release.metadata.name.expect("a name")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_version_in_a_registry_makes_one_release_in_the_right_channel() {
+    let (space, front, host) = begin().await;
+    push((&host, None), ("watched/api", "1.0.0"), "one").await;
+    push((&host, None), ("watched/api", "1.1.0-rc.1"), "rc").await;
+    project(
+        &space,
+        json!({
+            "packages": [{"name": "api", "image": format!("{}/watched/api", front.host)}],
+            "channels": [
+                {"name": "stable", "default": true, "rules": [{"prerelease": "^$"}]},
+                {"name": "next", "rules": [{"prerelease": "^rc"}]},
+            ],
+            "triggers": [{"name": "releases", "interval": "5s"}, {"name": "candidates", "channel": "next", "interval": "5s"}],
+        }),
+    )
+    .await;
+    let first = made(&space, "checkout-1.0.0").await;
+    assert_eq!(first.spec.channel.as_deref(), Some("stable"));
+    let cause = first.spec.cause.expect("a cause");
+    assert_eq!((cause.kind.as_str(), cause.name.as_str()), ("Trigger", "releases"));
+    let candidate = made(&space, "checkout-1.1.0-rc.1").await;
+    assert_eq!(candidate.status.expect("a status").channel.as_deref(), Some("next"));
+    wait::eventually("a list that did not change", || async { (front.lists("watched/api", 304) > 0).then_some(()) })
+        .await;
+    push((&host, None), ("watched/api", "1.1.0"), "two").await;
+    push((&host, None), ("watched/api", "0.9.0"), "late, and older").await;
+    made(&space, "checkout-1.1.0").await;
+    says(&space, "True", "Watching").await;
+    assert_eq!(names(&space).await, ["checkout-1.0.0", "checkout-1.1.0", "checkout-1.1.0-rc.1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_packages_released_at_once_make_one_release() {
+    let (space, front, host) = begin().await;
+    let all: Vec<String> = (0..10).map(|number| format!("p{number}")).collect();
+    let package = |name: &String| json!({"name": name, "image": format!("{}/ten/{name}", front.host)});
+    let packages: Vec<Value> = all.iter().map(package).collect();
+    let spec =
+        |trigger: Value| json!({"packages": packages, "versioning": {"fromPackage": "p0"}, "triggers": [trigger]});
+    let push_all = async |version: &str| {
+        for name in &all {
+            push((&host, None), (&format!("ten/{name}"), version), version).await;
+        }
+    };
+    project(&space, spec(json!({"name": "together", "sameVersion": true, "interval": "5s"}))).await;
+    push_all("1.0.0").await;
+    let first = made(&space, "checkout-1.0.0").await;
+    assert!(first.spec.packages.iter().all(|package| package.version.as_deref() == Some("1.0.0")));
+    assert_eq!(first.spec.packages.len(), 10);
+
+    // Without a common version: once it has been quiet.
+    project(&space, spec(json!({"name": "quiet", "settle": "6s", "interval": "5s"}))).await;
+    push_all("2.0.0").await;
+    let second = made(&space, "checkout-2.0.0").await;
+    assert!(
+        second.spec.packages.iter().all(|package| package.version.as_deref() == Some("2.0.0")),
+        "{:?}",
+        second.spec
+    );
+    assert_eq!(names(&space).await, ["checkout-1.0.0", "checkout-2.0.0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_never_releases_a_version_older_than_the_newest_of_its_channel() {
+    let (space, front, host) = begin().await;
+    push((&host, None), ("older/api", "1.0.0"), "one").await;
+    let packages = json!([{"name": "api", "image": format!("{}/older/api", front.host)}]);
+    project(&space, json!({"packages": packages})).await;
+    let spec = json!({"project": "checkout", "version": "5.0.0", "packages": [{"name": "api", "version": "1.0.0"}]});
+    space.apply(space.object("Release", "checkout-5.0.0", spec)).await;
+    space.sealed("checkout-5.0.0").await;
+    project(&space, json!({"packages": packages, "triggers": [{"name": "new", "interval": "5s"}]})).await;
+    says(&space, "True", "Watching").await;
+    assert_eq!(names(&space).await, ["checkout-5.0.0"]);
+    push((&host, None), ("older/api", "5.0.1"), "two").await;
+    made(&space, "checkout-5.0.1").await;
+    assert_eq!(names(&space).await, ["checkout-5.0.0", "checkout-5.0.1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_cannot_be_made_is_a_condition_on_the_project() {
+    let (space, front, host) = begin().await;
+    push((&host, None), ("taken/api", "1.0.0"), "one").await;
+    let packages = json!([{"name": "api", "image": format!("{}/taken/api", front.host)}]);
+    let channels = json!([{"name": "stable", "default": true}, {"name": "beta"}]);
+    project(&space, json!({"packages": packages, "channels": channels})).await;
+    let spec = json!({"project": "checkout", "version": "1.0.0", "channel": "beta", "packages": [{"name": "api", "version": "1.0.0"}]});
+    space.apply(space.object("Release", "checkout-1.0.0", spec)).await;
+    space.sealed("checkout-1.0.0").await;
+    let triggers = json!([{"name": "new", "interval": "5s"}]);
+    project(&space, json!({"packages": packages, "channels": channels, "triggers": triggers})).await;
+    let said = says(&space, "False", "VersionTaken").await;
+    for part in ["trigger new", "checkout-1.0.0", "channel beta", "channel stable", "push a newer version"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    push((&host, None), ("taken/api", "1.0.1"), "two").await;
+    made(&space, "checkout-1.0.1").await;
+    says(&space, "True", "Watching").await;
+    push((&host, None), ("taken/api", "1.2"), "three").await;
+    made(&space, "checkout-1.2").await;
+    push((&host, None), ("taken/api", "1.3"), "four").await;
+    push((&host, None), ("taken/api", "1.3.0"), "five").await;
+    let said = says(&space, "False", "AmbiguousVersion").await;
+    assert!(said.contains("tags 1.3 and 1.3.0 are the same version"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_fails_is_named_on_the_project_and_the_trigger_heals() {
+    let (space, front, host) = begin().await;
+    push((&host, None), ("failing/api", "1.0.0"), "0").await;
+    let packages = json!([{"name": "api", "image": format!("{}/failing/api", front.host)}]);
+    front.set(Mood::Refusing(429));
+    project(&space, json!({"packages": packages, "triggers": [{"name": "new", "interval": "5s"}]})).await;
+    for (number, (mood, reason, part)) in [
+        (Mood::Refusing(429), "RegistryUnreachable", "too busy"),
+        (Mood::Refusing(401), "RegistryUnauthorized", "without credentials"),
+        (Mood::Refusing(404), "TagNotFound", "does not exist in its registry"),
+        (Mood::Malformed, "RegistryRefused", "no such JSON"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        front.set(mood);
+        let said = says(&space, "False", reason).await;
+        assert!(said.contains(part) && said.starts_with("trigger new: package api: "), "{mood:?}: {said}");
+        let version = format!("1.0.{}", number + 1);
+        push((&host, None), ("failing/api", &version), &version).await;
+        front.set(Mood::Honest);
+        made(&space, &format!("checkout-{version}")).await;
+        says(&space, "True", "Watching").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_makes_a_release_in_the_name_of_a_trigger() {
+    let (space, _, _) = begin().await;
+    let cause = json!({"kind": "Trigger", "name": "new"});
+    let spec = json!({"project": "checkout", "version": "1.0.0", "cause": cause});
+    let refused = space.try_apply(space.object("Release", "checkout-1.0.0", spec)).await.expect_err("no cause");
+    assert!(refused.contains("spec.cause") && refused.contains("written by Gantry alone"), "{refused}");
+}
