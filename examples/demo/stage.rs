@@ -55,7 +55,7 @@ impl Story {
         println!("  {:>6.1}s  {what}", self.begun.elapsed().as_secs_f64());
     }
 
-    /// The two lines of the README: definitions, then everything else. The operator itself runs as a process here.
+    /// As in the README: definitions, then everything else. The operator itself runs as a process here.
     pub async fn install(&self) -> Outcome<()> {
         println!("\n▸ Installing Gantry: kubectl apply --server-side -f deploy/crds -f deploy/");
         let by = gantry_plane::install::install(&self.client, "kubectl", root()).await?;

@@ -110,7 +110,7 @@ impl Operator {
 }
 
 /// The binary as it is now: one that is built while the test runs does not become an operator that is started again.
-fn program(plane: &Plane) -> PathBuf {
+pub fn program(plane: &Plane) -> PathBuf {
     let (built, kept) = (PathBuf::from(env!("CARGO_BIN_EXE_gantry")), plane.directory().join("gantry"));
     let linked = std::fs::hard_link(&built, &kept).is_ok() || kept.exists() || std::fs::copy(&built, &kept).is_ok();
     if linked { kept } else { built }

@@ -28,6 +28,11 @@ const AUDIT_POLICY: &str = r#"{
 const SERVICE_NAMES: [&str; 5] =
     ["localhost", "127.0.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
 
+/// The addresses of Services. Every cluster has the same: pods of different clusters never see each other.
+pub(crate) const SERVICES: &str = "10.0.0.0/24";
+/// The address of the Service `kubernetes` in it.
+pub(crate) const API_SERVICE: &str = "10.0.0.1";
+
 /// The four programs of one run, and where they listen.
 #[derive(Debug)]
 pub(crate) struct ControlPlane {
@@ -56,7 +61,7 @@ impl ControlPlane {
         let directory = run.directory().join("pki");
         std::fs::create_dir(&directory).map_err(PlaneError::system(format!("making {}", directory.display())))?;
         let gateway = node::gateway(run.slot()).to_string();
-        let names: Vec<&str> = SERVICE_NAMES.into_iter().chain(["10.0.0.1", gateway.as_str()]).collect();
+        let names: Vec<&str> = SERVICE_NAMES.into_iter().chain([API_SERVICE, gateway.as_str()]).collect();
         let kubelet_groups = ["system:masters".to_owned()];
         let files = Files {
             authority: directory.join("authority.crt"),
@@ -166,7 +171,7 @@ impl ControlPlane {
             format!("--bind-address={bind}"),
             "--advertise-address=127.0.0.1".to_owned(),
             "--endpoint-reconciler-type=none".to_owned(),
-            "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+            format!("--service-cluster-ip-range={SERVICES}"),
             "--allow-privileged=true".to_owned(),
             "--authorization-mode=Node,RBAC".to_owned(),
             "--anonymous-auth=false".to_owned(),

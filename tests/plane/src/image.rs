@@ -1,12 +1,16 @@
 //! Images for tests and the demo, put into the registry without Docker.
 //!
-//! Two static programs of ours (`go/images`): `sample`, an HTTP server that says its version and
-//! misbehaves as its environment tells it (see `go/images/sample/main.go`), and `pause`, which holds
-//! the namespaces of a pod on a real node. The same sources give the same digests.
+//! [`push_program`] makes one of any program of this machine. The others are of two static programs of ours (`go/images`):
+//! `sample`, an HTTP server that says its version and misbehaves as its environment tells it (see
+//! `go/images/sample/main.go`), and `pause`, which holds the namespaces of a pod on a real node. The same sources give the
+//! same digests.
 
 mod ask;
 mod document;
 mod layer;
+mod linked;
+
+use std::path::Path;
 
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::secrets::RegistryAuth;
@@ -27,7 +31,7 @@ pub const VERSIONS: [&str; 4] = ["1.0.0", "1.1.0", "1.2.0-rc.1", "2.0.0"];
 /// The image that holds a pod's namespaces, without the registry's host.
 pub const PAUSE: &str = "pause:3.10";
 
-/// The user that `sample` runs as: not root, as the Pod Security level `restricted` asks.
+/// The user that programs run as: not root, as the Pod Security level `restricted` asks.
 const SAMPLE_USER: &str = "65532:65532";
 /// The user that upstream's pause image has.
 const PAUSE_USER: &str = "65535:65535";
@@ -68,6 +72,24 @@ pub async fn push_pause(registry: &Registry) -> Result<String, PlaneError> {
     let layer = PAUSE_LAYER.get_or_try_init(|| build(program("pause", "./pause"))).await?;
     let image = Image { layer, entry: "/pause", user: PAUSE_USER, environment: Vec::new() };
     let (repository, tag) = PAUSE.split_once(':').unwrap_or((PAUSE, "latest"));
+    put(registry, repository, tag, &image).await
+}
+
+/// Puts a program of this machine, with its shared libraries and the authorities that the machine trusts, into `repository` as
+/// `tag`, to run as a user that is not root, and gives the digest of its manifest. The program is at the root under the
+/// repository's name.
+///
+/// # Errors
+/// The program or a library cannot be read, or the registry refuses.
+pub async fn push_program(
+    registry: &Registry,
+    repository: &str,
+    tag: &str,
+    program: &Path,
+) -> Result<String, PlaneError> {
+    let layer = linked::layer(repository, program)?;
+    let entry = format!("/{repository}");
+    let image = Image { layer: &layer, entry: &entry, user: SAMPLE_USER, environment: Vec::new() };
     put(registry, repository, tag, &image).await
 }
 

@@ -71,8 +71,12 @@ async fn established(client: &Client, name: &str) -> Result<(), InstallError> {
     }
 }
 
-/// A new policy takes seconds to act: tried until a forged promotion comes back stamped (a dry run, nothing is stored).
-async fn policies_act(client: &Client) -> Result<String, InstallError> {
+/// Waits until Gantry's policies act, which takes seconds: tries until a forged promotion comes back stamped (a dry run, nothing
+/// is stored). Gives back who it is stamped with.
+///
+/// # Errors
+/// They do not act in time.
+pub async fn policies_act(client: &Client) -> Result<String, InstallError> {
     let (group, version) = ("gantry.dev".to_owned(), "v1alpha1".to_owned());
     let api_version = format!("{group}/{version}");
     let resource =

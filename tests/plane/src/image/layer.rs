@@ -1,6 +1,6 @@
-//! The one layer of an image: a program at its root.
+//! The one layer of an image: a program at its root, and what it needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
@@ -19,14 +19,22 @@ pub(super) struct Layer {
 impl Layer {
     /// The layer that has the program at `path` as `/<name>`.
     pub(super) fn of(name: &str, path: &Path) -> Result<Self, PlaneError> {
-        let program = std::fs::read(path).map_err(PlaneError::system(format!("reading {}", path.display())))?;
-        // Times and owners are left at zero, so that the digest depends on the contents only.
-        let mut header = tar::Header::new_ustar();
-        header.set_size(program.len() as u64);
-        header.set_mode(0o755);
-        let mut archive = tar::Builder::new(Vec::with_capacity(program.len() + 4096));
-        let packed = archive.append_data(&mut header, name, program.as_slice()).and_then(|()| archive.into_inner());
-        let bytes = packed.map_err(PlaneError::system(format!("packing {name}")))?;
+        Self::of_files(&[(name.to_owned(), path.to_owned())])
+    }
+
+    /// The layer that has each of these files under its name, from the root, for everyone to read and run.
+    pub(super) fn of_files(files: &[(String, PathBuf)]) -> Result<Self, PlaneError> {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (name, path) in files {
+            let content = std::fs::read(path).map_err(PlaneError::system(format!("reading {}", path.display())))?;
+            // Times and owners are left at zero, so that the digest depends on the contents only.
+            let mut header = tar::Header::new_ustar();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o755);
+            let packed = archive.append_data(&mut header, name, content.as_slice());
+            packed.map_err(PlaneError::system(format!("packing {name}")))?;
+        }
+        let bytes = archive.into_inner().map_err(PlaneError::system("packing a layer"))?;
         let digest = digest(&bytes);
         Ok(Self { bytes, digest })
     }

@@ -4,7 +4,8 @@
 //! mount, and what they write to fixed places such as `/run/containerd`, exists there only and goes
 //! with the last process in it. What is left for the end is in `real/sweep.sh`.
 //!
-//! Pods reach this machine at [`gateway`], and nothing else: they have no route beyond their bridge.
+//! Pods reach this machine at [`gateway`], the API server also under the address of the Service
+//! `kubernetes`, as everywhere, and nothing else: they have no other route beyond their bridge.
 
 mod kubelet;
 mod network;
@@ -76,7 +77,7 @@ impl RealNode {
         })??;
         image::push_pause(plane.registry()).await?;
         let site = Site::create(plane.run())?;
-        network::create(plane.run(), &site)?;
+        network::create(plane, &site)?;
         isolate(plane.run(), &site).await?;
         runtime::start(plane, &site, &tools).await?;
         kubelet::start(plane, &site, reserved).await?;

@@ -9,8 +9,13 @@ use crate::error::PlaneError;
 use crate::run::last_lines;
 
 /// Commands that are used, and the Debian package of each.
-const COMMANDS: [(&str, &str); 4] =
-    [("runc", "runc"), ("ip", "iproute2"), ("nsenter", "util-linux"), ("unshare", "util-linux")];
+const COMMANDS: [(&str, &str); 5] = [
+    ("runc", "runc"),
+    ("ip", "iproute2"),
+    ("iptables", "iptables"),
+    ("nsenter", "util-linux"),
+    ("unshare", "util-linux"),
+];
 /// CNI plugins that are used.
 const PLUGINS: [&str; 2] = ["bridge", "host-local"];
 const PLUGIN_PACKAGE: &str = "containernetworking-plugins";

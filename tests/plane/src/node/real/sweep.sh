@@ -32,6 +32,10 @@ for bundle in "$1"/state/io.containerd.runtime.v2.task/k8s.io/*; do
     done
 done
 
+# What led the bridge's pods to the API server.
+iptables --wait --table nat --list-rules PREROUTING 2>/dev/null | sed -n "s/^-A \(PREROUTING .*-i $2 .*\)/\1/p" |
+    while read -r rule; do iptables --wait --table nat --delete $rule; done
+
 if [ -d "/sys/class/net/$2/bridge" ]; then
     for port in "/sys/class/net/$2/brif"/*; do
         [ ! -e "$port" ] || ip link delete "${port##*/}"

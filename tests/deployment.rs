@@ -1,0 +1,126 @@
+//! The operator as people run it: from an image, by its Deployment, with the pod's own account, on a real node.
+
+use std::process::Command;
+
+use gantry_plane::image::{self, ask};
+use gantry_plane::install::policies_act;
+use gantry_plane::node::real::RealNode;
+use gantry_plane::{Identity, Options, Plane, Program};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use crate::support::manifest::real;
+use crate::support::operator;
+use crate::support::space::Space;
+use crate::support::wait;
+
+/// The name in the README that stands for a registry.
+const EXAMPLE: &str = "registry.example.com/gantry";
+
+/// The two blocks of commands in the README's section on installing, without those of Docker: with kubectl, and with Helm.
+fn commands() -> [String; 2] {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("the README");
+    let section = text.split("\n## Install\n").nth(1).expect("a section on installing");
+    let mut blocks = section.split("```sh\n").skip(1).map(|rest| rest.split("```").next().expect("commands"));
+    [(); 2].map(|()| {
+        let block = blocks.next().expect("a block of commands");
+        assert_eq!(block.matches(EXAMPLE).count(), 1, "the image is named once");
+        let lines = block.lines().filter(|line| !line.starts_with("docker ")).map(|line| format!("{line}\n"));
+        lines.collect()
+    })
+}
+
+/// Types the commands, as the cluster's administrator in a checkout.
+async fn type_in(plane: &Plane, script: &str) {
+    let kubectl = plane.programs().path(Program::Kubectl).expect("kubectl");
+    let helm = plane.helm_program().await.expect("helm");
+    let folders = [&kubectl, &helm].map(|program| program.parent().expect("a folder").display().to_string());
+    let output = Command::new("sh")
+        .args(["-exc", script])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("PATH", format!("{}:{}", folders.join(":"), std::env::var("PATH").unwrap_or_default()))
+        .env("KUBECONFIG", plane.kubeconfig(&Identity::Admin).await.expect("a kubeconfig"))
+        // Helm and kubectl keep what they learnt in the home directory.
+        .env("HOME", plane.directory())
+        .output()
+        .expect("a shell");
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}\n{errors}\n{}", state(plane));
+}
+
+/// What the operator's pods say of themselves, for a test that fails.
+fn state(plane: &Plane) -> String {
+    let ask = |arguments: &[&str]| {
+        let output = plane.kubectl().expect("kubectl").args(arguments).output().expect("kubectl runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let pods = ask(&["describe", "pods", "-n", "gantry-system"]);
+    format!("{pods}\n{}", ask(&["logs", "-n", "gantry-system", "deployment/gantry", "--tail=30"]))
+}
+
+/// Waits until one pod of the operator is left and leads, and gives it back.
+async fn leader(plane: &Plane, space: &Space) -> Pod {
+    let pods: Api<Pod> = Api::namespaced(space.client.clone(), "gantry-system");
+    let leases: Api<Lease> = Api::namespaced(space.client.clone(), "gantry-system");
+    let found = wait::eventually("one pod of the operator leads", || async {
+        let [pod] = <[Pod; 1]>::try_from(pods.list(&ListParams::default()).await.ok()?.items).ok()?;
+        let holder = leases.get("gantry-leader").await.ok()?.spec?.holder_identity?;
+        (holder == pod.name_any()).then_some(pod)
+    });
+    let found = tokio::time::timeout(wait::PATIENCE / 2, found).await;
+    found.unwrap_or_else(|_| panic!("no pod leads\n{}", state(plane)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_readme_says_installs_an_operator_that_leads_promotes_and_hands_over() {
+    if let Err(why) = RealNode::available() {
+        eprintln!("the Deployment of the operator was not tested: {why}");
+        return;
+    }
+    let plane = Plane::start(Options::real()).await.expect("a cluster");
+    let host = plane.registry().host();
+    let program = operator::program(&plane);
+    let digest = image::push_program(plane.registry(), "gantry", "0.1.0", &program).await.expect("an image");
+    let sample = image::push_sample(plane.registry(), "checkout", "1.0.0").await.expect("a sample");
+    let [with_kubectl, with_helm] = commands();
+    let remove = "helm uninstall gantry -n gantry-system --wait";
+    let with_helm = with_helm.replace(EXAMPLE, &format!("{host}/gantry"));
+    type_in(&plane, &format!("kubectl apply --server-side -f deploy/crds\n{with_helm}\n{remove}")).await;
+    let pinned = format!("{host}/gantry@{digest}");
+    type_in(&plane, &with_kubectl.replace(&format!("{EXAMPLE}:0.1.0"), &pinned)).await;
+
+    let client = plane.client(&Identity::Admin).await.expect("a client");
+    policies_act(&client).await.expect("the policies act");
+    let space = Space::create(client).await;
+    let first = leader(&plane, &space).await;
+    let status = first.status.as_ref().expect("a status");
+    let container = &status.container_statuses.as_ref().expect("containers")[0];
+    assert_eq!((container.restart_count, container.image_id.ends_with(&digest)), (0, true), "{container:?}");
+    let address = status.pod_ip.as_ref().and_then(|ip| ip.parse().ok()).expect("an address");
+    for (path, body) in [("/readyz", "ok; this process leads"), ("/healthz", "ok")] {
+        let answer = ask(address, path).await.expect("an answer");
+        assert_eq!((answer.status, answer.body.as_str()), (200, body));
+    }
+
+    let image = format!("{host}/checkout");
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([real("checkout", &image, &[])])).await;
+    let packages = json!([{"name": "api", "version": "1.0.0", "digest": sample}]);
+    let spec = json!({"project": "checkout", "version": "1.0.0", "packages": packages});
+    space.apply(space.object("Release", "checkout-1.0.0", spec)).await;
+    space.sealed("checkout-1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+
+    // The next pod is there before this one goes, and goes on where it was.
+    let restart = "kubectl rollout restart deployment/gantry -n gantry-system
+                   kubectl rollout status deployment/gantry -n gantry-system --timeout=2m";
+    type_in(&plane, restart).await;
+    assert_ne!(leader(&plane, &space).await.name_any(), first.name_any());
+    let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "dev"});
+    space.apply(space.object("Promotion", "again", spec)).await;
+    let ended = space.ended("again").await.status.expect("a status");
+    assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
+}
