@@ -11,6 +11,7 @@ use std::fs;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gantry_plane::image::{self, REPOSITORY, ask};
@@ -303,6 +304,12 @@ fn kernel_settings() -> Vec<String> {
     names.map(|name| fs::read_to_string(Path::new("/proc/sys").join(name)).unwrap()).to_vec()
 }
 
+/// How many rules of the machine's address translation name a network device.
+fn rules_of(device: &str) -> usize {
+    let output = Command::new("iptables").args(["--wait", "-t", "nat", "-S", "PREROUTING"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().filter(|rule| rule.contains(&format!("-i {device} "))).count()
+}
+
 #[tokio::test]
 async fn nothing_of_a_real_node_remains_after_its_end() {
     if !available() {
@@ -328,8 +335,11 @@ async fn nothing_of_a_real_node_remains_after_its_end() {
     assert!(!control_groups(groups, &containers).is_empty());
     assert!(processes_of(&node.display().to_string()).len() >= 6, "mounts, containerd, kubelet, shim, pause, sample");
     assert!(bridge.exists());
+    let device = bridge.file_name().unwrap().to_str().unwrap();
+    assert_eq!(rules_of(device), 1, "the way to the API server");
 
     plane.stop();
+    assert_eq!(rules_of(device), 0);
     assert_eq!(processes_of(&node.display().to_string()), Vec::<String>::new());
     assert_eq!(control_groups(groups, &containers), Vec::<String>::new());
     assert!(!bridge.exists());

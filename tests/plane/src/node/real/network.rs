@@ -34,7 +34,7 @@ pub(super) fn create(plane: &Plane, site: &Site) -> Result<(), PlaneError> {
 /// led elsewhere, and no further than to the node's own address.
 fn serve_api(site: &Site, port: u16) -> Result<(), PlaneError> {
     let server = format!("{}:{port}", site.address);
-    let from = ["--wait", "--table", "nat", "--append", "PREROUTING", "--in-interface", &site.bridge];
+    let from = ["--wait", "--table", "nat", "--insert", "PREROUTING", "--in-interface", &site.bridge];
     let to = ["--destination", API_SERVICE, "--protocol", "tcp", "--dport", "443", "--jump", "DNAT"];
     command("iptables", &[&from[..], &to, &["--to-destination", &server]].concat())
 }
