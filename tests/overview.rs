@@ -237,6 +237,8 @@ async fn health_costs_no_write_of_its_own_and_a_restarted_operator_says_the_same
     let services: Api<Service> = space.in_environment("dev");
     services.delete("checkout", &DeleteParams::default()).await.expect("an administrator may");
     row(&space, "missing", |row| row.health == Some(Health::Missing)).await;
+    // The log follows an answer; what it has when the write of the row is there is everything that came before that.
+    plane.audit().find(mark, wait::PATIENCE, is_row_write).await.expect("the write of the row");
     let events = plane.audit().since(mark).expect("an audit log");
     let writes: Vec<_> =
         events.iter().filter(|event| is_write_of_the_operator(event) && event.resource != "events").collect();

@@ -49,10 +49,10 @@ fn every_promise_names_tests_that_exist() {
     }
     let named = promises.split('`').skip(1).step_by(2).filter(|name| name.contains("::"));
     for name in named {
-        let (module, test) = name.rsplit_once("::").expect("a module");
+        let (module, function) = name.rsplit_once("::").expect("a module");
         let file = format!("{}/tests/{}.rs", env!("CARGO_MANIFEST_DIR"), module.replace("::", "/"));
         let source = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
-        assert!(source.contains(&format!("async fn {test}()")), "{name} is no test");
+        assert!(source.contains(&format!("async fn {function}()")), "{name} is no test");
     }
 }
 

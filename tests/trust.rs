@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::manifest::{config_map, deployment};
 use crate::support::operator::Operator;
 use crate::support::quiet;
-use crate::support::shared::{self, is_write, is_write_of_the_operator, shared};
+use crate::support::shared::{self, is_write, shared};
 use crate::support::space::Space;
 use crate::support::wait;
 

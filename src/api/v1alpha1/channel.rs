@@ -31,12 +31,12 @@ pub struct Channel {
 pub struct ChannelRule {
     /// The packages that it speaks of; omitted, all that no other rule of the channel names. Example: `packages: [api]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
     pub packages: Vec<String>,
     /// The range that versions must be in, written as Cargo does; a pre-release counts as the version that it leads to, unless
     /// the range names one of the same version. Example: `versions: ">=1.4, <2"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = "^[-+0-9A-Za-z.*,<>=^~ ]+$"))]
     pub versions: Option<String>,
     /// A regular expression that must be found in the pre-release part, which is empty for a version that is none; omitted,
     /// there may be no pre-releases. Example: `prerelease: ^(rc.*)?$`

@@ -16,7 +16,7 @@ pub struct Trigger {
     pub channel: Option<String>,
     /// The packages whose registries are watched; omitted, all. Example: `packages: [api, web]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
     pub packages: Vec<String>,
     /// Waits until all of these packages have the same version. Example: `sameVersion: true`
     #[serde(default)]
