@@ -50,7 +50,7 @@ use slot::Slot;
 use snapshots::Snapshots;
 use survey::Survey;
 
-/// How many effects one run may need before its status is written: each of them at most once, and one to spare.
+/// How many turns one run may need before its status is written: each effect at most once, the start, and one to spare.
 const EFFECTS: usize = 8;
 
 /// Runs promotions.
@@ -86,7 +86,7 @@ impl PromotionController {
             self.bench.clear(&key);
             return Ok(Next::Await);
         };
-        if promotion.status.as_ref().is_some_and(|status| status.finished) {
+        if has_finished(&promotion) {
             self.bench.ended(&promotion);
             recording::record(&self.context, &promotion).await?;
             return Ok(Next::Await);
@@ -129,11 +129,22 @@ impl PromotionController {
         for _ in 0..EFFECTS {
             let decision = decide::decide(&observed);
             match decision.effects.first() {
-                None => return self.conclude(&observed, decision).await,
                 Some(effect) => observed = self.act(observed, *effect).await?,
+                None => match self.conclude(&observed, decision).await? {
+                    (_, Some(written)) if has_started(&observed.promotion, &written) => {
+                        observed = self.underway(observed, written);
+                    }
+                    (next, _) => return Ok(next),
+                },
             }
         }
         Ok(Next::Again)
+    }
+
+    /// What is known of a promotion that was started just now. What the API server gave back is as good as another read.
+    fn underway(&self, observed: Observed, promotion: Promotion) -> Observed {
+        let trace = self.bench.trace(&promotion);
+        Observed { promotion: Arc::new(promotion), now: jiff::Timestamp::now(), trace, ..observed }
     }
 
     /// Carries out one effect; what it found becomes part of what is observed.
@@ -190,7 +201,11 @@ impl PromotionController {
     }
 
     /// Writes the status on the version that was read, then says what happened.
-    async fn conclude(&self, observed: &Observed, decision: Decision) -> Result<Next, ClusterError> {
+    async fn conclude(
+        &self,
+        observed: &Observed,
+        decision: Decision,
+    ) -> Result<(Next, Option<Promotion>), ClusterError> {
         let promotion = &observed.promotion;
         let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
         let api: Api<Promotion> = Api::namespaced(self.context.cluster.client(), space);
@@ -199,25 +214,28 @@ impl PromotionController {
         for note in decision.events {
             self.tell(observed, note);
         }
-        if let Some(written) = written {
-            self.remember(observed, &written);
+        if let Some(written) = &written {
+            self.remember(observed, written);
         }
-        Ok(pipeline::from_now(decision.next))
+        if let Some(ended) = written.as_ref().filter(|written| has_finished(written)) {
+            recording::record(&self.context, &Arc::new(ended.clone())).await?;
+        }
+        Ok((pipeline::from_now(decision.next), written))
     }
 
     /// Keeps in mind what was just written.
     fn remember(&self, observed: &Observed, written: &Promotion) {
-        if written.status.as_ref().is_some_and(|status| status.finished) {
+        if has_finished(written) {
             self.bench.ended(written);
             if let Some(outcome) = record::outcome(written).filter(Outcome::counts) {
                 self.context.count(&outcome, observed.release.as_deref());
                 self.context.outcomes.add(outcome);
             }
         } else if reads::is_running(written) {
-            if reads::is_running(&observed.promotion) {
-                self.bench.told(&Key::of(written), observed.now);
-            } else {
+            if has_started(&observed.promotion, written) {
                 self.bench.started(written);
+            } else {
+                self.bench.told(&Key::of(written), observed.now);
             }
         }
     }
@@ -235,4 +253,13 @@ impl PromotionController {
         }
         pipeline::say(events, note, (promotion, None));
     }
+}
+
+fn has_finished(promotion: &Promotion) -> bool {
+    promotion.status.as_ref().is_some_and(|status| status.finished)
+}
+
+/// Whether a write was the one that started the promotion.
+fn has_started(before: &Promotion, written: &Promotion) -> bool {
+    reads::is_running(written) && !reads::is_running(before)
 }
