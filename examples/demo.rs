@@ -12,6 +12,7 @@ use clap::Parser;
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Environment, Project, Promotion, Release};
 use gantry_plane::image::ask;
+use gantry_plane::node::simulated::FAIL;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::ListParams;
@@ -84,9 +85,14 @@ impl Story {
     }
 
     async fn sample(&self, name: &str) -> Outcome<()> {
+        self.apply(&self.text_of(name)?).await
+    }
+
+    /// A file of the sample, with images of the cluster's registry.
+    fn text_of(&self, name: &str) -> Outcome<String> {
         let path = root().join("deploy/samples/checkout").join(format!("{name}.yaml"));
         let text = std::fs::read_to_string(path)?;
-        self.apply(&text.replace("localhost:5000", &self.plane.registry().host())).await
+        Ok(text.replace("localhost:5000", &self.plane.registry().host()))
     }
 
     async fn first_release(&self) -> Outcome<()> {
@@ -118,38 +124,45 @@ impl Story {
         self.sealed("checkout-1.2.0-next").await
     }
 
-    /// The digest is given, so the registry is not asked, and the release seals; its image cannot be pulled.
+    /// The digest is given, so the registry is not asked, and the release seals; its image cannot be pulled. Simulated containers
+    /// pull every image, so there the pods of this one release say that they fail in the same way.
     async fn broken_release(&self) -> Outcome<()> {
         println!("\n▸ checkout 9.9.9: an image that does not exist");
+        if !self.real {
+            self.say("containers are simulated: the pods of this release are told to fail as a missing image does");
+            self.project_whose_image_is_missing().await?;
+        }
         let digest = format!("sha256:{}", "9".repeat(64));
         self.release("9.9.9", Some(&digest)).await?;
         self.sealed("checkout-9.9.9").await?;
         let name = self.promote("9.9.9", "dev", "").await?;
+        let status = self.ended(&name).await?.status.unwrap_or_default();
+        let (phase, reason) = (status.phase.unwrap_or_default(), status.reason.unwrap_or_default());
+        let message = status.message.unwrap_or_default();
+        if phase != "Failed" || !["ErrImagePull", "ImagePullBackOff"].contains(&reason.as_str()) {
+            return Err(format!("{name} should have failed for its image: {phase} ({reason}): {message}").into());
+        }
+        self.say(&format!("{name} failed ({reason}): {message}"));
         if !self.real {
-            self.say("simulated containers pull every image: this part needs a real node, and is left out");
-            self.cancel(&name).await?;
-            return Ok(());
+            return self.sample("3-project").await;
         }
-        let ended = self.ended(&name).await?;
-        let status = ended.status.unwrap_or_default();
-        if status.phase.as_deref() != Some("Failed") {
-            return Err(format!("{name} should have failed: {:?}", status.message).into());
-        }
-        self.say(&format!(
-            "{name} failed ({}): {}",
-            status.reason.unwrap_or_default(),
-            status.message.unwrap_or_default()
-        ));
         let answers = self.versions("dev").await?;
+        if answers.is_empty() || answers.iter().any(|answer| !answer.contains("1.1.0")) {
+            return Err(format!("dev should still answer 1.1.0, and answers {answers:?}").into());
+        }
         self.say(&format!("dev still answers: {}", answers.join(", ")));
         Ok(())
     }
 
-    async fn cancel(&self, name: &str) -> Outcome<()> {
-        let patch = kube::api::Patch::Merge(json!({"spec": {"cancel": {"reason": "only to show a failure"}}}));
-        let promotions: Api<Promotion> = self.api();
-        promotions.patch(name, &kube::api::PatchParams::default(), &patch).await?;
-        self.ended(name).await.map(drop)
+    /// The project of the sample, whose simulated pods cannot pull their image.
+    async fn project_whose_image_is_missing(&self) -> Outcome<()> {
+        let labels = "metadata: {labels: {app: checkout}}";
+        let failing = format!("metadata: {{labels: {{app: checkout}}, annotations: {{{FAIL}: image-pull}}}}");
+        let text = self.text_of("3-project")?;
+        if !text.contains(labels) {
+            return Err("the sample's pod template is not as it was: mend the demo".into());
+        }
+        self.apply(&text.replace(labels, &failing)).await
     }
 
     async fn back_again(&self) -> Outcome<()> {

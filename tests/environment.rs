@@ -374,11 +374,11 @@ async fn an_unusable_pull_secret_is_named_with_the_field_and_heals() {
         "stringData": {".dockerconfigjson": "hunter2"},
     });
     space.apply(opaque).await;
-    for (name, says) in [
-        ("missing", "does not exist in space"),
-        ("opaque", "has type \"Opaque\""),
-        ("../../../kube-system/secrets/x", "is not the name of a Secret"),
-    ] {
+    let path = json!({"order": 10, "pullSecrets": ["../../../kube-system/secrets/x"]});
+    let refused =
+        space.try_apply(space.object("Environment", "dev", path)).await.expect_err("no name is refused at once");
+    assert!(refused.contains("spec.pullSecrets[0]"), "{refused}");
+    for (name, says) in [("missing", "does not exist in space"), ("opaque", "has type \"Opaque\"")] {
         space.apply(space.object("Environment", "dev", json!({"order": 10, "pullSecrets": [name]}))).await;
         let said = wait::object(&space.api(), "dev", says, |known: &Environment| {
             ready(known).is_some_and(|(_, reason, message)| reason == "PullSecretInvalid" && message.contains(says))

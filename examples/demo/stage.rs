@@ -30,6 +30,7 @@ impl Story {
     pub async fn begin() -> Outcome<Self> {
         let options = match RealNode::available() {
             Ok(()) => Options::real(),
+            Err(why) if RealNode::is_required() => return Err(format!("a real node is required here: {why}").into()),
             Err(why) => {
                 println!("· Containers are simulated here: {why}.");
                 Options::default()

@@ -59,6 +59,12 @@ impl RealNode {
         requirements::available()
     }
 
+    /// Whether a test or demo that needs one must fail, not be left out, where there is none: `GANTRY_REQUIRE_REAL_NODE=1`.
+    #[must_use]
+    pub fn is_required() -> bool {
+        std::env::var("GANTRY_REQUIRE_REAL_NODE").is_ok_and(|value| value == "1")
+    }
+
     /// The node's address, under which its pods see this machine.
     #[must_use]
     pub const fn address(&self) -> Ipv4Addr {
