@@ -1,12 +1,13 @@
 //! What the operator says of itself: metrics, probes, logs; and that one broken object stops nobody else.
 
-use gantry::api::v1alpha1::Promotion;
+use gantry::api::crds;
+use gantry::api::v1alpha1::{Environment, Project, Promotion};
 use gantry_plane::{Identity, Options};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::Api;
-use kube::api::{DynamicObject, Patch, PatchParams};
-use kube::core::{ApiResource, GroupVersionKind};
-use serde_json::json;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind, ObjectMeta};
+use kube::{Api, Client};
+use serde_json::{Value, json};
 
 use crate::support::manifest::{config_map, failing};
 use crate::support::operator::Operator;
@@ -67,17 +68,46 @@ async fn probes_answer_and_logs_name_the_object() {
     let healthy = cluster.operator.get("/healthz").await.expect("an answer");
     assert_eq!(healthy, (200, "ok\n".to_owned()));
     assert_eq!(cluster.operator.get("/readyz").await.expect("an answer").0, 200);
-    assert!(cluster.operator.log(&cluster.plane).contains("this process leads"));
+    let (space, image) = shop().await;
+    space.project("checkout", &image, json!([config_map("settings", "x")])).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let named = format!("namespace=\"{}\" name=\"checkout-1.0.0-dev\"", space.name);
+    for reason in ["Started", "Succeeded"] {
+        let words = ["INFO", "kind=\"Promotion\"", &named, &format!("reason=\"{reason}\""), "checkout 1.0.0"];
+        wait::eventually(&format!("a line of log with {words:?}"), || async {
+            let log = cluster.operator.log(&cluster.plane);
+            log.lines().any(|line| words.iter().all(|word| line.contains(word))).then_some(())
+        })
+        .await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_object_that_does_not_read_stops_nobody_else_not_even_in_its_own_space() {
-    let plane = shared::own(Options::default()).await;
-    let client = plane.client(&Identity::Admin).await.expect("a client");
-    let space = Space::create(client.clone()).await;
-    let image = format!("{}/checkout", plane.registry().host());
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let strict = definitions.get("promotions.gantry.dev").await.expect("the definition");
+/// For each kind, a spec that does not read as it, whatever else is right.
+fn unreadable() -> [(&'static str, &'static str, Value); 7] {
+    let no_text = json!({"not": "a text"});
+    let release = json!({"project": "checkout", "version": "1.0.0"});
+    let with = |mut spec: Value, field: &str, value: &Value| {
+        spec[field] = value.clone();
+        spec
+    };
+    let promotion = with(release.clone(), "environment", &json!("dev"));
+    [
+        ("Project", "projects", json!({"description": no_text})),
+        ("Environment", "environments", json!({"order": "first"})),
+        ("Release", "releases", with(release, "notes", &no_text)),
+        ("Promotion", "promotions", with(promotion.clone(), "whenNotReady", &json!(["no", "enum"]))),
+        ("AuditRecord", "auditrecords", with(promotion, "applied", &json!("perhaps"))),
+        ("Lifecycle", "lifecycles", json!({"phases": "none"})),
+        ("VariableSet", "variablesets", json!({"description": no_text})),
+    ]
+}
+
+/// Stores an object that the definition of its kind would refuse, as an older or newer version of Gantry may have.
+async fn store(space: &Space, writer: &Client, (kind, plural, spec): (&str, &str, Value)) {
+    let definitions: Api<CustomResourceDefinition> = Api::all(space.client.clone());
+    let definition = format!("{plural}.gantry.dev");
+    let strict = definitions.get(&definition).await.expect("the definition");
     let mut loose = strict.clone();
     loose.metadata.managed_fields = None;
     for version in &mut loose.spec.versions {
@@ -85,34 +115,63 @@ async fn an_object_that_does_not_read_stops_nobody_else_not_even_in_its_own_spac
         version.schema = serde_json::from_value(json!({"openAPIV3Schema": schema})).expect("a schema");
         version.selectable_fields = None;
     }
-    definitions.replace("promotions.gantry.dev", &kube::api::PostParams::default(), &loose).await.expect("loosened");
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("gantry.dev", "v1alpha1", "Promotion"));
-    let promotions: Api<DynamicObject> = Api::namespaced_with(client.clone(), &space.name, &resource);
-    let broken = space.object(
-        "Promotion",
-        "broken",
-        json!({
-            "project": "checkout", "version": "1.0.0", "environment": "dev", "whenNotReady": ["no", "enum"],
-        }),
-    );
-    let broken: DynamicObject = serde_json::from_value(broken).expect("an object");
-    wait::eventually("the broken object is taken", || async {
-        promotions.create(&kube::api::PostParams::default(), &broken).await.ok()
+    definitions.replace(&definition, &PostParams::default(), &loose).await.expect("loosened");
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("gantry.dev", "v1alpha1", kind), plural);
+    let objects: Api<DynamicObject> = Api::namespaced_with(writer.clone(), &space.name, &resource);
+    let broken: DynamicObject = serde_json::from_value(space.object(kind, "broken", spec)).expect("an object");
+    wait::eventually(&format!("the broken {kind} is taken"), || async {
+        objects.create(&PostParams::default(), &broken).await.ok()
     })
     .await;
-    let now = definitions.get("promotions.gantry.dev").await.expect("the definition");
-    let mut restored = strict.clone();
-    restored.metadata = kube::core::ObjectMeta {
-        name: strict.metadata.name.clone(),
-        resource_version: now.metadata.resource_version,
-        ..Default::default()
-    };
-    definitions.replace("promotions.gantry.dev", &kube::api::PostParams::default(), &restored).await.expect("restored");
+    let now = definitions.get(&definition).await.expect("the definition");
+    let (name, resource_version) = (strict.metadata.name.clone(), now.metadata.resource_version);
+    let metadata = ObjectMeta { name, resource_version, ..ObjectMeta::default() };
+    let restored = CustomResourceDefinition { metadata, ..strict };
+    definitions.replace(&definition, &PostParams::default(), &restored).await.expect("restored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_of_every_kind_that_do_not_read_stop_nobody_else_not_even_in_their_own_space_but_for_environments() {
+    let plane = shared::own(Options::default()).await;
+    let client = plane.client(&Identity::Admin).await.expect("a client");
+    let space = Space::create(client.clone()).await;
+    let image = format!("{}/checkout", plane.registry().host());
+    let operator = plane.client(&Identity::service_account("gantry-system", "gantry")).await.expect("a client");
+    // Where an environment does not read, nobody knows the lifecycle: its space waits, and says so.
+    let waiting = Space::create(client.clone()).await;
+    for broken in unreadable() {
+        let writer = if broken.0 == "AuditRecord" { &operator } else { &client };
+        store(if broken.0 == "Environment" { &waiting } else { &space }, writer, broken).await;
+    }
+    for definition in crds::all() {
+        let kind = definition.spec.names.kind;
+        assert!(unreadable().iter().any(|(known, ..)| *known == kind), "{kind} is not in the table");
+    }
+    assert!(space.api::<Project>().get("broken").await.is_err(), "it does not read");
     let _operator = Operator::start(&plane, "broken").await;
-    space.environment("dev", 10).await;
-    space.project("checkout", &image, json!([config_map("settings", "x")])).await;
-    let packages = json!([{"name": "api", "version": "1.0.0", "digest": format!("sha256:{}", "c".repeat(64))}]);
-    let spec = json!({"project": "checkout", "version": "1.0.0", "packages": packages});
-    space.apply(space.object("Release", "checkout-1.0.0", spec)).await;
-    space.deploy("checkout", "1.0.0", "dev").await;
+    for space in [&space, &waiting] {
+        space.environment("dev", 10).await;
+        space.project("checkout", &image, json!([config_map("settings", "x")])).await;
+        for version in ["1.0.0", "1.1.0"] {
+            let packages = json!([{"name": "api", "version": version, "digest": format!("sha256:{}", "c".repeat(64))}]);
+            let spec = json!({"project": "checkout", "version": version, "packages": packages});
+            space.apply(space.object("Release", &format!("checkout-{version}"), spec)).await;
+        }
+    }
+    let waits = waiting.promote("checkout", "1.0.0", "dev").await;
+    let status = waiting.in_phase(&waits, "Pending", Some("Blocked")).await.status.expect("a status");
+    let said = status.message.unwrap_or_default();
+    assert!(said.contains("environment broken exists and cannot be read") && said.contains("apply it again"), "{said}");
+    for version in ["1.0.0", "1.1.0"] {
+        let promotion = space.deploy("checkout", version, "dev").await;
+        space.audit_record(&promotion.metadata.name.expect("a name")).await;
+    }
+    space
+        .project_says("checkout", "showing 1.1.0", |project| {
+            let rows = project.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
+            rows.iter().any(|row| row.current.as_ref().is_some_and(|current| current.version == "1.1.0"))
+        })
+        .await;
+    waiting.api::<Environment>().delete("broken", &DeleteParams::default()).await.ok();
+    assert_eq!(waiting.ended(&waits).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
 }

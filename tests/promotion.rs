@@ -93,26 +93,66 @@ async fn every_transition_is_an_event_on_promotion_release_and_environment() {
     let (space, _) = shop(shared().await).await;
     space.release("checkout", "1.0.0").await;
     space.deploy("checkout", "1.0.0", "dev").await;
-    let events: Api<Event> = space.api();
-    for (kind, name, reason) in [
-        ("Promotion", "checkout-1.0.0-dev", "Started"),
-        ("Promotion", "checkout-1.0.0-dev", "Succeeded"),
-        ("Release", "checkout-1.0.0", "Started"),
-        ("Release", "checkout-1.0.0", "Succeeded"),
-        ("Environment", "dev", "Started"),
-        ("Environment", "dev", "Succeeded"),
-    ] {
-        wait::eventually(&format!("an Event {reason} on {kind} {name}"), || async {
-            let listed = events.list(&ListParams::default()).await.ok()?;
-            let about = |event: &&Event| {
-                let regarding = event.regarding.clone().unwrap_or_default();
-                regarding.kind.as_deref() == Some(kind)
-                    && regarding.name.as_deref() == Some(name)
-                    && event.reason.as_deref() == Some(reason)
-            };
-            listed.items.iter().find(about).map(|_| ())
-        })
-        .await;
+    for (kind, name) in [("Promotion", "checkout-1.0.0-dev"), ("Release", "checkout-1.0.0"), ("Environment", "dev")] {
+        for reason in ["Started", "Succeeded"] {
+            told(&space, (kind, name), (reason, "Normal")).await;
+        }
+    }
+}
+
+/// Waits for the Event of this reason and type that is about the object.
+async fn told(space: &Space, (kind, name): (&str, &str), (reason, severity): (&str, &str)) {
+    wait::eventually(&format!("an Event {reason} on {kind} {name}"), || async {
+        let listed = events_on(space, (kind, name)).await;
+        let found = listed.iter().find(|event| event.reason.as_deref() == Some(reason))?;
+        assert_eq!(found.type_.as_deref(), Some(severity), "{found:?}");
+        Some(())
+    })
+    .await;
+}
+
+async fn events_on(space: &Space, (kind, name): (&str, &str)) -> Vec<Event> {
+    let about = ListParams::default().fields(&format!("regarding.kind={kind},regarding.name={name}"));
+    space.api::<Event>().list(&about).await.expect("events").items
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_end_is_an_event_and_what_changed_nothing_is_told_on_the_promotion_only() {
+    let (space, image) = shop(shared().await).await;
+    space.release("checkout", "1.0.0").await;
+    let early = space.promote("checkout", "1.0.0", "test").await;
+    space.ended(&early).await;
+    told(&space, ("Promotion", &early), ("Refused", "Warning")).await;
+
+    space.project("checkout", &image, json!([failing("checkout", &image, "image-pull")])).await;
+    space.release("checkout", "1.1.0").await;
+    let bad = space.promote("checkout", "1.1.0", "dev").await;
+    space.ended(&bad).await;
+    for about in [("Promotion", bad.as_str()), ("Release", "checkout-1.1.0"), ("Environment", "dev")] {
+        told(&space, about, ("Failed", "Warning")).await;
+    }
+
+    space.project("checkout", &image, json!([failing("checkout", &image, "never-ready")])).await;
+    space.release("checkout", "2.0.0").await;
+    let running = space.promote("checkout", "2.0.0", "dev").await;
+    space.in_phase(&running, "Running", None).await;
+    // Within one second the name decides which is newer.
+    for name in ["again-1", "again-2"] {
+        let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "dev"});
+        space.apply(space.object("Promotion", name, spec)).await;
+        told(&space, ("Promotion", name), ("Waiting", "Normal")).await;
+    }
+    told(&space, ("Promotion", "again-1"), ("Superseded", "Normal")).await;
+    cancel(&space, &running).await;
+    space.ended(&running).await;
+    for about in [("Promotion", running.as_str()), ("Release", "checkout-2.0.0"), ("Environment", "dev")] {
+        told(&space, about, ("Canceled", "Normal")).await;
+    }
+    let quiet = ["Refused", "Superseded", "Waiting"];
+    for about in [("Release", "checkout-1.0.0"), ("Environment", "test"), ("Environment", "dev")] {
+        let said = events_on(&space, about).await;
+        let loud = |event: &&Event| event.reason.as_deref().is_some_and(|reason| quiet.contains(&reason));
+        assert!(!said.iter().any(|event| loud(&event)), "{about:?}: {said:?}");
     }
 }
 
@@ -267,6 +307,12 @@ async fn history_survives_the_promotions_that_made_it() {
     let environments: Api<Environment> = space.api();
     let dev = environments.get("dev").await.expect("dev").status.expect("a status");
     assert_eq!(dev.history.len(), 1);
+    let release = wait::object(&space.api(), "checkout-1.0.0", "still in dev", |known: &Release| {
+        let rows = known.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
+        rows.iter().any(|row| row.name == "dev" && row.succeeded && row.current)
+    })
+    .await;
+    assert_eq!(release.status.expect("a status").environments.iter().filter(|row| row.succeeded).count(), 1);
     assert_eq!(space.audit_record("checkout-1.0.0-dev").await.spec.phase, "Succeeded");
 }
 

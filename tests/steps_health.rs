@@ -8,7 +8,7 @@ use gantry::steps::health::interest::Interest;
 use gantry::steps::health::refusal;
 use gantry::steps::health::{Assessment, FailAfter, FailureReason, Health, Limits, Related, assess};
 use jiff::Timestamp;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ use crate::support::wait;
 const IMAGE: &str = "localhost:5000/checkout";
 const POD: (&str, &str, &str) = ("", "v1", "Pod");
 const EVENT: (&str, &str, &str) = ("", "v1", "Event");
+const ROCKET: (&str, &str, &str) = ("health.example.com", "v1", "Rocket");
 const REPLICA_SET: (&str, &str, &str) = ("apps", "v1", "ReplicaSet");
 
 /// Reads the object and everything beneath it as the deployer, and judges.
@@ -167,10 +168,70 @@ async fn workloads_of_every_kind_become_healthy() {
         none["spec"]["replicas"] = json!(0);
         none
     };
-    for manifest in [set, every, claim, none] {
+    let mut once = template.clone();
+    once["spec"]["restartPolicy"] = json!("Never");
+    let job =
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate"}, "spec": {"template": once}});
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "alone", "labels": {"app": "alone"}}});
+    pod["spec"] = template["spec"].clone();
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "checkout"},
+        "spec": {"selector": {"app": "checkout"}, "ports": [{"port": 80}]}});
+    for manifest in [set, every, claim, none, job, pod, service] {
         let (one, since) = applied(&target, manifest, "1.0.0").await;
         healthy(&target, &one, since).await;
     }
+    let completed = target.api(("batch", "v1", "Job")).get("migrate").await.expect("the Job");
+    assert_eq!(completed.data["status"]["succeeded"], 1, "a Job is healthy when it is complete, not while it runs");
+    let running = target.api(POD).get("alone").await.expect("the Pod");
+    assert_eq!(running.data["status"]["phase"], "Running");
+}
+
+/// A kind of somebody else's with a status, and the right of the deployer to apply it, as the target's owner would give it.
+async fn define_rocket(target: &Target) {
+    let fields = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let schema = json!({"type": "object", "properties": {"spec": fields, "status": fields}});
+    let names = json!({"kind": "Rocket", "plural": "rockets", "singular": "rocket"});
+    let version = json!({"name": "v1", "served": true, "storage": true, "subresources": {"status": {}}, "schema": {"openAPIV3Schema": schema}});
+    let rights = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "rockets"},
+        "rules": [{"apiGroups": ["health.example.com"], "resources": ["rockets"], "verbs": ["get", "list", "watch", "create", "patch"]}]});
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "rockets"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "rockets"},
+        "subjects": [{"kind": "ServiceAccount", "name": "gantry-deployer", "namespace": target.deployer.namespace}]});
+    let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "rockets.health.example.com"},
+        "spec": {"group": "health.example.com", "scope": "Namespaced", "names": names, "versions": [version]}});
+    gantry_plane::manifests::apply(&target.admin, "test", &definition.to_string()).await.expect("it is defined");
+    for object in [rights, binding] {
+        target.apply_as("admin", object).await;
+    }
+    let rockets = target.seen_by_deployer(ROCKET);
+    wait::eventually("the deployer may see rockets", || async { rockets.get_metadata_opt("none").await.ok() }).await;
+}
+
+#[tokio::test]
+async fn a_custom_kind_is_healthy_by_its_condition_ready() {
+    let target = Target::create("restricted").await;
+    define_rocket(&target).await;
+    let rocket = json!({"apiVersion": "health.example.com/v1", "kind": "Rocket", "metadata": {"name": "one"}, "spec": {"stages": 2}});
+    let (one, since) = applied(&target, rocket, "1.0.0").await;
+    assert_eq!(one.interest, Interest::Itself);
+    let rockets = target.api(ROCKET);
+    let say = async |ready: &str| {
+        let condition = json!({"type": "Ready", "status": ready, "reason": "Fueling", "message": "tank 2 is empty",
+            "observedGeneration": 1, "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let status = json!({"status": {"observedGeneration": 1, "conditions": [condition]}});
+        rockets
+            .patch_status("one", &PatchParams::default(), &Patch::Merge(status))
+            .await
+            .expect("its controller speaks");
+    };
+    say("False").await;
+    let Health::Progressing { message, .. } = judge(&target, &one, since).await.health else {
+        panic!("it is not ready, and said so");
+    };
+    assert!(message.contains("Rocket one") && message.contains("tank 2 is empty"), "{message}");
+    say("True").await;
+    healthy(&target, &one, since).await;
 }
 
 #[tokio::test]

@@ -74,3 +74,52 @@ fn bound_condition_field(name: &str, property: &mut JSONSchemaProps) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields at and below a path whose description has no example.
+    fn without_example(path: &str, schema: &JSONSchemaProps, found: &mut Vec<String>) {
+        for (name, field) in schema.properties.iter().flatten() {
+            let path = format!("{path}.{name}");
+            if !field.description.as_deref().is_some_and(|text| text.contains("Example: `")) {
+                found.push(path.clone());
+            }
+            without_example(&path, field, found);
+        }
+        if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
+            without_example(&format!("{path}[]"), items, found);
+        }
+    }
+
+    #[test]
+    fn every_field_of_a_spec_says_what_it_is_with_an_example() {
+        let mut found = Vec::new();
+        for definition in all() {
+            for version in &definition.spec.versions {
+                let schema = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()).unwrap();
+                let spec = &schema.properties.as_ref().unwrap()["spec"];
+                assert!(!spec.properties.as_ref().unwrap().is_empty(), "{}", definition.spec.names.kind);
+                without_example(&format!("{}.spec", definition.spec.names.kind), spec, &mut found);
+            }
+        }
+        assert!(found.is_empty(), "describe with an `Example: `: {found:#?}");
+    }
+
+    #[test]
+    fn every_kind_is_listed_by_kubectl_get_gantry_with_columns_of_its_own() {
+        for definition in all() {
+            let names = &definition.spec.names;
+            let categories = names.categories.clone().unwrap_or_default();
+            assert_eq!(categories, ["gantry"], "{}", names.kind);
+            for version in &definition.spec.versions {
+                let columns = version.additional_printer_columns.as_deref().unwrap_or_default();
+                let of_its_own = columns.iter().filter(|column| column.name != "Age").count();
+                assert!(of_its_own > 0, "{}: {columns:?}", names.kind);
+                let dated = columns.iter().any(|column| column.type_ == "date");
+                assert!(dated, "{}: a column says since when: {columns:?}", names.kind);
+            }
+        }
+    }
+}

@@ -96,7 +96,11 @@ pub async fn reconcile<C: Controller>(
 }
 
 /// Says one note about an object, and about another that has to do with it: Events that differ in that are not folded into one.
+/// What is about the object alone is also logged, so logs tell the same story.
 pub fn say(events: &Events, note: Note, (regarding, related): (ObjectReference, Option<ObjectReference>)) {
+    if related.is_none() {
+        log(&note, &regarding);
+    }
     events.say(Said {
         regarding,
         warning: note.severity == Severity::Warning,
@@ -105,6 +109,16 @@ pub fn say(events: &Events, note: Note, (regarding, related): (ObjectReference, 
         note: note.message,
         related,
     });
+}
+
+fn log(note: &Note, regarding: &ObjectReference) {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let (kind, namespace, name) = (text(&regarding.kind), text(&regarding.namespace), text(&regarding.name));
+    let (reason, message) = (note.reason, note.message.as_str());
+    match note.severity {
+        Severity::Normal => tracing::info!(kind, namespace, name, reason, "{message}"),
+        Severity::Warning => tracing::warn!(kind, namespace, name, reason, "{message}"),
+    }
 }
 
 /// How an Event names an object.

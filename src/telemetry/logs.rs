@@ -1,5 +1,7 @@
 //! Logs: text for people, JSON for machines.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -8,7 +10,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub fn start(json: bool, level: &str) {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let started = if json { registry.with(lines.json()).try_init() } else { registry.with(lines).try_init() };
     drop(started);
 }

@@ -30,62 +30,62 @@ use super::promotion::Cause;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("spec is immutable; audit records are never edited"))]
 pub struct AuditRecordSpec {
-    /// The promotion's name, which this record uses up.
+    /// The promotion's name, which this record uses up. Example: `promotion: checkout-1.4.2-production`
     #[schemars(length(min = 1, max = 200))]
     pub promotion: String,
-    /// The promotion's UID.
+    /// The promotion's UID. Example: `promotionUid: 0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60`
     #[schemars(length(min = 1, max = 64))]
     pub promotion_uid: String,
-    /// The project.
+    /// The project. Example: `project: checkout`
     #[schemars(length(min = 1, max = 63))]
     pub project: String,
-    /// The version.
+    /// The version. Example: `version: 1.4.2`
     #[schemars(length(min = 1, max = 63))]
     pub version: String,
-    /// The environment.
+    /// The environment. Example: `environment: production`
     #[schemars(length(min = 1, max = 63))]
     pub environment: String,
-    /// Why, as the requester said.
+    /// Why, as the requester said. Example: `reasonGiven: CHG-1234`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason_given: Option<String>,
-    /// SHA-256 of the variables that were given with it, if there were any.
+    /// SHA-256 of the variables that were given with it, if there were any. Example: `variablesGiven: 9f86d081884c…`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub variables_given: Option<String>,
-    /// Who asked, as the API server authenticated it. Absent when it was never stamped.
+    /// Who asked, as the API server authenticated it. Absent when it was never stamped. Example: `requestedBy: {username: alice}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<Person>,
-    /// What made Gantry ask, where it did.
+    /// What made Gantry ask, where it did. Example: `cause: {kind: Release, name: checkout-1.4.2, uid: 5d3c…}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// How it ended.
+    /// How it ended. Example: `phase: Succeeded`
     #[schemars(length(min = 1, max = 32))]
     pub phase: String,
-    /// Why it ended so: one word.
+    /// Why it ended so: one word. Example: `reason: ImagePullBackOff`
     #[schemars(length(max = 64))]
     pub reason: String,
-    /// Why it ended so, in one sentence.
+    /// Why it ended so, in one sentence. Example: `message: checkout 1.4.2 runs in production`
     #[schemars(length(max = 1024))]
     pub message: String,
-    /// Whether anything in the environment was changed.
+    /// Whether anything in the environment was changed. Example: `applied: true`
     pub applied: bool,
-    /// When it was asked for.
+    /// When it was asked for. Example: `createdAt: "2026-01-01T12:00:00.000000Z"`
     pub created_at: MicroTime,
-    /// When it took its turn.
+    /// When it took its turn. Example: `startedAt: "2026-01-01T12:00:01.000000Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<MicroTime>,
-    /// When it ended.
+    /// When it ended. Example: `finishedAt: "2026-01-01T12:00:20.000000Z"`
     pub finished_at: MicroTime,
-    /// The ControllerRevision whose process ran.
+    /// The ControllerRevision whose process ran. Example: `snapshot: checkout-1.4.2-7c9f8d6b5`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub snapshot: Option<String>,
-    /// The images by digest, at most 20.
+    /// The images by digest, at most 20. Example: `packages: [{name: api, image: ghcr.io/acme/checkout, digest: sha256:9f86d0…}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub packages: Vec<PinnedPackage>,
-    /// The steps with their times, at most 32.
+    /// The steps with their times, at most 32. Example: `steps: [{name: deploy, namespace: shop-production, phase: Succeeded}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub steps: Vec<AuditStep>,
@@ -95,19 +95,19 @@ pub struct AuditRecordSpec {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditStep {
-    /// The step.
+    /// The step. Example: `name: deploy`
     #[schemars(length(max = 63))]
     pub name: String,
-    /// The target's namespace.
+    /// The target's namespace. Example: `namespace: shop-production`
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// How it ended.
+    /// How it ended. Example: `phase: Succeeded`
     #[schemars(length(max = 16))]
     pub phase: String,
-    /// When it started.
+    /// When it started. Example: `startedAt: "2026-01-01T12:00:01.000000Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<MicroTime>,
-    /// When it ended.
+    /// When it ended. Example: `finishedAt: "2026-01-01T12:00:20.000000Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<MicroTime>,
 }

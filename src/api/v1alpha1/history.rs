@@ -11,7 +11,7 @@ pub struct Person {
     /// Username. Example: `username: alice`
     #[schemars(length(min = 1, max = 253))]
     pub username: String,
-    /// UID, where the authenticator gives one.
+    /// UID, where the authenticator gives one. Example: `uid: 5d3c7b1e-2f4a-4c0e-9d7b-1a2b3c4d5e6f`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub uid: Option<String>,
@@ -21,17 +21,17 @@ pub struct Person {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PinnedPackage {
-    /// Name of the package in the project.
+    /// Name of the package in the project. Example: `name: api`
     #[schemars(length(max = 63))]
     pub name: String,
-    /// The image, without version.
+    /// The image, without version. Example: `image: ghcr.io/acme/checkout`
     #[schemars(length(max = 255))]
     pub image: String,
-    /// The tag that was asked for.
+    /// The tag that was asked for. Example: `version: 1.4.2`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub version: Option<String>,
-    /// What the registry answered: the truth.
+    /// What the registry answered: the truth. Example: `digest: sha256:9f86d0…`
     #[schemars(length(max = 71))]
     pub digest: String,
 }

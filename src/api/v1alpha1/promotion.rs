@@ -78,10 +78,10 @@ pub struct PromotionSpec {
     /// Ends the promotion: a waiting one at once, a running one between two effects. Example: `cancel: {reason: wrong version}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<Cancel>,
-    /// Who asked. Written by the API server; any other value is replaced.
+    /// Who asked. Written by the API server; any other value is replaced. Example: `requestedBy: {username: alice}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<Person>,
-    /// What made Gantry ask. Only on promotions that it makes itself.
+    /// What made Gantry ask. Only on promotions that it makes itself. Example: `cause: {kind: Release, name: checkout-1.4.2, uid: 5d3c…}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
 }
@@ -90,13 +90,13 @@ pub struct PromotionSpec {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
-    /// Its kind: `Release` for an automatic environment of its lifecycle.
+    /// Its kind: `Release` for an automatic environment of its lifecycle. Example: `kind: Release`
     #[schemars(length(min = 1, max = 63))]
     pub kind: String,
-    /// Its name.
+    /// Its name. Example: `name: checkout-1.4.2`
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Its UID.
+    /// Its UID. Example: `uid: 5d3c7b1e-2f4a-4c0e-9d7b-1a2b3c4d5e6f`
     #[schemars(length(min = 1, max = 64))]
     pub uid: String,
 }

@@ -67,7 +67,7 @@ pub struct ReleaseSpec {
     /// Keeps the release out of every phase that it has not entered, but for the first. Example: `blocked: {reason: bug 42}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<Block>,
-    /// Who made it. Written by the API server; any other value is replaced.
+    /// Who made it. Written by the API server; any other value is replaced. Example: `createdBy: {username: alice}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<Person>,
 }
@@ -79,7 +79,7 @@ pub struct Block {
     /// Why. Example: `reason: loses orders, see bug 42`
     #[schemars(length(min = 1, max = 1024))]
     pub reason: String,
-    /// Who said so. Written by the API server; any other value is replaced.
+    /// Who said so. Written by the API server; any other value is replaced. Example: `by: {username: alice}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Person>,
 }
