@@ -141,6 +141,11 @@ impl Proxy {
         self.watched().get(space).map(|space| space.seen.clone()).unwrap_or_default()
     }
 
+    /// Whether a space that is watched has come to its armed write.
+    pub fn has_reached(&self, space: &str) -> bool {
+        self.watched().get(space).is_some_and(|space| space.reached)
+    }
+
     /// Lets everything through again.
     pub fn disarm(&self) {
         self.watched().values_mut().for_each(|space| space.armed = None);
