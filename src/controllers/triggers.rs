@@ -182,7 +182,8 @@ impl Triggers {
             Some(order) => orders.insert(change.key.clone(), order),
             None => orders.remove(&change.key),
         };
-        if before == order {
+        // One that does not read holds up its whole space, and lets it go on when it is gone.
+        if before == order && change.object.is_some() {
             self.waiting(namespace, |promotion| &promotion.spec.environment == name);
         } else {
             self.space(namespace);
