@@ -18,9 +18,11 @@ use gantry_plane::{AuditEvent, AuditMark, Identity, Options, Plane};
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::support::image::push;
 use crate::support::manifest::{config_map, deployment, failing};
@@ -49,15 +51,19 @@ struct World {
 /// Every state that each ConfigMap of the cluster was ever in: an apply that changes nothing makes no new one, and a ConfigMap has
 /// no generation that would count them.
 #[derive(Clone, Default)]
-struct ConfigMaps(Arc<Mutex<BTreeMap<(String, String), BTreeSet<String>>>>);
+struct ConfigMaps(Arc<Mutex<States>>);
+
+/// By namespace and name: the resourceVersions.
+type States = BTreeMap<(String, String), BTreeSet<String>>;
 
 impl ConfigMaps {
-    /// Begins to watch.
-    fn watch(client: Client) -> Self {
+    /// Begins to watch; the task must end before the cluster does.
+    fn watch(client: Client) -> (Self, JoinHandle<()>) {
         let seen = Self::default();
         let known = seen.clone();
-        tokio::spawn(async move {
-            let mut events = watcher(Api::<ConfigMap>::all(client), watcher::Config::default()).boxed();
+        let watching = tokio::spawn(async move {
+            let events = watcher(Api::<ConfigMap>::all(client), watcher::Config::default());
+            let mut events = events.default_backoff().boxed();
             while let Some(event) = events.next().await {
                 let Ok(watcher::Event::Apply(found) | watcher::Event::InitApply(found)) = event else { continue };
                 let meta = found.metadata;
@@ -66,7 +72,7 @@ impl ConfigMaps {
                 known.0.lock().expect("a lock").entry(key).or_default().insert(version);
             }
         });
-        seen
+        (seen, watching)
     }
 
     /// How many states each ConfigMap of a namespace was in, but for the one that every namespace has.
@@ -355,7 +361,7 @@ async fn killed_at_any_write_the_operator_ends_the_same() {
     for version in ["1.0.0", "2.0.0"] {
         push((&host, None), ("checkout", version), version).await;
     }
-    let config_maps = ConfigMaps::watch(client.clone());
+    let (config_maps, watching) = ConfigMaps::watch(client.clone());
     let world = World { image: format!("{host}/checkout"), plane, client, proxy, operator, config_maps };
 
     let (mut points, mut expected, mut named) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
@@ -373,6 +379,7 @@ async fn killed_at_any_write_the_operator_ends_the_same() {
     for points in points.chunks(AT_ONCE) {
         missed.extend(tell_with_a_death(&world, points, &expected).await);
     }
+    watching.abort();
     let deaths = points.len() - missed.len();
     let missed: Vec<_> =
         missed.iter().map(|point| format!("{point:?}: {}", named[&point.story][point.n - 1])).collect();

@@ -172,6 +172,8 @@ async fn objects_of_every_kind_that_do_not_read_stop_nobody_else_not_even_in_the
             rows.iter().any(|row| row.current.as_ref().is_some_and(|current| current.version == "1.1.0"))
         })
         .await;
-    waiting.api::<Environment>().delete("broken", &DeleteParams::default()).await.ok();
+    let environment = ApiResource::erase::<Environment>(&());
+    let environments: Api<DynamicObject> = Api::namespaced_with(client.clone(), &waiting.name, &environment);
+    environments.delete("broken", &DeleteParams::default()).await.expect("deleted");
     assert_eq!(waiting.ended(&waits).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
 }

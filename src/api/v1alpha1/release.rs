@@ -57,7 +57,7 @@ pub struct ReleaseSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub packages: Vec<PackageVersion>,
-    /// Why Gantry made it; written by Gantry alone.
+    /// Why Gantry made it; written by Gantry alone. Example: `cause: {kind: Trigger, name: newest}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<ReleaseCause>,
     /// What is new, for people. Example: `notes: Pays with two cards`
@@ -88,10 +88,10 @@ pub struct Block {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseCause {
-    /// What made it: `Trigger`.
+    /// What made it: `Trigger`. Example: `kind: Trigger`
     #[schemars(length(min = 1, max = 32))]
     pub kind: String,
-    /// Its name in the project.
+    /// Its name in the project. Example: `name: newest`
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
 }
