@@ -168,10 +168,10 @@ async fn workloads_of_every_kind_become_healthy() {
         none["spec"]["replicas"] = json!(0);
         none
     };
-    let mut once = template.clone();
-    once["spec"]["restartPolicy"] = json!("Never");
+    let mut finite = template.clone();
+    finite["spec"]["restartPolicy"] = json!("Never");
     let job =
-        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate"}, "spec": {"template": once}});
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate"}, "spec": {"template": finite}});
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "alone", "labels": {"app": "alone"}}});
     pod["spec"] = template["spec"].clone();
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "checkout"},
