@@ -45,10 +45,10 @@ impl Story {
         let client = plane.client(&Identity::Admin).await?;
         let story = Self { plane, client, begun, real };
         story.say(&format!("cluster ready: {} with {} node", story.plane.server(), kind(real)));
-        for version in ["1.0.0", "1.1.0"] {
+        for version in ["1.0.0", "1.1.0", "1.2.0-rc.1"] {
             gantry_plane::image::push_sample(story.plane.registry(), "checkout", version).await?;
         }
-        story.say(&format!("{}/checkout has the tags 1.0.0 and 1.1.0", story.plane.registry().host()));
+        story.say(&format!("{}/checkout has the tags 1.0.0, 1.1.0 and 1.2.0-rc.1", story.plane.registry().host()));
         Ok(story)
     }
 
