@@ -283,6 +283,8 @@ fn by_resource(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>, co
 
 /// Nothing happens for a minute: what does the operator write?
 async fn quiet(plane: &Plane, table: &mut Table) {
+    // Events of the burst may still wait to be written.
+    support::quiet::until_quiet(plane).await;
     let mark = plane.audit().mark();
     tokio::time::sleep(QUIET).await;
     let events = plane.audit().since(mark).expect("the audit log");
