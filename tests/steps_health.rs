@@ -69,6 +69,14 @@ async fn failed(target: &Target, one: &Applied, since: Timestamp) -> (FailureRea
     .await
 }
 
+/// Applies what must fail for this reason, and gives the sentence.
+async fn fails(target: &Target, manifest: Value, expected: FailureReason) -> String {
+    let (one, since) = applied(target, manifest, "1.0.0").await;
+    let (reason, message) = failed(target, &one, since).await;
+    assert_eq!(reason, expected, "{message}");
+    message
+}
+
 #[tokio::test]
 async fn a_deployment_becomes_healthy_and_an_old_failure_does_not_follow_it() {
     let target = Target::create("restricted").await;
@@ -92,9 +100,7 @@ async fn a_deployment_becomes_healthy_and_an_old_failure_does_not_follow_it() {
 #[tokio::test]
 async fn a_crash_loop_is_certain_after_its_restarts() {
     let target = Target::create("restricted").await;
-    let (one, since) = applied(&target, failing("checkout", IMAGE, "crash-loop"), "1.0.0").await;
-    let (reason, message) = failed(&target, &one, since).await;
-    assert_eq!(reason, FailureReason::CrashLoopBackOff, "{message}");
+    fails(&target, failing("checkout", IMAGE, "crash-loop"), FailureReason::CrashLoopBackOff).await;
 }
 
 #[tokio::test]
@@ -102,9 +108,7 @@ async fn a_pod_that_fits_nowhere_is_reported_with_the_scheduler_s_words() {
     let target = Target::create("restricted").await;
     let mut nowhere = deployment("checkout", IMAGE);
     nowhere["spec"]["template"]["spec"]["nodeSelector"] = json!({"no": "such-node"});
-    let (one, since) = applied(&target, nowhere, "1.0.0").await;
-    let (reason, message) = failed(&target, &one, since).await;
-    assert_eq!(reason, FailureReason::Unschedulable, "{message}");
+    let message = fails(&target, nowhere, FailureReason::Unschedulable).await;
     assert!(message.contains("nodes are available"), "{message}");
 }
 
@@ -113,9 +117,7 @@ async fn a_quota_without_room_is_reported_at_once() {
     let target = Target::create("restricted").await;
     let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": {"hard": {"pods": "0"}}});
     target.apply_as("admin", quota).await;
-    let (one, since) = applied(&target, deployment("checkout", IMAGE), "1.0.0").await;
-    let (reason, message) = failed(&target, &one, since).await;
-    assert_eq!(reason, FailureReason::QuotaExceeded, "{message}");
+    let message = fails(&target, deployment("checkout", IMAGE), FailureReason::QuotaExceeded).await;
     assert!(message.starts_with("Deployment checkout: QuotaExceeded: exceeded quota: small"), "{message}");
 }
 

@@ -86,7 +86,7 @@ impl PromotionController {
             self.bench.clear(&key);
             return Ok(Next::Await);
         };
-        if has_finished(&promotion) {
+        if reads::has_finished(&promotion) {
             self.bench.ended(&promotion);
             recording::record(&self.context, &promotion).await?;
             return Ok(Next::Await);
@@ -217,7 +217,7 @@ impl PromotionController {
         if let Some(written) = &written {
             self.remember(observed, written);
         }
-        if let Some(ended) = written.as_ref().filter(|written| has_finished(written)) {
+        if let Some(ended) = written.as_ref().filter(|written| reads::has_finished(written)) {
             recording::record(&self.context, &Arc::new(ended.clone())).await?;
         }
         Ok((pipeline::from_now(decision.next), written))
@@ -225,7 +225,7 @@ impl PromotionController {
 
     /// Keeps in mind what was just written.
     fn remember(&self, observed: &Observed, written: &Promotion) {
-        if has_finished(written) {
+        if reads::has_finished(written) {
             self.bench.ended(written);
             if let Some(outcome) = record::outcome(written).filter(Outcome::counts) {
                 self.context.count(&outcome, observed.release.as_deref());
@@ -253,10 +253,6 @@ impl PromotionController {
         }
         pipeline::say(events, note, (promotion, None));
     }
-}
-
-fn has_finished(promotion: &Promotion) -> bool {
-    promotion.status.as_ref().is_some_and(|status| status.finished)
 }
 
 /// Whether a write was the one that started the promotion.

@@ -157,6 +157,12 @@ pub fn is_running(promotion: &Promotion) -> bool {
     promotion.status.as_ref().and_then(|status| status.phase.as_deref()) == Some(Phase::Running.as_str())
 }
 
+/// Whether a promotion says that it has ended.
+#[must_use]
+pub fn has_finished(promotion: &Promotion) -> bool {
+    promotion.status.as_ref().is_some_and(|status| status.finished)
+}
+
 /// The name of the release that a promotion brings.
 fn release_of(promotion: &Promotion) -> String {
     format!("{}-{}", promotion.spec.project, promotion.spec.version)
@@ -191,7 +197,7 @@ fn has_history<'a>(context: &Context, space: &str, environments: impl Iterator<I
 fn entries<'a>(mine: &Promotion, known: impl Iterator<Item = &'a Promotion>) -> Vec<Entry> {
     let same = |other: &&Promotion| {
         (&other.spec.project, &other.spec.environment) == (&mine.spec.project, &mine.spec.environment)
-            && !other.status.as_ref().is_some_and(|status| status.finished)
+            && !has_finished(other)
     };
     let mut entries: Vec<Entry> = known.filter(same).map(entry).collect();
     if !entries.iter().any(|entry| Some(&entry.uid) == mine.metadata.uid.as_ref()) {

@@ -84,3 +84,29 @@ impl Success for Outcome {
         self.version.as_str()
     }
 }
+
+/// An end for tests, which change what they are about.
+#[cfg(test)]
+pub(crate) mod example {
+    use super::*;
+
+    /// Release 1.0.0 of `checkout` ran since `finished` in an environment of the space `shop`.
+    pub(crate) fn success(environment: &str, finished: Timestamp) -> Outcome {
+        Outcome {
+            finished,
+            uid: format!("uid-{environment}-{}", finished.as_second()),
+            promotion: format!("checkout-1.0.0-{environment}"),
+            space: "shop".into(),
+            project: "checkout".parse().unwrap(),
+            version: "1.0.0".parse().unwrap(),
+            environment: environment.parse().unwrap(),
+            requested_by: "alice".into(),
+            phase: Phase::Succeeded,
+            reason: Reason::Deployed,
+            message: String::new(),
+            started: None,
+            packages: Vec::new(),
+            applied: true,
+        }
+    }
+}

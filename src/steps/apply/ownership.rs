@@ -89,11 +89,13 @@ pub enum Ownership {
     Other(String),
 }
 
+/// A scope for tests.
 #[cfg(test)]
-mod tests {
+pub(crate) mod example {
     use super::*;
 
-    fn scope() -> Scope {
+    /// Release 1.4.2 of `checkout` for `dev` of the space `shop`.
+    pub(crate) fn scope() -> Scope {
         Scope {
             step: "deploy".into(),
             space: "shop".into(),
@@ -103,6 +105,12 @@ mod tests {
             namespace: "shop-dev".into(),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::example::scope;
+    use super::*;
 
     #[test]
     fn an_object_is_ours_only_by_space_project_and_environment() {

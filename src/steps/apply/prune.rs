@@ -77,7 +77,8 @@ async fn delete(deployer: &Deployer, kind: &Kind, (object, live): (&ObjectRef, &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::apply::ownership::{ENVIRONMENT, PROJECT, SPACE, Scope};
+    use crate::steps::apply::ownership::example::scope;
+    use crate::steps::apply::ownership::{ENVIRONMENT, PROJECT, SPACE};
 
     fn live(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Live {
         let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -92,17 +93,7 @@ mod tests {
 
     #[test]
     fn only_the_very_object_that_is_ours_and_does_not_say_otherwise_goes() {
-        let terms = Terms {
-            scope: Scope {
-                step: "deploy".into(),
-                space: "shop".into(),
-                project: "checkout".parse().unwrap(),
-                environment: "dev".parse().unwrap(),
-                version: "1.4.2".parse().unwrap(),
-                namespace: "shop-dev".into(),
-            },
-            force: false,
-        };
+        let terms = Terms { scope: scope(), force: false };
         let entry = |uid: &str| Entry {
             group: String::new(),
             kind: "Service".into(),

@@ -140,18 +140,8 @@ fn plain(field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::apply::ownership::example::scope;
     use serde_json::{Value, json};
-
-    fn scope() -> Scope {
-        Scope {
-            step: "deploy".into(),
-            space: "shop".into(),
-            project: "checkout".parse().unwrap(),
-            environment: "dev".parse().unwrap(),
-            version: "1.4.2".parse().unwrap(),
-            namespace: "shop-dev".into(),
-        }
-    }
 
     fn said(kind: &str, status: Value) -> Vec<Problem> {
         let object = ObjectRef {

@@ -1,23 +1,11 @@
 use super::*;
-use crate::domain::promotion::phase::Phase;
-use crate::domain::promotion::reason::Reason;
+use crate::domain::promotion::outcome::example::success;
 
 fn outcome(project: &str, second: i64) -> Outcome {
     Outcome {
-        finished: Timestamp::from_second(second).unwrap(),
         uid: format!("uid-{project}-{second}"),
-        promotion: format!("{project}-1.0.0-dev"),
-        space: "shop".into(),
         project: project.parse().unwrap(),
-        version: "1.0.0".parse().unwrap(),
-        environment: "dev".parse().unwrap(),
-        requested_by: "alice".into(),
-        phase: Phase::Succeeded,
-        reason: Reason::Deployed,
-        message: String::new(),
-        started: None,
-        packages: Vec::new(),
-        applied: true,
+        ..success("dev", Timestamp::from_second(second).unwrap())
     }
 }
 

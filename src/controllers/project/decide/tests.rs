@@ -7,8 +7,8 @@ use super::*;
 use crate::api::condition::ConditionType;
 use crate::api::v1alpha1::Project;
 use crate::api::v1alpha1::project::{Apply, Manifest, Package, Step};
+use crate::domain::promotion::outcome::example::success;
 use crate::domain::promotion::phase::Phase;
-use crate::domain::promotion::reason::Reason as End;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -43,20 +43,12 @@ fn observed(outcomes: Vec<Outcome>, unfinished: Vec<Promotion>) -> Observed {
 
 fn outcome(environment: &str, version: &str, second: i64, phase: Phase) -> Outcome {
     Outcome {
-        finished: at(second),
-        uid: format!("uid-{environment}-{second}"),
         promotion: format!("checkout-{version}-{environment}"),
-        space: "shop".into(),
-        project: "checkout".try_into().unwrap(),
         version: version.try_into().unwrap(),
-        environment: environment.try_into().unwrap(),
-        requested_by: "alice".into(),
         phase,
-        reason: End::Deployed,
         message: "done".into(),
         started: Some(at(second - 1)),
-        packages: Vec::new(),
-        applied: true,
+        ..success(environment, at(second))
     }
 }
 

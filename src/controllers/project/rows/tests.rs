@@ -1,23 +1,8 @@
 use super::*;
-use crate::domain::promotion::reason::Reason;
+use crate::domain::promotion::outcome::example::success;
 
 fn outcome(environment: &str, second: i64) -> Outcome {
-    Outcome {
-        finished: Timestamp::from_second(second).unwrap(),
-        uid: format!("uid-{environment}-{second}"),
-        promotion: format!("checkout-1.0.0-{environment}"),
-        space: "shop".into(),
-        project: "checkout".parse().unwrap(),
-        version: "1.0.0".parse().unwrap(),
-        environment: environment.parse().unwrap(),
-        requested_by: "alice".into(),
-        phase: Phase::Succeeded,
-        reason: Reason::Deployed,
-        message: String::new(),
-        started: None,
-        packages: Vec::new(),
-        applied: true,
-    }
+    success(environment, Timestamp::from_second(second).unwrap())
 }
 
 fn exists(name: &str) -> bool {

@@ -10,7 +10,7 @@ use crate::controllers::release::arrivals::Happened;
 use crate::controllers::release::rows;
 use crate::domain::lifecycle::{Lifecycle, LifecyclePhase};
 use crate::domain::promotion::outcome::Outcome;
-use crate::domain::promotion::reason::Reason as End;
+use crate::domain::promotion::outcome::example::success;
 
 fn environment(name: &str) -> EnvironmentName {
     EnvironmentName::try_from(name).unwrap()
@@ -45,20 +45,11 @@ fn observed() -> Observed {
 
 fn outcome(promotion: &str, environment: &str, phase: Phase) -> Arc<Outcome> {
     Arc::new(Outcome {
-        finished: Timestamp::from_second(50).unwrap(),
         uid: format!("uid-{promotion}"),
         promotion: promotion.into(),
-        space: "shop".into(),
-        project: "checkout".parse().unwrap(),
-        version: "1.0.0".parse().unwrap(),
-        environment: environment.parse().unwrap(),
-        requested_by: "alice".into(),
         phase,
-        reason: End::Deployed,
         message: "the reason".into(),
-        started: None,
-        packages: Vec::new(),
-        applied: true,
+        ..success(environment, Timestamp::from_second(50).unwrap())
     })
 }
 

@@ -7,8 +7,7 @@ use crate::api::v1alpha1::Project;
 use crate::controllers::lifecycle::course::Choice;
 use crate::controllers::release::arrivals::Happened;
 use crate::controllers::release::rows::Runs;
-use crate::domain::promotion::phase::Phase;
-use crate::domain::promotion::reason::Reason as End;
+use crate::domain::promotion::outcome::example;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -72,22 +71,7 @@ fn condition(status: &ReleaseStatus, kind: ConditionType) -> (&str, &str, &str) 
 }
 
 fn success(environment: &str, second: i64) -> Arc<Outcome> {
-    Arc::new(Outcome {
-        finished: at(second),
-        uid: format!("uid-{environment}-{second}"),
-        promotion: format!("checkout-1.0.0-{environment}"),
-        space: "shop".into(),
-        project: "checkout".parse().unwrap(),
-        version: "1.0.0".parse().unwrap(),
-        environment: environment.parse().unwrap(),
-        requested_by: "alice".into(),
-        phase: Phase::Succeeded,
-        reason: End::Deployed,
-        message: String::new(),
-        started: None,
-        packages: Vec::new(),
-        applied: true,
-    })
+    Arc::new(example::success(environment, at(second)))
 }
 
 #[test]

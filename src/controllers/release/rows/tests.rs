@@ -5,6 +5,7 @@ use crate::controllers::release::arrivals::Happened;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::lifecycle::journey::Situation;
 use crate::domain::name::EnvironmentName;
+use crate::domain::promotion::outcome::example::success;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 
@@ -14,20 +15,11 @@ fn records(rows: &[ReleaseEnvironment], outcome: &Outcome) -> bool {
 
 fn outcome(environment: &str, second: i64, phase: Phase) -> Outcome {
     Outcome {
-        finished: Timestamp::from_second(second).unwrap(),
-        uid: format!("uid-{environment}-{second}"),
         promotion: format!("p-{second}"),
-        space: "shop".into(),
-        project: "checkout".parse().unwrap(),
-        version: "1.0.0".parse().unwrap(),
-        environment: environment.parse().unwrap(),
-        requested_by: "alice".into(),
         phase,
         reason: if phase == Phase::Succeeded { Reason::Deployed } else { Reason::Step("ImagePullBackOff".into()) },
-        message: String::new(),
-        started: None,
-        packages: Vec::new(),
         applied: false,
+        ..success(environment, Timestamp::from_second(second).unwrap())
     }
 }
 

@@ -2,17 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::steps::apply::manifest::inline;
-
-fn scope() -> Scope {
-    Scope {
-        step: "deploy".into(),
-        space: "shop".into(),
-        project: "checkout".parse().unwrap(),
-        environment: "dev".parse().unwrap(),
-        version: "1.4.2".parse().unwrap(),
-        namespace: "shop-dev".into(),
-    }
-}
+use crate::steps::apply::ownership::example::scope;
 
 fn images() -> Vec<PinnedImage> {
     vec![PinnedImage {

@@ -2,17 +2,7 @@ use super::*;
 use crate::domain::variable::bindings::Secrets;
 use crate::domain::variable::secret::SecretPlace;
 use crate::domain::variable::{Candidate, Content, Declared, Source, Subject, Variable};
-
-fn scope() -> Scope {
-    Scope {
-        step: "deploy".into(),
-        space: "shop".into(),
-        project: "checkout".parse().unwrap(),
-        environment: "dev".parse().unwrap(),
-        version: "1.4.2".parse().unwrap(),
-        namespace: "shop-dev".into(),
-    }
-}
+use crate::steps::apply::ownership::example::scope;
 
 fn reference(name: &str, from: SecretPlace) -> Content {
     Content::Secret(SecretReference { name: name.into(), key: "password".into(), from })
