@@ -11,6 +11,7 @@ pub mod deployments;
 pub mod environment;
 pub mod lifecycle;
 pub mod outcomes;
+pub mod pause;
 pub mod pipeline;
 pub mod project;
 pub mod promotion;

@@ -218,7 +218,7 @@ impl PromotionController {
             self.remember(observed, written);
         }
         if let Some(ended) = written.as_ref().filter(|written| reads::has_finished(written)) {
-            recording::record(&self.context, &Arc::new(ended.clone())).await?;
+            recording::record(&self.context, ended).await?;
         }
         Ok((pipeline::from_now(decision.next), written))
     }

@@ -2,13 +2,12 @@
 //! releases that there are tell what was made.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::cache::Key;
+use crate::controllers::pause;
 use crate::controllers::release::problem::Problem;
 use crate::domain::name::{PackageName, TriggerName};
 use crate::domain::trigger::{Candidate, Seen, Trigger};
@@ -149,15 +148,11 @@ impl Looks {
 /// has to become quiet; after failures as little as is polite.
 fn pause(id: &(Key, TriggerName), trigger: &Trigger, (known, failures): (&Known, u32)) -> SignedDuration {
     if failures > 0 {
-        let wishes = known.problems.iter().filter_map(|problem| problem.pause);
-        let wish = wishes.filter_map(|wish| SignedDuration::try_from(wish).ok()).max().unwrap_or_default();
-        let doubled = FIRST.checked_mul(1 << (failures - 1).min(10)).unwrap_or(SignedDuration::MAX);
-        return doubled.min(trigger.interval).max(wish.min(SignedDuration::from_hours(1)));
+        let wish = pause::wished(&known.problems).unwrap_or_default();
+        return pause::doubled(FIRST, failures, trigger.interval).max(wish);
     }
-    let mut hasher = DefaultHasher::new();
-    (id, known.candidate.as_ref().map(|(_, seen)| seen.last)).hash(&mut hasher);
-    let share = i32::try_from(hasher.finish() % 200).unwrap_or(0);
-    let jittered = trigger.interval.checked_mul(900 + share).map_or(trigger.interval, |thousandths| thousandths / 1000);
+    let seed = (id, known.candidate.as_ref().map(|(_, seen)| seen.last));
+    let jittered = pause::spread(trigger.interval, (900, 200), &seed);
     let rest =
         known.candidate.as_ref().map(|(_, seen)| trigger.settle.saturating_sub(seen.last.duration_since(seen.since)));
     match rest {

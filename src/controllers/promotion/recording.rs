@@ -1,7 +1,5 @@
 //! From the end of a promotion to every history: the audit record, then the rows, then the finalizer goes.
 
-use std::sync::Arc;
-
 use kube::Api;
 
 use super::{reads, record};
@@ -26,7 +24,7 @@ pub fn waits_for_rows(context: &Context, key: &Key) -> bool {
 ///
 /// # Errors
 /// When something could not be written; it is tried again.
-pub async fn record(context: &Context, promotion: &Arc<Promotion>) -> Result<(), ClusterError> {
+pub async fn record(context: &Context, promotion: &Promotion) -> Result<(), ClusterError> {
     let uid = promotion.metadata.uid.as_deref().unwrap_or_default();
     let held = promotion.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == RECORDED_FINALIZER);
     if !held {
@@ -50,7 +48,7 @@ pub async fn record(context: &Context, promotion: &Arc<Promotion>) -> Result<(),
     }
     let api: Api<Promotion> =
         Api::namespaced(context.cluster.client(), promotion.metadata.namespace.as_deref().unwrap_or_default());
-    finalizer::remove(&api, promotion.as_ref(), RECORDED_FINALIZER).await?;
+    finalizer::remove(&api, promotion, RECORDED_FINALIZER).await?;
     context.outcomes.forget(uid);
     Ok(())
 }

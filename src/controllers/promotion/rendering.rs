@@ -17,11 +17,11 @@ use crate::api::{SECRET_ENVIRONMENTS_LABEL, variables as wire};
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
 use crate::domain::variable::bindings::Secrets;
-use crate::domain::variable::{Bindings, SecretReference, SecretText};
+use crate::domain::variable::{Bindings, FaultReason, SecretReference, SecretText};
 use crate::steps::apply::ownership::Scope;
 use crate::steps::apply::prepare::Prepared;
 use crate::steps::apply::problem::{Problem, ProblemReason, Problems};
-use crate::steps::apply::substitute::substitute;
+use crate::steps::apply::substitute::{Substituted, substitute};
 
 /// How often secrets may lead to further secrets.
 const ROUNDS: usize = 4;
@@ -81,14 +81,13 @@ impl Renderer<'_> {
                 secrets.insert(reference, read);
             }
         }
-        Ok(Err(Problems::from(
-            self.problem(planned, "uses too many secrets one after the other: use fewer".to_owned()),
-        )))
+        let message = "uses too many secrets one after the other: use fewer".to_owned();
+        Ok(Err(Problems::from(self.problem(planned, (FaultReason::SecretUnavailable, message)))))
     }
 
     fn prepared(
         &self,
-        done: Result<crate::steps::apply::substitute::Substituted, Problems>,
+        done: Result<Substituted, Problems>,
         complaints: Problems,
         (bindings, planned, scope): (&Bindings<'_>, &PlannedStep, &Scope),
     ) -> Result<Rendered, Problems> {
@@ -114,20 +113,19 @@ impl Renderer<'_> {
         let mut problems = Problems::default();
         if self.plan.steps.first().is_some_and(|first| first.record == planned.record) {
             for (_, fault) in bindings.complaints() {
-                let reason = ProblemReason::Variable(fault.reason);
-                problems.push(Problem { reason, ..self.problem(planned, fault.to_string()) });
+                problems.push(self.problem(planned, (fault.reason, fault.to_string())));
             }
         }
         problems
     }
 
-    fn problem(&self, planned: &PlannedStep, message: String) -> Problem {
+    fn problem(&self, planned: &PlannedStep, (reason, message): (FaultReason, String)) -> Problem {
         let name = self.observed.promotion.metadata.name.as_deref().unwrap_or_default();
         Problem {
             step: planned.record.name.clone(),
             object: format!("Promotion {name}"),
             path: "spec.variables".to_owned(),
-            reason: ProblemReason::Variable(crate::domain::variable::FaultReason::PromptUnanswered),
+            reason: ProblemReason::Variable(reason),
             message,
         }
     }

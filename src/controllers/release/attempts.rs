@@ -1,8 +1,6 @@
 //! What this process found when it tried to seal, and when it may try again. In memory only: after a restart it looks anew.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::problem::{Cure, Problem};
 use super::seal::Seal;
 use crate::cluster::cache::Key;
+use crate::controllers::pause;
 
 /// The first pause.
 const FIRST: SignedDuration = SignedDuration::from_secs(1);
@@ -17,9 +16,6 @@ const FIRST: SignedDuration = SignedDuration::from_secs(1);
 const LONGEST_SPACE: SignedDuration = SignedDuration::from_secs(30);
 /// The longest pause between two questions to a registry.
 const LONGEST_REGISTRY: SignedDuration = SignedDuration::from_mins(5);
-
-/// The longest pause that a registry may ask for.
-const LONGEST_WISH: SignedDuration = SignedDuration::from_hours(1);
 
 /// What was looked at: when it changes, what was found says nothing any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,15 +103,8 @@ fn pause(key: &Key, tries: u32, problems: &[Problem]) -> Option<SignedDuration> 
         Cure::Space => LONGEST_SPACE,
         Cure::Registry => LONGEST_REGISTRY,
     };
-    let doubled = FIRST.checked_mul(1 << tries.saturating_sub(1).min(10)).unwrap_or(longest).min(longest);
-    let mut hasher = DefaultHasher::new();
-    (key, tries).hash(&mut hasher);
-    let share = i32::try_from(hasher.finish() % 250).unwrap_or(0);
-    let ours = doubled.checked_mul(750 + share).map(|thousandths| thousandths / 1000)?;
-    let asked = problems.iter().filter_map(|problem| problem.pause);
-    // A wish too long for the type is too long for us.
-    let theirs = asked.map(|wish| SignedDuration::try_from(wish).unwrap_or(LONGEST_WISH).min(LONGEST_WISH)).max();
-    Some(theirs.map_or(ours, |theirs| ours.max(theirs)))
+    let ours = pause::spread(pause::doubled(FIRST, tries, longest), (750, 250), &(key, tries));
+    Some(pause::wished(problems).map_or(ours, |theirs| ours.max(theirs)))
 }
 
 #[cfg(test)]
