@@ -108,6 +108,7 @@ fn cases() -> Vec<Case> {
     cases.extend(of_channels());
     cases.extend(of_releases());
     cases.extend(of_promotions());
+    cases.push(of_pins());
     cases.extend(of_variables());
     let records = Case::new("AuditRecord", "spec is immutable", (record("it runs"), record("it never ran")));
     cases.push(records.after(record("it runs")));
@@ -260,6 +261,15 @@ fn of_releases() -> Vec<Case> {
     ]
 }
 
+fn of_pins() -> Case {
+    let pin = |name| object("Pin", name, json!({"project": "checkout", "environment": "dev", "version": "1.4.2"}));
+    Case::new(
+        "Pin",
+        "metadata.name must be <spec.project>.<spec.environment>",
+        (pin("checkout.dev"), pin("checkout.test")),
+    )
+}
+
 fn of_promotions() -> Vec<Case> {
     let same = || promotion(json!({}));
     let changed = |message, change| Case::new("Promotion", message, (same(), promotion(change))).after(same());
@@ -272,6 +282,7 @@ fn of_promotions() -> Vec<Case> {
         Case::new("Promotion", "metadata.name must have at most 200", (same(), long)),
         changed("spec.project, spec.version and spec.environment are immutable", json!({"environment": "production"})),
         changed("spec.reason is immutable", json!({"reason": "because"})),
+        changed("spec.onBehalfOf is immutable", json!({"onBehalfOf": "dora"})),
         changed("spec.whenNotReady is immutable", json!({"whenNotReady": "Wait"})),
         Case::new("Promotion", "spec.requestedBy is written by the API server", (stamped(), same()))
             .after(stamped())

@@ -13,8 +13,19 @@ use crate::support::space::Space;
 use crate::support::wait;
 
 /// Strings that people write as they like, patterns of theirs, and what only the API server and the operator write.
-const PROSE: [&str; 10] =
-    ["description", "notes", "reason", "message", "username", "uid", "label", "choices", "value", "prerelease"];
+const PROSE: [&str; 11] = [
+    "description",
+    "onBehalfOf",
+    "notes",
+    "reason",
+    "message",
+    "username",
+    "uid",
+    "label",
+    "choices",
+    "value",
+    "prerelease",
+];
 
 /// Strings of a schema that may hold anything.
 fn open(path: &str, name: &str, schema: &Value, found: &mut Vec<String>) {

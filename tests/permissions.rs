@@ -123,7 +123,7 @@ fn the_operator_reads_no_secret_of_the_whole_cluster_and_promotes_nothing() {
     for call in granted(&operator) {
         assert!(!call.resource.ends_with("/secrets") && !call.resource.ends_with("/configmaps"), "{call}");
         assert!(call.verb != "promote" && call.verb != "impersonate", "{call}");
-        let asked_for = ["promotions", "releases", "projects", "environments", "lifecycles"]
+        let asked_for = ["promotions", "pins", "releases", "projects", "environments", "lifecycles"]
             .map(|kind| format!("gantry.dev/{kind}"));
         let writes = ["create", "update", "delete"].contains(&call.verb.as_str());
         // The admission policies hold it to promotions and releases that have a cause: tests/policies/people.rs.

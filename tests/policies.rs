@@ -4,6 +4,7 @@
 
 mod confinement;
 mod people;
+mod pins;
 mod records;
 mod releases;
 

@@ -16,6 +16,8 @@ pub enum ConditionType {
     AutomaticallyPromoted,
     /// Somebody keeps a release from going further.
     Blocked,
+    /// Something else than a pin's version came to its environment after it.
+    Diverged,
     /// A promotion has ended, however.
     Finished,
     /// The object is as its spec wants it.
@@ -39,6 +41,7 @@ impl ConditionType {
         match self {
             Self::AutomaticallyPromoted => "AutomaticallyPromoted",
             Self::Blocked => "Blocked",
+            Self::Diverged => "Diverged",
             Self::Finished => "Finished",
             Self::Ready => "Ready",
             Self::Reconciling => "Reconciling",
@@ -111,7 +114,15 @@ closed_set! {
         VariableSetNotFound => "A variable set that the project uses does not exist.",
         AmbiguousVariable => "A variable has several values of the same rank somewhere.",
         SnapshotTooLarge => "The process with its manifests is larger than 256 KiB.",
-        Failed => "Something unexpected went wrong; the operator's log has more.",
+        Deployed => "The pin's version runs in its environment.",
+        Deploying => "The pin's promotion is on its way, or waits for something that comes by itself.",
+        Waiting => "The pin's promotion waits for people, a freeze or a time.",
+        Diverged => "Something else came to the environment after the pin's version, and is not fought.",
+        Following => "Nothing else came to the environment after the pin's version.",
+        NotStamped => "The API server did not record who changed the pin.",
+        Canceled => "Somebody canceled the pin's promotion.",
+        Refused => "The pin's promotion was refused.",
+        Failed => "What was wanted failed, or something unexpected went wrong; the message or the operator's log has more.",
         NotBroken => "Nothing needs a person.",
         AtRest => "Nothing is under way.",
     }

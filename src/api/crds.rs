@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use super::v1alpha1::{AuditRecord, Environment, Lifecycle, Project, Promotion, Release, VariableSet};
+use super::v1alpha1::{AuditRecord, Environment, Lifecycle, Pin, Project, Promotion, Release, VariableSet};
 
 /// Every definition that Gantry installs, in alphabetical order of kinds.
 #[must_use]
@@ -14,6 +14,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         AuditRecord::crd(),
         Environment::crd(),
         Lifecycle::crd(),
+        Pin::crd(),
         Project::crd(),
         Promotion::crd(),
         Release::crd(),

@@ -32,6 +32,11 @@ async fn status_is_written_by_the_operator_alone() {
             json!({"project": "checkout", "version": "1.0.0", "packages": version}),
         ),
         shop.promotion("status", json!({})),
+        shop.space.object(
+            "Pin",
+            "checkout.dev",
+            json!({"project": "checkout", "environment": "dev", "version": "1.0.0"}),
+        ),
     ];
     for object in objects {
         shop.space.apply(object.clone()).await;

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::environment::Recovery;
 use super::history::{Person, PinnedPackage};
 use super::promotion::Cause;
 
@@ -49,6 +50,10 @@ pub struct AuditRecordSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason_given: Option<String>,
+    /// The person for whom it was asked, as the requester said. Example: `onBehalfOf: alice@example.com`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub on_behalf_of: Option<String>,
     /// SHA-256 of the variables that were given with it, if there were any. Example: `variablesGiven: 9f86d081884c…`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -59,6 +64,10 @@ pub struct AuditRecordSpec {
     /// What made Gantry ask, where it did. Example: `cause: {kind: Release, name: checkout-1.4.2, uid: 5d3c…}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// The recovery that let it through the lifecycle, where one did.
+    /// Example: `recovery: {reason: the cluster was lost, until: "2026-01-02T00:00:00Z", by: {username: alice}}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
     /// How it ended. Example: `phase: Succeeded`
     #[schemars(length(min = 1, max = 32))]
     pub phase: String,

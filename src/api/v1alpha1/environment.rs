@@ -1,11 +1,11 @@
 //! `Environment`: "production is this namespace, with this limited account".
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::history::{DeploymentRow, HistoryEntry};
+use super::history::{DeploymentRow, HistoryEntry, Person};
 
 /// A place where releases run: one or more namespaces, each with a limited account that Gantry provisions.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -72,6 +72,11 @@ pub struct EnvironmentSpec {
     #[serde(default)]
     pub paused: bool,
 
+    /// Lets pins through the lifecycle where nothing of their project ever ran, since a cluster was restored from Git.
+    /// Example: `recovery: {reason: the cluster was lost, until: "2026-01-02T00:00:00Z"}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+
     /// What happens to the namespaces when the environment is deleted. Example: `deletionPolicy: Delete`
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -95,6 +100,20 @@ pub struct Target {
     #[schemars(length(max = 16), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
     pub roles: Vec<String>,
+}
+
+/// A way around the lifecycle for a cluster that has lost its history: each pin passes until its first success here.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recovery {
+    /// Why, for the record. Example: `reason: the cluster was lost, INC-42`
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+    /// When it ends. Example: `until: "2026-01-02T00:00:00Z"`
+    pub until: Time,
+    /// Who opened it. Written by the API server; any other value is replaced. Example: `by: {username: alice}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Person>,
 }
 
 /// Pod Security Standards level of a namespace (kubernetes.io/docs/concepts/security/pod-security-standards).

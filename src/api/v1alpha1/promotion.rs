@@ -39,6 +39,8 @@ use super::variable::GivenVariable;
         .message("spec.project, spec.version and spec.environment are immutable; make a new promotion with another name"),
     validation = Rule::new("has(self.reason) == has(oldSelf.reason) && (!has(self.reason) || self.reason == oldSelf.reason)")
         .message("spec.reason is immutable; make a new promotion with another name"),
+    validation = Rule::new("has(self.onBehalfOf) == has(oldSelf.onBehalfOf) && (!has(self.onBehalfOf) || self.onBehalfOf == oldSelf.onBehalfOf)")
+        .message("spec.onBehalfOf is immutable; make a new promotion with another name"),
     validation = Rule::new("self.whenNotReady == oldSelf.whenNotReady")
         .message("spec.whenNotReady is immutable; make a new promotion with another name"),
     validation = Rule::new("has(self.variables) == has(oldSelf.variables) && (!has(self.variables) || self.variables == oldSelf.variables)")
@@ -67,6 +69,10 @@ pub struct PromotionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
+    /// The person for whom a robot asks, as the robot says. Example: `onBehalfOf: alice@example.com`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub on_behalf_of: Option<String>,
     /// What to do while the lifecycle does not allow it yet. Example: `whenNotReady: Wait`
     #[serde(default)]
     pub when_not_ready: WhenNotReady,
@@ -90,7 +96,7 @@ pub struct PromotionSpec {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
-    /// Its kind: `Release` for an automatic environment of its lifecycle. Example: `kind: Release`
+    /// Its kind: `Release` for an automatic environment of its lifecycle, or `Pin`. Example: `kind: Release`
     #[schemars(length(min = 1, max = 63))]
     pub kind: String,
     /// Its name. Example: `name: checkout-1.4.2`
@@ -99,6 +105,9 @@ pub struct Cause {
     /// Its UID. Example: `uid: 5d3c7b1e-2f4a-4c0e-9d7b-1a2b3c4d5e6f`
     #[schemars(length(min = 1, max = 64))]
     pub uid: String,
+    /// The generation of its spec, of a Pin. Example: `generation: 3`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
 }
 
 /// What to do while the lifecycle does not allow a promotion yet.

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::environment::Recovery;
 use super::history::PinnedPackage;
 use super::variable::UsedVariable;
 
@@ -46,6 +47,9 @@ pub struct PromotionStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub decided_on: Vec<DecidedOn>,
+    /// The recovery of the environment that let it through the lifecycle, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
     /// The images of the release.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]

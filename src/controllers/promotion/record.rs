@@ -55,9 +55,11 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
             version: promotion.spec.version.clone(),
             environment: promotion.spec.environment.clone(),
             reason_given: promotion.spec.reason.clone(),
+            on_behalf_of: promotion.spec.on_behalf_of.clone(),
             variables_given: variables_given(promotion),
             requested_by: promotion.spec.requested_by.clone(),
             cause: promotion.spec.cause.clone(),
+            recovery: status.recovery.clone(),
             phase: status.phase.clone()?,
             reason,
             message: cut(status.message.as_deref().unwrap_or_default(), 1024),
@@ -130,6 +132,7 @@ fn name_use(record: &AuditRecordSpec, promotion: &Promotion) -> NameUse {
     let spec = &promotion.spec;
     let same = (&record.project, &record.version, &record.environment, &record.reason_given)
         == (&spec.project, &spec.version, &spec.environment, &spec.reason)
+        && record.on_behalf_of == spec.on_behalf_of
         && record.variables_given == variables_given(promotion);
     match Phase::parse(&record.phase) {
         Some(phase) if same => NameUse::RecordedSame { phase },

@@ -78,6 +78,7 @@ pub fn cause(release: &Release) -> Cause {
         kind: "Release".to_owned(),
         name: release.metadata.name.clone().unwrap_or_default(),
         uid: release.metadata.uid.clone().unwrap_or_default(),
+        generation: None,
     }
 }
 
