@@ -75,7 +75,7 @@ fn release(name: &str, spec: Value) -> Value {
 }
 
 fn promotion(change: Value) -> Value {
-    let mut spec = json!({"project": "checkout", "version": "1.4.2", "environment": "dev", "whenNotReady": "Refuse"});
+    let mut spec = json!({"project": "checkout", "version": "1.4.2", "environment": "dev", "whenNotReady": "Refuse", "priority": 0});
     merge(&mut spec, change);
     object("Promotion", "cel", spec)
 }
@@ -284,6 +284,17 @@ fn of_promotions() -> Vec<Case> {
         changed("spec.reason is immutable", json!({"reason": "because"})),
         changed("spec.onBehalfOf is immutable", json!({"onBehalfOf": "dora"})),
         changed("spec.whenNotReady is immutable", json!({"whenNotReady": "Wait"})),
+        changed("spec.notBefore is immutable", json!({"notBefore": "2026-07-01T22:00:00Z"})),
+        changed("spec.expiresAt is immutable", json!({"expiresAt": "2026-07-01T22:00:00Z"})),
+        changed("spec.priority is immutable", json!({"priority": 1})),
+        Case::new(
+            "Promotion",
+            "spec.expiresAt must be after spec.notBefore",
+            (
+                promotion(json!({"notBefore": "2026-07-01T22:00:00+02:00", "expiresAt": "2026-07-01T20:30:00Z"})),
+                promotion(json!({"notBefore": "2026-07-01T22:00:00Z", "expiresAt": "2026-07-01T22:00:00Z"})),
+            ),
+        ),
         Case::new("Promotion", "spec.requestedBy is written by the API server", (stamped(), same()))
             .after(stamped())
             .shadowed("the API server restores the requester before it asks the rule"),

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::RECORDED_FINALIZER;
 use crate::cluster::cache::Key;
 use crate::cluster::client::Cluster;
 use crate::cluster::discovery::Discovery;
@@ -226,6 +227,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let (lifecycles, lifecycle_requests) = Queue::new();
     let (changed, objects) = mpsc::unbounded_channel();
     let bench = Bench::default();
+    expect_ends(context);
     let started = Started { context: Arc::clone(context), stop: stop.clone() };
     let promotion = PromotionController {
         context: Arc::clone(context),
@@ -255,6 +257,17 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let triggers = Triggers { context: shared(), queues, bench };
     started.until_stopped(&mut tasks, "the triggers", triggers.run(objects));
     tasks
+}
+
+/// Ends that were written before this process led: until each has come back, nobody else may know it.
+fn expect_ends(context: &Context) {
+    for promotion in context.stores.finished.all() {
+        let meta = &promotion.metadata;
+        if meta.finalizers.iter().flatten().any(|finalizer| finalizer == RECORDED_FINALIZER) {
+            let text = |field: &Option<String>| field.clone().unwrap_or_default();
+            context.outcomes.await_end(&text(&meta.uid), &text(&meta.namespace));
+        }
+    }
 }
 
 /// What every runner needs.

@@ -19,12 +19,18 @@ const BACKLOG: usize = 4096;
 pub struct Outcomes {
     known: Arc<Mutex<BTreeMap<String, Arc<Outcome>>>>,
     audited: Arc<Mutex<BTreeSet<String>>>,
+    expected: Arc<Mutex<BTreeMap<String, String>>>,
     added: broadcast::Sender<Arc<Outcome>>,
 }
 
 impl Default for Outcomes {
     fn default() -> Self {
-        Self { known: Arc::default(), audited: Arc::default(), added: broadcast::channel(BACKLOG).0 }
+        Self {
+            known: Arc::default(),
+            audited: Arc::default(),
+            expected: Arc::default(),
+            added: broadcast::channel(BACKLOG).0,
+        }
     }
 }
 
@@ -32,16 +38,31 @@ impl Outcomes {
     /// Keeps an end until it is forgotten, and wakes those who record it.
     pub fn add(&self, outcome: Outcome) {
         let outcome = Arc::new(outcome);
+        // In this order: whoever finds it expected no more finds it here.
+        let uid = outcome.uid.clone();
         let fresh = self.lock().insert(outcome.uid.clone(), Arc::clone(&outcome)).is_none();
         if fresh {
             // Nobody listens before the controllers run; they look at everything when they start.
             let _ = self.added.send(outcome);
         }
+        self.expected().remove(&uid);
+    }
+
+    /// An end that an earlier process wrote, and that is not part of every history: its promotion brings it here.
+    pub fn await_end(&self, uid: &str, space: &str) {
+        self.expected().insert(uid.to_owned(), space.to_owned());
+    }
+
+    /// Whether ends of a space may be known to nobody but the API server.
+    #[must_use]
+    pub fn expects_any(&self, space: &str) -> bool {
+        self.expected().values().any(|expected| expected == space)
     }
 
     /// Drops an end that everybody has recorded.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
+        self.expected().remove(uid);
         self.audited.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 
@@ -99,6 +120,10 @@ impl Outcomes {
         let mut found: Vec<_> = self.lock().values().filter(|outcome| wanted(outcome)).cloned().collect();
         found.sort();
         found
+    }
+
+    fn expected(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic while the lock was held left a map that is still whole: every change is one call.

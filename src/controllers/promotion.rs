@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod course;
+pub mod current;
 pub mod decide;
 pub mod facts;
 pub mod inventory;
@@ -18,6 +19,7 @@ pub mod record;
 pub mod recording;
 pub mod redaction;
 pub mod rendering;
+pub mod rollback;
 pub mod slot;
 pub mod snapshots;
 pub mod status;
@@ -161,6 +163,16 @@ impl PromotionController {
                 let slot = Slot::of(&client, &promotion).take(jiff::Timestamp::now()).await?;
                 Ok(Observed { slot, ..observed })
             }
+            Effect::LookForRollback => {
+                let observed = Box::pin(reads::live(&self.context, observed)).await?;
+                let rollback = rollback::look(&client, &observed).await?;
+                Ok(Observed { rollback, ..observed })
+            }
+            Effect::MakeRollback => {
+                rollback::make(&client, &promotion).await?;
+                let rollback = rollback::look(&client, &observed).await?;
+                Ok(Observed { rollback, ..observed })
+            }
             Effect::LoadPlan => {
                 let plan = self.plan(&observed).await?;
                 Ok(Observed { plan, ..observed })
@@ -231,6 +243,8 @@ impl PromotionController {
                 self.context.count(&outcome, observed.release.as_deref());
                 self.context.outcomes.add(outcome);
             }
+        } else if reads::is_rolling_back(written) {
+            self.bench.ended(written);
         } else if reads::is_running(written) {
             if has_started(&observed.promotion, written) {
                 self.bench.started(written);
@@ -244,7 +258,7 @@ impl PromotionController {
     fn tell(&self, observed: &Observed, note: crate::controllers::decision::Note) {
         let events = &self.context.events;
         let promotion = pipeline::reference(observed.promotion.as_ref());
-        if ["Started", "Succeeded", "Failed", "Canceled"].contains(&note.reason) {
+        if ["Started", "Succeeded", "Failed", "Canceled", "RollingBack", "RolledBack"].contains(&note.reason) {
             let environment = observed.environment.as_ref().map(|known| pipeline::reference(known.as_ref()));
             let release = observed.release.as_ref().map(|known| pipeline::reference(known.as_ref()));
             for regarding in environment.into_iter().chain(release) {

@@ -1,6 +1,7 @@
 //! Whose turn it is, among the unfinished promotions of one project and environment.
 //!
-//! The order is total: higher priority, then earlier creation, then name. [`standing`] answers for
+//! The order is total: higher priority, then earlier creation, then name. What puts back what ran before a failure comes
+//! before all of them, and what brings only a part of its release replaces none of them. [`standing`] answers for
 //! one promotion, and every promotion that asks over the same entries gets an answer that fits the
 //! others': of those that wait, at most one is [`Standing::Next`].
 
@@ -23,6 +24,11 @@ pub struct Entry {
     pub claim: Claim,
     /// Higher goes first; 0 unless said otherwise.
     pub priority: i32,
+    /// Whether it leaves out targets or steps of its release. Such a one replaces no other.
+    pub partial: bool,
+    /// The uid of the promotion that failed, where this one puts back what ran before. It takes that one's turn, and replaces no
+    /// other.
+    pub rollback_of: Option<String>,
 }
 
 /// What is known of a promotion's claim to the slot.
@@ -31,6 +37,8 @@ pub enum Claim {
     /// It was not judged yet. It may be about to be refused, so it replaces nothing; it may be about to start, so it keeps its
     /// place.
     Unjudged,
+    /// Its time has not come. Until then it is as if it were not there.
+    Scheduled,
     /// It waits for something of its own, such as its release. It keeps nobody waiting meanwhile.
     Held,
     /// It waits for nothing but its turn.
@@ -84,10 +92,13 @@ pub fn standing(me: &Entry, entries: &[Entry], policy: Policy, history: bool) ->
     {
         return Standing::SupersededBy { promotion: newest.name.clone() };
     }
+    if others().any(|other| other.running && is_rollback_of(me, other)) {
+        return Standing::Next;
+    }
     if let Some(running) = others().filter(|other| other.running).min_by_key(|other| rank(other)) {
         return Standing::Behind { promotion: running.name.clone() };
     }
-    let rivals = || others().filter(|other| other.claim != Claim::Held);
+    let rivals = || others().filter(|other| !matches!(other.claim, Claim::Held | Claim::Scheduled));
     if !history && rivals().next().is_some() {
         let mut names: Vec<String> = rivals().map(|other| other.name.clone()).collect();
         names.sort();
@@ -101,6 +112,11 @@ pub fn standing(me: &Entry, entries: &[Entry], policy: Policy, history: bool) ->
     }
 }
 
+/// Whether `me` puts back what ran before `other` failed.
+fn is_rollback_of(me: &Entry, other: &Entry) -> bool {
+    me.rollback_of.as_ref() == Some(&other.uid)
+}
+
 /// Whether `newer` takes the place of `older`, which only waits.
 fn supersedes(newer: &Entry, older: &Entry, policy: Policy) -> bool {
     // Creation times are whole seconds. One that runs had its turn before one of the same second was there to be replaced.
@@ -109,9 +125,11 @@ fn supersedes(newer: &Entry, older: &Entry, policy: Policy) -> bool {
     } else {
         newer.claim == Claim::Fit && age(newer) > age(older)
     };
+    let replaces = !newer.partial && newer.rollback_of.is_none();
+    let is_replaceable = !older.running && older.claim != Claim::Scheduled;
     match policy {
         Policy::Queue => false,
-        Policy::Supersede => !older.running && newer.priority >= older.priority && is_newer,
+        Policy::Supersede => replaces && is_replaceable && newer.priority >= older.priority && is_newer,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `AuditRecord`: what happened, for good. Written by Gantry alone, immutable, at most 8 KiB.
 #![allow(clippy::duplicated_attributes, reason = "every printer column has a type and a path of its own")]
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,18 @@ pub struct AuditRecordSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub on_behalf_of: Option<String>,
+    /// When it might start, as the requester said. Example: `notBefore: "2026-07-01T22:00:00Z"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Time>,
+    /// Until when it might start, as the requester said. Example: `expiresAt: "2026-07-02T02:00:00Z"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// Its priority. Example: `priority: 10`
+    #[serde(default)]
+    pub priority: i32,
+    /// Whether it left out targets or steps of its release. Example: `partial: true`
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// SHA-256 of the variables that were given with it, if there were any. Example: `variablesGiven: 9f86d081884c…`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -68,6 +80,14 @@ pub struct AuditRecordSpec {
     /// Example: `recovery: {reason: the cluster was lost, until: "2026-01-02T00:00:00Z", by: {username: alice}}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// What it was to the environment, if it started. Example: `mode: Rollback`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub mode: Option<String>,
+    /// The promotion that put back what ran before, if it failed and there was one. Example: `rollback: checkout-1.4.1-production-1f2e3d4c`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub rollback: Option<String>,
     /// How it ended. Example: `phase: Succeeded`
     #[schemars(length(min = 1, max = 32))]
     pub phase: String,

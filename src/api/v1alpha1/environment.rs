@@ -64,6 +64,11 @@ pub struct EnvironmentSpec {
     #[serde(default)]
     pub queue: QueuePolicy,
 
+    /// What follows a promotion that failed after it had changed something: nothing, or the last release that succeeded here is
+    /// promoted again, once. Example: `onFailure: Rollback`
+    #[serde(default)]
+    pub on_failure: OnFailure,
+
     /// When a failing rollout is certain to fail. Example: `failAfter: {imagePull: 2m, crashLoop: 3, unschedulable: 5m}`
     #[serde(default)]
     pub fail_after: FailAfter,
@@ -141,7 +146,19 @@ impl PodSecurity {
     }
 }
 
-/// What a newer waiting promotion does to older waiting ones of the same project.
+/// What follows a promotion that failed after it had changed something.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnFailure {
+    /// Nothing: the environment stays as it is.
+    #[default]
+    Hold,
+    /// The last release that succeeded there is promoted again, once. A rollback that fails, and a promotion of a part of a
+    /// release, is not followed by another.
+    Rollback,
+}
+
+/// What a newer waiting promotion does to older waiting ones of the same project. One of a part of a release (targets or steps
+/// left out) replaces none.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QueuePolicy {
     /// The newest waiting promotion replaces older waiting ones.

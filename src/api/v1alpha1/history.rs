@@ -58,6 +58,10 @@ pub struct DeploymentRow {
     /// Who asked for it.
     #[schemars(length(max = 253))]
     pub by: String,
+    /// Why, as the requester said; the first 256 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub reason_given: Option<String>,
     /// Since when.
     pub since: MicroTime,
 }
@@ -81,7 +85,18 @@ pub struct HistoryEntry {
     /// Who asked for it.
     #[schemars(length(max = 253))]
     pub by: String,
-    /// `Succeeded`, `Failed`, `Refused`, `Canceled` or `Superseded`.
+    /// Why, as the requester said; the first 256 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub reason_given: Option<String>,
+    /// `Deploy`, `Redeploy` or `Rollback`; absent when it never started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub mode: Option<String>,
+    /// Whether it left out targets or steps of its release.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// `Succeeded`, `Failed`, `RolledBack`, `Refused`, `Canceled`, `Superseded` or `Expired`.
     #[schemars(length(max = 32))]
     pub phase: String,
     /// When its effects began; absent when it never had one.

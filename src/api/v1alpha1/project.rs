@@ -283,6 +283,14 @@ pub struct Current {
     /// Who asked for it.
     #[schemars(length(max = 253))]
     pub by: String,
+    /// Why, as the requester said; the first 256 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub reason_given: Option<String>,
+    /// `Deploy`, `Redeploy` or `Rollback`; absent when it never started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub mode: Option<String>,
     /// Since when.
     pub since: MicroTime,
     /// Its images.
@@ -320,6 +328,17 @@ pub struct Last {
     /// UID of the promotion.
     #[schemars(length(max = 64))]
     pub promotion_uid: String,
+    /// Why, as the requester said; the first 256 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub reason_given: Option<String>,
+    /// `Deploy`, `Redeploy` or `Rollback`; absent when it never started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub mode: Option<String>,
+    /// Whether it left out targets or steps of its release.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// How it ended.
     #[schemars(length(max = 32))]
     pub phase: String,

@@ -1,5 +1,6 @@
 //! `Promotion`: "put checkout 1.4.2 into production", once. Immutable but for `cancel`.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ use super::variable::GivenVariable;
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
     printcolumn(name = "Environment", type_ = "string", json_path = ".spec.environment"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".status.mode"),
     printcolumn(name = "By", type_ = "string", json_path = ".spec.requestedBy.username"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -43,6 +45,14 @@ use super::variable::GivenVariable;
         .message("spec.onBehalfOf is immutable; make a new promotion with another name"),
     validation = Rule::new("self.whenNotReady == oldSelf.whenNotReady")
         .message("spec.whenNotReady is immutable; make a new promotion with another name"),
+    validation = Rule::new("has(self.notBefore) == has(oldSelf.notBefore) && (!has(self.notBefore) || self.notBefore == oldSelf.notBefore)")
+        .message("spec.notBefore is immutable; cancel this promotion and make a new one with another name"),
+    validation = Rule::new("has(self.expiresAt) == has(oldSelf.expiresAt) && (!has(self.expiresAt) || self.expiresAt == oldSelf.expiresAt)")
+        .message("spec.expiresAt is immutable; cancel this promotion and make a new one with another name"),
+    validation = Rule::new("!has(self.notBefore) || !has(self.expiresAt) || self.expiresAt > self.notBefore")
+        .message("spec.expiresAt must be after spec.notBefore; else the promotion could never start"),
+    validation = Rule::new("self.priority == oldSelf.priority")
+        .message("spec.priority is immutable; cancel this promotion and make a new one with another name"),
     validation = Rule::new("has(self.variables) == has(oldSelf.variables) && (!has(self.variables) || self.variables == oldSelf.variables)")
         .message("spec.variables is immutable; make a new promotion with another name"),
     validation = Rule::new("!has(oldSelf.requestedBy) || (has(self.requestedBy) && self.requestedBy == oldSelf.requestedBy)")
@@ -76,6 +86,19 @@ pub struct PromotionSpec {
     /// What to do while the lifecycle does not allow it yet. Example: `whenNotReady: Wait`
     #[serde(default)]
     pub when_not_ready: WhenNotReady,
+    /// When it may start. It starts then, or as soon afterwards as everything else lets it; until then it neither replaces other
+    /// promotions nor is replaced. Example: `notBefore: "2026-07-01T22:00:00Z"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Time>,
+    /// Until when it may start; if it has not started by then, it ends as `Expired`. What runs is never stopped by it.
+    /// Example: `expiresAt: "2026-07-02T02:00:00Z"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// Higher goes first among the promotions of the project that wait for the environment, and is not replaced by lower ones.
+    /// Example: `priority: 10`
+    #[serde(default)]
+    #[schemars(range(min = -1000, max = 1000))]
+    pub priority: i32,
     /// Values that are asked for, or that replace others. Example: `variables: [{name: TICKET, value: CHG-1234}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -92,11 +115,21 @@ pub struct PromotionSpec {
     pub cause: Option<Cause>,
 }
 
+impl PromotionSpec {
+    /// Whether targets or steps of the release are left out: then it replaces no other promotion, and its success does not make
+    /// the release what runs there.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        false
+    }
+}
+
 /// The object that a promotion of Gantry's own comes from.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
-    /// Its kind: `Release` for an automatic environment of its lifecycle, or `Pin`. Example: `kind: Release`
+    /// Its kind: `Release` for an automatic environment of its lifecycle, `Pin`, or `Promotion` for one that failed and is rolled
+    /// back. Example: `kind: Release`
     #[schemars(length(min = 1, max = 63))]
     pub kind: String,
     /// Its name. Example: `name: checkout-1.4.2`

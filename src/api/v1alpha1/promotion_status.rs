@@ -22,7 +22,8 @@ pub struct PromotionStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// `Pending`, `Running`, `Succeeded`, `Failed`, `Refused`, `Canceled` or `Superseded`.
+    /// `Pending`, `Running`, `RollingBack`, `Succeeded`, `Failed`, `RolledBack`, `Refused`, `Canceled`, `Superseded` or
+    /// `Expired`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub phase: Option<String>,
@@ -40,9 +41,14 @@ pub struct PromotionStatus {
     /// When it took its turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<MicroTime>,
-    /// When it ended.
+    /// When it ended; of one that is rolled back, when it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<MicroTime>,
+    /// `Deploy` (something newer, or the first), `Redeploy` (what runs there already) or `Rollback` (something older than what
+    /// runs there), decided when it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub mode: Option<String>,
     /// UID and generation of every object that a gate decided on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -72,6 +78,24 @@ pub struct PromotionStatus {
     /// What failed, when it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailureRecord>,
+    /// The promotion that puts back what ran before, when it failed where the environment wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackRecord>,
+}
+
+/// The promotion that puts back what ran before.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackRecord {
+    /// Its name; its `spec.cause` names this one.
+    #[schemars(length(max = 253))]
+    pub promotion: String,
+    /// The version that it brings.
+    #[schemars(length(max = 63))]
+    pub version: String,
+    /// The promotion that had succeeded with that version.
+    #[schemars(length(max = 253))]
+    pub again: String,
 }
 
 /// An object that a gate decided on.

@@ -251,6 +251,9 @@ pub struct ReleaseEnvironment {
     /// How that promotion ended.
     #[schemars(length(max = 32))]
     pub phase: String,
+    /// Whether that promotion left out targets or steps: then its success does not count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// When.
     pub at: MicroTime,
 }

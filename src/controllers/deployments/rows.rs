@@ -92,6 +92,7 @@ fn deployment(outcome: &Outcome) -> DeploymentRow {
         promotion: outcome.promotion.clone(),
         promotion_uid: outcome.uid.clone(),
         by: outcome.requested_by.clone(),
+        reason_given: outcome.reason_in_rows(),
         since: MicroTime(outcome.finished),
     }
 }
@@ -103,6 +104,9 @@ fn entry(outcome: &Outcome) -> HistoryEntry {
         promotion: outcome.promotion.clone(),
         promotion_uid: outcome.uid.clone(),
         by: outcome.requested_by.clone(),
+        reason_given: outcome.reason_in_rows(),
+        mode: outcome.mode.map(|mode| mode.as_str().to_owned()),
+        partial: outcome.partial,
         phase: outcome.phase.as_str().to_owned(),
         started: outcome.started.map(MicroTime),
         finished: MicroTime(outcome.finished),

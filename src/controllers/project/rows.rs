@@ -72,7 +72,8 @@ pub fn join<'a>(rows: Vec<EnvironmentRow>, outcomes: impl IntoIterator<Item = &'
     rows.into_values().collect()
 }
 
-/// The rows with what runs and waits now, and no row for what neither was nor is. One that was not judged yet is about to say
+/// The rows with what runs and waits now, and no row for what neither was nor is. What failed and is rolled back runs as long as
+/// nothing else does. One that was not judged yet is about to say
 /// why it waits, or not to wait at all: until then it is nothing to write about.
 #[must_use]
 pub fn underway(mut rows: Vec<EnvironmentRow>, unfinished: &[&Promotion]) -> Vec<EnvironmentRow> {
@@ -80,8 +81,11 @@ pub fn underway(mut rows: Vec<EnvironmentRow>, unfinished: &[&Promotion]) -> Vec
         (row.running, row.waiting) = (None, None);
     }
     let mut promotions = unfinished.to_vec();
-    promotions
-        .sort_by_key(|promotion| (promotion.metadata.creation_timestamp.clone(), promotion.metadata.name.clone()));
+    let is_rolling_back = |promotion: &Promotion| phase(promotion) == Some(Phase::RollingBack);
+    promotions.sort_by_key(|promotion| {
+        let meta = &promotion.metadata;
+        (is_rolling_back(promotion), meta.creation_timestamp.clone(), meta.name.clone())
+    });
     for promotion in promotions {
         let Some(status) = promotion.status.as_ref().filter(|status| status.phase.is_some()) else { continue };
         let name = &promotion.spec.environment;
@@ -95,11 +99,15 @@ pub fn underway(mut rows: Vec<EnvironmentRow>, unfinished: &[&Promotion]) -> Vec
             version: promotion.spec.version.clone(),
             message: status.message.clone(),
         };
-        let runs = status.phase.as_deref() == Some(Phase::Running.as_str());
+        let runs = matches!(phase(promotion), Some(Phase::Running | Phase::RollingBack));
         let slot = if runs { &mut row.running } else { &mut row.waiting };
         slot.get_or_insert(entry);
     }
     rows
+}
+
+fn phase(promotion: &Promotion) -> Option<Phase> {
+    promotion.status.as_ref().and_then(|status| Phase::parse(status.phase.as_deref()?))
 }
 
 /// The rows that there is room for: first goes what nothing happens in, of that what no longer exists, of that the oldest.
@@ -125,6 +133,8 @@ fn current(outcome: &Outcome) -> Current {
         promotion: outcome.promotion.clone(),
         promotion_uid: outcome.uid.clone(),
         by: outcome.requested_by.clone(),
+        reason_given: outcome.reason_in_rows(),
+        mode: outcome.mode.map(|mode| mode.as_str().to_owned()),
         since: MicroTime(outcome.finished),
         packages: outcome
             .packages
@@ -144,6 +154,9 @@ fn last(outcome: &Outcome) -> Last {
         version: outcome.version.to_string(),
         promotion: outcome.promotion.clone(),
         promotion_uid: outcome.uid.clone(),
+        reason_given: outcome.reason_in_rows(),
+        mode: outcome.mode.map(|mode| mode.as_str().to_owned()),
+        partial: outcome.partial,
         phase: outcome.phase.as_str().to_owned(),
         at: MicroTime(outcome.finished),
         applied: outcome.applied,

@@ -83,7 +83,10 @@ fn shown(observed: &Observed, row: &EnvironmentRow) -> Shown {
     let is_running = |phase: Option<&str>| phase == Some(Phase::Running.as_str());
     let phase = |promotion: &crate::api::v1alpha1::Promotion| promotion.status.as_ref().and_then(|s| s.phase.clone());
     let oldest = here()
-        .filter(|promotion| !is_running(phase(promotion).as_deref()))
+        .filter(|promotion| {
+            let phase = phase(promotion);
+            !is_running(phase.as_deref()) && phase.as_deref() != Some(Phase::RollingBack.as_str())
+        })
         .min_by_key(|promotion| promotion.metadata.creation_timestamp.clone());
     let namespace = observed.namespaces.get(&row.name).cloned().unwrap_or_default();
     let failed = row.last.as_ref().filter(|last| last.phase == Phase::Failed.as_str());

@@ -8,7 +8,7 @@ use super::progress::State;
 use super::{status, timeout};
 use crate::api::v1alpha1::PromotionStatus;
 use crate::controllers::decision::{self, Next, Note, Severity};
-use crate::domain::promotion::machine::{self, End, Transition};
+use crate::domain::promotion::machine::{self, End, Failure, Transition};
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 
@@ -24,6 +24,10 @@ pub enum Effect {
     ReadLive,
     /// Take the slot's Lease.
     TakeSlot,
+    /// Find out what follows the failure, live.
+    LookForRollback,
+    /// Make the promotion that puts back what ran before.
+    MakeRollback,
     /// Load the release's snapshot.
     LoadPlan,
     /// Go on with this step of the status.
@@ -50,6 +54,9 @@ pub fn decide(observed: &Observed) -> Decision {
         Transition::Wait { reason, message } => wait(observed, &reason, &message),
         Transition::Start => start(observed),
         Transition::Work => work(observed),
+        Transition::LookForRollback => effect(observed, Effect::LookForRollback),
+        Transition::RollBack { failure, message } => roll_back(observed, &failure, &message),
+        Transition::MakeRollback => effect(observed, Effect::MakeRollback),
         Transition::Finish(end) => finish(observed, &end),
     }
 }
@@ -77,8 +84,10 @@ fn wait(observed: &Observed, reason: &Reason, message: &str) -> Decision {
         message: format!("{}: {message}", reason.as_str()),
     };
     let events = if known == Some(reason.as_str()) { Vec::new() } else { vec![event] };
-    // One that runs and must wait for its slot is looked at again at its deadline at the latest.
-    let next = timeout::deadline(observed).map_or(Next::Await, Next::At);
+    // One that runs and must wait for its slot is looked at again at its deadline at the latest, one that waits when its time
+    // comes or is over.
+    let by = facts::window(observed).look_again(observed.now).filter(|_| phase(observed) == Phase::Pending);
+    let next = timeout::deadline(observed).map_or(Next::Await, Next::At).sooner(by.map_or(Next::Await, Next::At));
     Decision { status: status::waiting(observed, reason, message), effects: Vec::new(), events, next }
 }
 
@@ -95,13 +104,8 @@ fn start(observed: &Observed) -> Decision {
         PlanState::Broken(message) => return wait(observed, &Reason::ReleaseNotSealed, message),
         PlanState::Known(plan) => plan,
     };
-    let spec = &observed.promotion.spec;
-    let event = Note {
-        severity: Severity::Normal,
-        reason: "Started",
-        action: "Promote",
-        message: format!("{} {} is being applied to {}", spec.project, spec.version, spec.environment),
-    };
+    let event =
+        Note { severity: Severity::Normal, reason: "Started", action: "Promote", message: status::starts(observed) };
     Decision { status: status::started(observed, plan), effects: Vec::new(), events: vec![event], next: Next::Again }
 }
 
@@ -131,11 +135,29 @@ fn work(observed: &Observed) -> Decision {
     }
 }
 
+/// Failed, and is rolled back: the promotion that does so is named before it is made.
+fn roll_back(observed: &Observed, failure: &Failure, message: &str) -> Decision {
+    let spec = &observed.promotion.spec;
+    let event = Note {
+        severity: Severity::Warning,
+        reason: Phase::RollingBack.as_str(),
+        action: "Promote",
+        message: format!("{} {} to {}: {message}", spec.project, spec.version, spec.environment),
+    };
+    let status = status::rolling_back(observed, failure, message);
+    Decision { status, effects: Vec::new(), events: vec![event], next: Next::Again }
+}
+
 /// Ends, and says so.
 fn finish(observed: &Observed, end: &End) -> Decision {
     let severity = match end.phase {
-        Phase::Pending | Phase::Running | Phase::Succeeded | Phase::Superseded | Phase::Canceled => Severity::Normal,
-        Phase::Failed | Phase::Refused => Severity::Warning,
+        Phase::Pending
+        | Phase::Running
+        | Phase::RollingBack
+        | Phase::Succeeded
+        | Phase::Superseded
+        | Phase::Canceled => Severity::Normal,
+        Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Expired => Severity::Warning,
     };
     let spec = &observed.promotion.spec;
     let event = Note {

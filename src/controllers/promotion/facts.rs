@@ -9,6 +9,7 @@ use crate::domain::promotion::gate::{
 };
 use crate::domain::promotion::machine::{CancelCause, Facts, Failure, Slot, Work};
 use crate::domain::promotion::phase::Phase;
+use crate::domain::promotion::window::Window;
 use crate::domain::queue::{self, Policy, Standing};
 
 use super::observe::{Observed, Trace};
@@ -58,6 +59,8 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
             WhenNotReadyField::Refuse => WhenNotReady::Refuse,
             WhenNotReadyField::Wait => WhenNotReady::Wait,
         },
+        window: window(observed),
+        now: observed.now,
         standing: standing.clone(),
         fresh: observed.fresh,
     };
@@ -68,6 +71,17 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
         standing,
         slot: observed.slot.clone(),
         work: work(observed),
+        rollback: observed.rollback.clone(),
+    }
+}
+
+/// When the promotion may start.
+#[must_use]
+pub fn window(observed: &Observed) -> Window {
+    let spec = &observed.promotion.spec;
+    Window {
+        not_before: spec.not_before.as_ref().map(|time| time.0),
+        expires_at: spec.expires_at.as_ref().map(|time| time.0),
     }
 }
 
@@ -151,10 +165,16 @@ fn standing(observed: &Observed) -> Standing {
 
 /// How far the steps are, from the status (what was written) and the progress (what this process did since).
 fn work(observed: &Observed) -> Work {
-    if phase(observed) == Phase::Pending {
-        return Work::NotStarted;
+    let status = observed.promotion.status.as_ref();
+    match (phase(observed), status.and_then(|status| status.failure.as_ref())) {
+        (Phase::Pending, _) => return Work::NotStarted,
+        (Phase::RollingBack, Some(failure)) => {
+            let (reason, message) = (failure.reason.clone(), failure.message.clone());
+            return Work::Failed(Failure { reason, message, applied: true });
+        }
+        _ => {}
     }
-    let steps = observed.promotion.status.as_ref().map(|status| status.steps.as_slice()).unwrap_or_default();
+    let steps = status.map(|status| status.steps.as_slice()).unwrap_or_default();
     if let Some(failure) = timeout::expired(observed) {
         return Work::Failed(Failure { reason: failure.reason, message: failure.message, applied: applied(observed) });
     }

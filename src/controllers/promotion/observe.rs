@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::current::Current;
 use super::plan::PlanState;
 use super::progress::Progress;
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
 use crate::controllers::lifecycle::course::Course;
 use crate::domain::promotion::machine::{NameUse, Slot};
+use crate::domain::promotion::rollback::Rollback;
 use crate::domain::queue::Entry;
 
 /// What a promotion has left in its environment before a run, as far as this process can know.
@@ -40,6 +42,8 @@ pub struct Observed {
     pub unreadable: Unreadable,
     /// How far the release is on the lifecycle that counts for it.
     pub course: Course,
+    /// What runs there now, as far as this run looked.
+    pub current: Option<Current>,
     /// The unfinished promotions of the same project and environment, this one among them.
     pub rivals: Vec<Entry>,
     /// Whether anything was ever promoted in this space.
@@ -52,6 +56,8 @@ pub struct Observed {
     pub plan: PlanState,
     /// What this process knows of the step that runs; nothing after a restart.
     pub progress: Option<Progress>,
+    /// What follows its failure, once somebody looked.
+    pub rollback: Rollback,
     /// What the promotion may have changed before this run.
     pub trace: Trace,
     /// Whether this run has looked how far the step is; what is remembered of an earlier run is only that.

@@ -9,9 +9,10 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 
 use super::course::{self, Known};
+use super::current::{Current, current};
 use super::observe::{Observed, Trace, Unreadable};
 use super::plan::PlanState;
-use super::record;
+use super::{record, rollback};
 use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
 use crate::cluster::cache::Key;
@@ -24,6 +25,7 @@ use crate::domain::promotion::machine::{NameUse, Slot as Holder};
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
+use crate::domain::promotion::rollback::Rollback;
 use crate::domain::queue::{Claim, Entry};
 
 /// What the caches say. Enough to wait; never enough to start or to end.
@@ -56,7 +58,7 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
         unreadable,
         course: course::course(&promotion, &choice, known),
         project,
-        rivals: entries(&promotion, rivals.iter().map(AsRef::as_ref)),
+        rivals: entries(&promotion, rivals.iter().map(AsRef::as_ref), now),
         history: has_history(context, &space, environments.iter().map(AsRef::as_ref)),
         release,
         ..alone(context, promotion)
@@ -75,14 +77,16 @@ pub fn alone(context: &Context, promotion: Arc<Promotion>) -> Observed {
         unreadable: Unreadable::default(),
         environment: context.stores.environments.get(&Key::new(space, &promotion.spec.environment)),
         course: Course::unknown(now),
+        current: None,
         rivals: Vec::new(),
         history: false,
         release: None,
-        // A promotion that runs had looked its name up before it started.
-        name_use: if is_running(&promotion) { NameUse::Fresh } else { NameUse::Unknown },
+        // A promotion that has started had looked its name up before.
+        name_use: if is_underway(&promotion) { NameUse::Fresh } else { NameUse::Unknown },
         slot: Holder::Unknown,
         plan: PlanState::Unknown,
         progress: None,
+        rollback: Rollback::Unknown,
         trace: Trace::Perhaps,
         looked: false,
         promotion,
@@ -129,9 +133,11 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
         now,
     };
     let mut course = course::course(&promotion, &choice, known(&outcomes));
-    if course::may_be_missing(&course, &promotion) {
+    let mut current = current(&promotion, known(&outcomes));
+    if context.outcomes.expects_any(&space) || course::may_be_missing(&course, &promotion) {
         let missing = unrecorded(&client, &promotion).await?.into_iter().map(Arc::new);
         let all: Vec<_> = outcomes.iter().cloned().chain(missing).collect();
+        current = self::current(&promotion, known(&all));
         // An end that is no longer kept anywhere else went into the rows before, perhaps after they were read.
         let (again, _) = read(get::<Release>(&client, &space, &release_name).await?);
         let release = again.as_ref().or(release.as_ref());
@@ -145,7 +151,8 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
         release: release.map(Arc::new),
         unreadable,
         environment,
-        rivals: entries(&promotion, rivals.0.iter()),
+        current: current.map(|known| aged(context, &promotion, known)),
+        rivals: entries(&promotion, rivals.0.iter(), now),
         history: has_history(context, &space, environments.iter().map(AsRef::as_ref)),
         ..observed
     })
@@ -155,6 +162,35 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
 #[must_use]
 pub fn is_running(promotion: &Promotion) -> bool {
     promotion.status.as_ref().and_then(|status| status.phase.as_deref()) == Some(Phase::Running.as_str())
+}
+
+/// Whether a promotion says that it has started and not ended: it runs, or failed and is rolled back.
+#[must_use]
+pub fn is_underway(promotion: &Promotion) -> bool {
+    is_running(promotion) || is_rolling_back(promotion)
+}
+
+/// Whether a promotion says that it failed and is rolled back.
+#[must_use]
+pub fn is_rolling_back(promotion: &Promotion) -> bool {
+    promotion.status.as_ref().and_then(|status| status.phase.as_deref()) == Some(Phase::RollingBack.as_str())
+}
+
+/// Whether the project of a promotion has a release of this version, by a live read.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn release_exists(client: &Client, promotion: &Promotion, version: &str) -> Result<bool, ClusterError> {
+    let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
+    Ok(get::<Release>(client, space, &format!("{}-{version}", promotion.spec.project)).await?.is_some())
+}
+
+/// What runs, with the age of its release.
+fn aged(context: &Context, promotion: &Promotion, known: Current) -> Current {
+    let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
+    let release = Key::new(space, format!("{}-{}", promotion.spec.project, known.version));
+    let made = context.stores.releases.get(&release).and_then(|release| release.metadata.creation_timestamp.clone());
+    Current { made: made.map(|time| time.0), ..known }
 }
 
 /// Whether a promotion says that it has ended.
@@ -174,14 +210,13 @@ fn unfinished(promotion: &Promotion) -> ListParams {
         .fields(&format!("status.finished!=true,spec.project={project},spec.environment={environment}"))
 }
 
-/// Ends of the same release that are written and not yet in its rows: their promotions still carry the finalizer.
+/// Ends of the same project that are written and not yet in all rows: their promotions still carry the finalizer.
 async fn unrecorded(client: &Client, promotion: &Promotion) -> Result<Vec<Outcome>, ClusterError> {
     let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
     let ended = ListParams::default().fields(&format!("status.finished=true,spec.project={}", promotion.spec.project));
     let (ended, _) = all::<Promotion>(client, space, ended).await?;
     let kept = |known: &&Promotion| {
-        known.spec.version == promotion.spec.version
-            && known.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == RECORDED_FINALIZER)
+        known.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == RECORDED_FINALIZER)
     };
     Ok(ended.iter().filter(kept).filter_map(record::outcome).collect())
 }
@@ -194,33 +229,38 @@ fn has_history<'a>(context: &Context, space: &str, environments: impl Iterator<I
 }
 
 /// The unfinished promotions of the same project and environment, as the queue sees them.
-fn entries<'a>(mine: &Promotion, known: impl Iterator<Item = &'a Promotion>) -> Vec<Entry> {
+fn entries<'a>(mine: &Promotion, known: impl Iterator<Item = &'a Promotion>, now: Timestamp) -> Vec<Entry> {
     let same = |other: &&Promotion| {
         (&other.spec.project, &other.spec.environment) == (&mine.spec.project, &mine.spec.environment)
             && !has_finished(other)
     };
-    let mut entries: Vec<Entry> = known.filter(same).map(entry).collect();
+    let mut entries: Vec<Entry> = known.filter(same).map(|known| entry(known, now)).collect();
     if !entries.iter().any(|entry| Some(&entry.uid) == mine.metadata.uid.as_ref()) {
-        entries.push(entry(mine));
+        entries.push(entry(mine, now));
     }
     entries
 }
 
-fn entry(promotion: &Promotion) -> Entry {
+fn entry(promotion: &Promotion, now: Timestamp) -> Entry {
     let meta = &promotion.metadata;
     Entry {
         name: meta.name.clone().unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
         created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-        running: is_running(promotion),
-        claim: claim(promotion),
-        priority: 0,
+        running: is_underway(promotion),
+        claim: claim(promotion, now),
+        priority: promotion.spec.priority,
+        partial: promotion.spec.is_partial(),
+        rollback_of: rollback::rollback_of(promotion).map(str::to_owned),
     }
 }
 
 /// What the reason that a promotion waits for says about its claim. What holds every promotion to the environment (it is paused,
 /// say) is no reason to change the order.
-fn claim(promotion: &Promotion) -> Claim {
+fn claim(promotion: &Promotion, now: Timestamp) -> Claim {
+    if promotion.spec.not_before.as_ref().is_some_and(|time| time.0 > now) {
+        return Claim::Scheduled;
+    }
     let reason = promotion.status.as_ref().and_then(|status| status.reason.as_deref()).map(Reason::parse);
     match reason {
         Some(reason) if reason.is_turn() || reason == Reason::InProgress => Claim::Fit,

@@ -1,6 +1,6 @@
 //! What a finished promotion leaves behind: its [`AuditRecord`], which is also the memory that its name was used.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
@@ -9,6 +9,7 @@ use crate::api::v1alpha1::audit_record::AuditStep;
 use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Promotion};
 use crate::cluster::error::ClusterError;
 use crate::domain::promotion::machine::NameUse;
+use crate::domain::promotion::mode::Mode;
 use crate::domain::promotion::outcome::{DeployedPackage, Outcome};
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
@@ -56,10 +57,16 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
             environment: promotion.spec.environment.clone(),
             reason_given: promotion.spec.reason.clone(),
             on_behalf_of: promotion.spec.on_behalf_of.clone(),
+            not_before: promotion.spec.not_before.clone(),
+            expires_at: promotion.spec.expires_at.clone(),
+            priority: promotion.spec.priority,
+            partial: promotion.spec.is_partial(),
             variables_given: variables_given(promotion),
             requested_by: promotion.spec.requested_by.clone(),
             cause: promotion.spec.cause.clone(),
             recovery: status.recovery.clone(),
+            mode: status.mode.clone(),
+            rollback: status.rollback.as_ref().map(|rollback| rollback.promotion.clone()),
             phase: status.phase.clone()?,
             reason,
             message: cut(status.message.as_deref().unwrap_or_default(), 1024),
@@ -95,6 +102,9 @@ pub fn outcome(promotion: &Promotion) -> Option<Outcome> {
         version: promotion.spec.version.as_str().try_into().ok()?,
         environment: promotion.spec.environment.as_str().try_into().ok()?,
         requested_by: promotion.spec.requested_by.as_ref().map(|by| by.username.clone()).unwrap_or_default(),
+        reason_given: promotion.spec.reason.clone(),
+        mode: status.mode.as_deref().and_then(Mode::parse),
+        partial: promotion.spec.is_partial(),
         phase: status.phase.as_deref().and_then(Phase::parse)?,
         reason: Reason::parse(status.reason.as_deref().unwrap_or_default()),
         message: status.message.clone().unwrap_or_default(),
@@ -133,11 +143,18 @@ fn name_use(record: &AuditRecordSpec, promotion: &Promotion) -> NameUse {
     let same = (&record.project, &record.version, &record.environment, &record.reason_given)
         == (&spec.project, &spec.version, &spec.environment, &spec.reason)
         && record.on_behalf_of == spec.on_behalf_of
-        && record.variables_given == variables_given(promotion);
+        && record.variables_given == variables_given(promotion)
+        && (seconds(record.not_before.as_ref()), seconds(record.expires_at.as_ref()), record.priority)
+            == (seconds(spec.not_before.as_ref()), seconds(spec.expires_at.as_ref()), spec.priority);
     match Phase::parse(&record.phase) {
         Some(phase) if same => NameUse::RecordedSame { phase },
         Some(_) | None => NameUse::RecordedOther,
     }
+}
+
+/// A time as records keep it.
+fn seconds(time: Option<&Time>) -> Option<i64> {
+    time.map(|time| time.0.as_second())
 }
 
 /// Writes the record of a finished promotion; one that is there already is left alone.

@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
+use super::current;
 use super::facts;
 use super::observe::Observed;
 use super::plan::Plan;
@@ -10,10 +11,12 @@ use super::timeout;
 use super::variables;
 use crate::api::condition::{self, ConditionType, Fact, Stamp, Standing};
 use crate::api::v1alpha1::PromotionStatus;
-use crate::api::v1alpha1::promotion_status::{DecidedOn, FailureRecord, StepRecord};
-use crate::domain::promotion::machine::End;
+use crate::api::v1alpha1::promotion_status::{DecidedOn, FailureRecord, RollbackRecord, StepRecord};
+use crate::domain::promotion::machine::{End, Failure};
+use crate::domain::promotion::mode::Mode;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
+use crate::domain::promotion::rollback::Rollback;
 
 /// A step whose effects may have begun.
 pub const STARTED: &str = "Started";
@@ -25,6 +28,9 @@ pub const SUCCEEDED: &str = "Succeeded";
 pub const FAILED: &str = "Failed";
 /// A step that never ran.
 pub const SKIPPED: &str = "Skipped";
+
+/// How much of a requester's reason a sentence holds.
+const REASON: usize = 256;
 
 /// It waits.
 #[must_use]
@@ -52,10 +58,27 @@ pub fn started(observed: &Observed, plan: &Plan) -> PromotionStatus {
     if let Some(first) = status.steps.first_mut() {
         begin(first, observed);
     }
-    let spec = &observed.promotion.spec;
-    let message = format!("{} {} is being applied to {}", spec.project, spec.version, spec.environment);
-    say(&mut status, observed, (&Reason::InProgress, &message));
+    status.mode = Some(current::mode(observed).as_str().to_owned());
+    say(&mut status, observed, (&Reason::InProgress, &starts(observed)));
     status
+}
+
+/// What starts, what it is to what runs there, and why, as the requester said.
+#[must_use]
+pub fn starts(observed: &Observed) -> String {
+    let spec = &observed.promotion.spec;
+    let what = format!("{} {} is being applied to {}", spec.project, spec.version, spec.environment);
+    let runs = observed.current.as_ref().map(|known| known.version.as_str());
+    let what = match (current::mode(observed), runs) {
+        (Mode::Rollback, Some(runs)) => format!("{what}, where the newer {runs} runs"),
+        (Mode::Redeploy, _) => format!("{what}, where it runs already"),
+        (Mode::Deploy, Some(runs)) => format!("{what}, where {runs} runs"),
+        (Mode::Deploy | Mode::Rollback, None) => what,
+    };
+    match spec.reason.as_deref().filter(|reason| !reason.is_empty()) {
+        Some(reason) => format!("{what} ({})", condition::cut(reason, REASON)),
+        None => what,
+    }
 }
 
 /// Its step takes a while: what it waits for.
@@ -79,48 +102,73 @@ pub fn advanced(observed: &Observed, progress: &Progress) -> PromotionStatus {
     status
 }
 
+/// It has failed, and another promotion is to put back what ran before. Whatever comes of that, it has done its own part.
+#[must_use]
+pub fn rolling_back(observed: &Observed, failed: &Failure, message: &str) -> PromotionStatus {
+    let mut status = observed.promotion.status.clone().unwrap_or_default();
+    status.phase = Some(Phase::RollingBack.as_str().to_owned());
+    status.applied = failed.applied;
+    status.failure = Some(failure(observed, (&failed.reason, &failed.message)));
+    status.rollback = match &observed.rollback {
+        Rollback::Wanted { promotion, version, again } => {
+            Some(RollbackRecord { promotion: promotion.clone(), version: version.clone(), again: again.clone() })
+        }
+        Rollback::Unknown | Rollback::Nothing { .. } | Rollback::Underway { .. } | Rollback::Ended { .. } => {
+            status.rollback
+        }
+    };
+    end_steps(&mut status, observed, &failed.message);
+    say(&mut status, observed, (&Reason::RollingBack, message));
+    status
+}
+
 /// It has ended.
 #[must_use]
 pub fn finished(observed: &Observed, end: &End) -> PromotionStatus {
     let mut status = observed.promotion.status.clone().unwrap_or_default();
     status.phase = Some(end.phase.as_str().to_owned());
     status.finished = true;
-    status.finished_at = Some(MicroTime(observed.now));
     status.applied = end.applied;
-    if end.phase == Phase::Failed {
-        status.failure = Some(failure(observed, end));
+    if end.phase == Phase::Failed && status.failure.is_none() {
+        status.failure = Some(failure(observed, (end.reason.as_str(), &end.message)));
     }
-    if let Some(progress) = &observed.progress {
-        conclude(&mut status, observed, progress);
-    }
-    for step in &mut status.steps {
-        end_step(step, observed, end);
-    }
+    end_steps(&mut status, observed, &end.message);
     say(&mut status, observed, (&end.reason, &end.message));
     status
 }
 
+/// Nothing of it runs any more, since now, or since it failed.
+fn end_steps(status: &mut PromotionStatus, observed: &Observed, message: &str) {
+    status.finished_at.get_or_insert(MicroTime(observed.now));
+    if let Some(progress) = &observed.progress {
+        conclude(status, observed, progress);
+    }
+    for step in &mut status.steps {
+        end_step(step, observed, message);
+    }
+}
+
 /// A step that had not ended takes the end of the promotion.
-fn end_step(step: &mut StepRecord, observed: &Observed, end: &End) {
+fn end_step(step: &mut StepRecord, observed: &Observed, message: &str) {
     if step.phase == PENDING {
         SKIPPED.clone_into(&mut step.phase);
     }
     if step.phase == STARTED {
         FAILED.clone_into(&mut step.phase);
         step.finished_at = Some(MicroTime(observed.now));
-        step.message = Some(condition::cut(&end.message, 1024));
+        step.message = Some(condition::cut(message, 1024));
     }
 }
 
 /// What failed: what the step said, or that it took too long.
-fn failure(observed: &Observed, end: &End) -> FailureRecord {
+fn failure(observed: &Observed, (reason, message): (&str, &str)) -> FailureRecord {
     let said = observed.progress.as_ref().and_then(|progress| match &progress.state {
         State::Failed(failure) => Some(failure.clone()),
         State::Waiting { .. } | State::Done => None,
     });
     said.or_else(|| timeout::expired(observed)).unwrap_or_else(|| FailureRecord {
-        reason: end.reason.as_str().to_owned(),
-        message: end.message.clone(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
         ..FailureRecord::default()
     })
 }
@@ -174,14 +222,22 @@ fn say(status: &mut PromotionStatus, observed: &Observed, because: (&Reason, &st
     let stamp = Stamp { now: observed.now, generation: observed.promotion.metadata.generation };
     let phase = status.phase.as_deref().and_then(Phase::parse).unwrap_or(Phase::Pending);
     let standing = match phase {
-        Phase::Pending | Phase::Running => Standing::Reconciling,
+        Phase::Pending | Phase::Running | Phase::RollingBack => Standing::Reconciling,
         Phase::Succeeded => Standing::Ready,
-        Phase::Failed | Phase::Refused | Phase::Canceled | Phase::Superseded => Standing::Stalled,
+        Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Canceled | Phase::Superseded | Phase::Expired => {
+            Standing::Stalled
+        }
     };
     let succeeded = match phase {
         Phase::Pending | Phase::Running => None,
         Phase::Succeeded => Some(true),
-        Phase::Failed | Phase::Refused | Phase::Canceled | Phase::Superseded => Some(false),
+        Phase::RollingBack
+        | Phase::Failed
+        | Phase::RolledBack
+        | Phase::Refused
+        | Phase::Canceled
+        | Phase::Superseded
+        | Phase::Expired => Some(false),
     };
     let fact = |kind, holds| Fact { kind, holds, reason: &reason, message: message.clone() };
     condition::set(&mut status.conditions, &fact(ConditionType::Finished, Some(phase.is_finished())), stamp);

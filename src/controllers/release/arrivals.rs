@@ -63,14 +63,26 @@ impl Happened {
         for outcome in sources.outcomes.iter().filter(|outcome| outcome.counts()) {
             happened.add(outcome.environment.as_str(), from_outcome(version, outcome));
         }
-        for promotion in sources.unfinished.iter().filter(|known| known.spec.version != version) {
-            let status = promotion.status.as_ref();
-            let runs = status.filter(|status| status.phase.as_deref() == Some(Phase::Running.as_str()));
-            if let Some(started) = runs.and_then(|status| status.started_at.as_ref()) {
-                happened.underway.entry(promotion.spec.environment.clone()).or_default().push(started.0);
-            }
+        for promotion in sources.unfinished {
+            happened.add_unfinished(version, promotion);
         }
         happened
+    }
+
+    /// What runs may come to nothing; what is rolled back has failed.
+    fn add_unfinished(&mut self, version: &str, promotion: &Promotion) {
+        let (Some(status), environment) = (promotion.status.as_ref(), &promotion.spec.environment) else { return };
+        let Some(started) = status.started_at.as_ref() else { return };
+        match status.phase.as_deref().and_then(Phase::parse) {
+            Some(Phase::Running) if promotion.spec.version != version => {
+                self.underway.entry(environment.clone()).or_default().push(started.0);
+            }
+            Some(Phase::RollingBack) if status.applied => {
+                let ended = status.finished_at.as_ref().unwrap_or(started).0;
+                self.add(environment, [Turn { arrives: false, began: started.0, ended }]);
+            }
+            _ => {}
+        }
     }
 
     fn add(&mut self, environment: &str, turns: impl IntoIterator<Item = Turn>) {
@@ -122,27 +134,50 @@ fn is_unwell(version: &str, row: &EnvironmentRow) -> bool {
     runs && matches!(row.health, Some(Health::Degraded | Health::Missing))
 }
 
-/// An end as a turn: a success of the version arrives, another success or an end that changed something disturbs.
-fn turn((mine, success): (bool, bool), applied: bool, (began, ended): (Timestamp, Timestamp)) -> Option<Turn> {
-    let arrives = mine && success;
-    (arrives || success || applied).then_some(Turn { arrives, began, ended })
+/// An end as a turn: a success of the version arrives, another success or an end that changed something disturbs. A part of the
+/// version that was put there again and is well does neither.
+fn turn((mine, end): (bool, End), applied: bool, (began, ended): (Timestamp, Timestamp)) -> Option<Turn> {
+    let arrives = mine && end == End::Success;
+    let part = mine && end == End::PartialSuccess;
+    ((arrives || end == End::Success || applied) && !part).then_some(Turn { arrives, began, ended })
+}
+
+/// How a promotion ended, as far as stays go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The whole release succeeded.
+    Success,
+    /// A part of it did.
+    PartialSuccess,
+    /// Anything else.
+    Other,
+}
+
+impl End {
+    fn of(phase: &str, partial: bool) -> Self {
+        match (phase == Phase::Succeeded.as_str(), partial) {
+            (true, false) => Self::Success,
+            (true, true) => Self::PartialSuccess,
+            (false, _) => Self::Other,
+        }
+    }
 }
 
 fn from_history(version: &str, entry: &HistoryEntry) -> Option<Turn> {
     let ended = entry.finished.0;
     let began = entry.started.as_ref().map_or(ended, |started| started.0);
-    let success = entry.phase == Phase::Succeeded.as_str();
-    turn((entry.version == version, success), entry.applied, (began, ended))
+    let end = End::of(&entry.phase, entry.partial);
+    turn((entry.version == version, end), entry.applied, (began, ended))
 }
 
 fn from_row(version: &str, row: &EnvironmentRow) -> Vec<Turn> {
     let success = |current: &Current| {
         let since = current.since.0;
-        turn((current.version == version, true), true, (since, since))
+        turn((current.version == version, End::Success), true, (since, since))
     };
     let last = row.last.as_ref().and_then(|last| {
-        let success = last.phase == Phase::Succeeded.as_str();
-        turn((last.version == version, success), last.applied, (last.at.0, last.at.0))
+        let end = End::of(&last.phase, last.partial);
+        turn((last.version == version, end), last.applied, (last.at.0, last.at.0))
     });
     let runs = row.current.iter().chain(&row.previous).filter_map(success);
     runs.chain(last).collect()
@@ -151,7 +186,7 @@ fn from_row(version: &str, row: &EnvironmentRow) -> Vec<Turn> {
 fn from_outcome(version: &str, outcome: &Outcome) -> Option<Turn> {
     let began = outcome.started.unwrap_or(outcome.finished);
     let mine = outcome.version.as_str() == version;
-    turn((mine, outcome.is_success()), outcome.applied, (began, outcome.finished))
+    turn((mine, End::of(outcome.phase.as_str(), outcome.partial)), outcome.applied, (began, outcome.finished))
 }
 
 #[cfg(test)]

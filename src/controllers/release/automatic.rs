@@ -183,8 +183,8 @@ fn problems(status: &ReleaseStatus) -> Vec<String> {
     let problem = |row: &AutomaticPromotion| {
         let phase = Phase::parse(row.phase.as_deref()?)?;
         let bad = match phase {
-            Phase::Pending | Phase::Running | Phase::Succeeded | Phase::Superseded => false,
-            Phase::Failed | Phase::Refused | Phase::Canceled => true,
+            Phase::Pending | Phase::Running | Phase::RollingBack | Phase::Succeeded | Phase::Superseded => false,
+            Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Canceled | Phase::Expired => true,
         };
         (bad && !is_there(&row.environment)).then(|| {
             let why = row.message.as_deref().unwrap_or_default();

@@ -140,6 +140,7 @@ fn row(outcome: &Outcome) -> ReleaseEnvironment {
         promotion: outcome.promotion.clone(),
         promotion_uid: outcome.uid.clone(),
         phase: outcome.phase.as_str().to_owned(),
+        partial: outcome.partial,
         at: MicroTime(outcome.finished),
     }
 }

@@ -5,7 +5,10 @@
 //! cached ones the verdict is [`Verdict::Recheck`]. A new gate is a variant of [`Gate`], its place in
 //! [`Gate::CHAIN`], and one function.
 
+use jiff::Timestamp;
+
 use super::reason::Reason;
+use super::window::Window;
 use crate::domain::lifecycle::reach::Reach;
 use crate::domain::name::{EnvironmentName, ProjectName, ReleaseVersion, release_name};
 use crate::domain::queue::Standing;
@@ -29,6 +32,10 @@ pub struct GateFacts {
     pub blocked: Option<String>,
     /// What the promotion wants if it may not.
     pub when_not_ready: WhenNotReady,
+    /// When it may start.
+    pub window: Window,
+    /// The time.
+    pub now: Timestamp,
     /// Its place among the promotions that want the same slot.
     pub standing: Standing,
     /// Whether all of this was read live, not from a cache.
@@ -146,6 +153,8 @@ pub enum Gate {
     LifecycleReached,
     /// Nobody blocked the release, or it has come so far already.
     NotBlocked,
+    /// Its time has come.
+    InTime,
     /// No other promotion comes first.
     Turn,
 }
@@ -173,13 +182,22 @@ pub enum Verdict {
         /// Why, and what to do, in one sentence.
         message: String,
     },
+    /// Its time is over, whatever it waits for.
+    Expired {
+        /// Why, and what to do, in one sentence.
+        message: String,
+    },
     /// The next decision cannot be taken back, and the facts may be out of date: read them live.
     Recheck,
 }
 
-/// Asks every gate in turn; the first that is not open decides.
+/// Asks every gate in turn; the first that is not open decides. The time until which it may start, like the requester, is
+/// written once: a cached promotion is as good as a live one.
 #[must_use]
 pub fn judge(facts: &GateFacts) -> Verdict {
+    if let Some(message) = facts.window.expired(facts.now) {
+        return Verdict::Expired { message };
+    }
     let first = Gate::CHAIN.into_iter().map(|gate| gate.check(facts)).find(|verdict| *verdict != Verdict::Open);
     match first {
         None if facts.fresh => Verdict::Open,
@@ -191,13 +209,14 @@ pub fn judge(facts: &GateFacts) -> Verdict {
 
 impl Gate {
     /// The gates in the order in which they are asked: what can never change first, the turn last.
-    pub const CHAIN: [Self; 7] = [
+    pub const CHAIN: [Self; 8] = [
         Self::Stamped,
         Self::ProjectFound,
         Self::ReleaseSealed,
         Self::EnvironmentReady,
         Self::LifecycleReached,
         Self::NotBlocked,
+        Self::InTime,
         Self::Turn,
     ];
 
@@ -211,6 +230,7 @@ impl Gate {
             Self::EnvironmentReady => self.environment_ready(facts),
             Self::LifecycleReached => self.lifecycle_reached(facts),
             Self::NotBlocked => self.not_blocked(facts),
+            Self::InTime => self.in_time(facts),
             Self::Turn => self.turn(facts),
         }
     }
@@ -225,6 +245,7 @@ impl Gate {
             Self::EnvironmentReady => "EnvironmentReady",
             Self::LifecycleReached => "LifecycleReached",
             Self::NotBlocked => "NotBlocked",
+            Self::InTime => "InTime",
             Self::Turn => "Turn",
         }
     }
@@ -325,6 +346,13 @@ impl Gate {
             facts.subject.environment
         );
         self.refused(facts, Reason::ReleaseBlocked, message)
+    }
+
+    fn in_time(self, facts: &GateFacts) -> Verdict {
+        match facts.window.not_yet(facts.now) {
+            None => Verdict::Open,
+            Some(message) => self.waiting(Reason::NotYet, message),
+        }
     }
 
     /// A gate that no waiting opens is closed, unless the promotion wants to wait all the same.

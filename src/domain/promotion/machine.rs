@@ -1,12 +1,14 @@
 //! What a promotion does next. Everything that can happen to one is a row of [`step`].
 //!
-//! `Pending` → `Running` → `Succeeded | Failed`; from `Pending` also to `Refused`, `Superseded`, and
-//! from both to `Canceled`. An end is never left. There is one way to `Running`: every gate open on
+//! `Pending` → `Running` → `Succeeded | Failed`; from `Pending` also to `Refused`, `Superseded`, `Expired`, and
+//! from both to `Canceled`. Where the environment wants a failure undone, `Running` → `RollingBack` → `RolledBack | Failed`:
+//! another promotion puts back what ran before, and this one waits for its end. An end is never left. There is one way to `Running`: every gate open on
 //! facts read live, its turn, and the slot held.
 
 use super::gate::Verdict;
 use super::phase::Phase;
 use super::reason::Reason;
+use super::rollback::Rollback;
 use crate::domain::queue::Standing;
 
 /// Everything the next step depends on.
@@ -24,6 +26,8 @@ pub struct Facts {
     pub slot: Slot,
     /// How far its steps are.
     pub work: Work,
+    /// What follows if they fail.
+    pub rollback: Rollback,
 }
 
 /// What is recorded under a promotion's name. Names are used once, for ever.
@@ -96,6 +100,20 @@ pub struct Failure {
     pub applied: bool,
 }
 
+impl Work {
+    /// Why the steps failed; of a promotion that says that it did and not why, just that.
+    fn failure(&self) -> Failure {
+        match self {
+            Self::Failed(failure) => failure.clone(),
+            Self::NotStarted | Self::InProgress { .. } | Self::Done => Failure {
+                reason: "Unknown".to_owned(),
+                message: "its status does not say what failed".to_owned(),
+                applied: true,
+            },
+        }
+    }
+}
+
 /// What to do next. At most one of these per run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transition {
@@ -118,6 +136,17 @@ pub enum Transition {
     Start,
     /// Go on with the steps.
     Work,
+    /// Find out what follows the failure, then ask again.
+    LookForRollback,
+    /// Write that it failed and is rolled back, then ask again. The promotion that does so is made after that write.
+    RollBack {
+        /// What failed.
+        failure: Failure,
+        /// Why, and what happens next, in one sentence.
+        message: String,
+    },
+    /// Make the promotion that puts back what ran before, then ask again.
+    MakeRollback,
     /// Write this end.
     Finish(End),
 }
@@ -141,7 +170,14 @@ pub fn step(phase: Phase, facts: &Facts) -> Transition {
     match phase {
         Phase::Pending => pending(facts),
         Phase::Running => running(facts),
-        Phase::Succeeded | Phase::Failed | Phase::Refused | Phase::Canceled | Phase::Superseded => Transition::Rest,
+        Phase::RollingBack => rolling_back(facts),
+        Phase::Succeeded
+        | Phase::Failed
+        | Phase::RolledBack
+        | Phase::Refused
+        | Phase::Canceled
+        | Phase::Superseded
+        | Phase::Expired => Transition::Rest,
     }
 }
 
@@ -151,6 +187,9 @@ fn pending(facts: &Facts) -> Transition {
         (NameUse::RecordedSame { phase }, _, _) => recorded(*phase),
         (NameUse::RecordedOther, _, _) => name_used(),
         (NameUse::Fresh, Some(cause), _) => canceled(cause, false),
+        (NameUse::Fresh, None, Verdict::Expired { message }) => {
+            finish(Phase::Expired, Reason::Expired, message.clone())
+        }
         (NameUse::Fresh, None, Verdict::Closed { gate: _, reason, message }) => {
             finish(Phase::Refused, reason.clone(), message.clone())
         }
@@ -194,12 +233,7 @@ fn running(facts: &Facts) -> Transition {
             message: "every step is done and everything is healthy".to_owned(),
             applied: true,
         }),
-        (NameUse::Unknown | NameUse::Fresh, Work::Failed(failure), _, _) => Transition::Finish(End {
-            phase: Phase::Failed,
-            reason: Reason::Step(failure.reason.clone()),
-            message: failure.message.clone(),
-            applied: failure.applied,
-        }),
+        (NameUse::Unknown | NameUse::Fresh, Work::Failed(failure), _, _) => failing(failure, facts),
         (NameUse::Unknown | NameUse::Fresh, Work::NotStarted, Some(cause), _) => canceled(cause, false),
         (NameUse::Unknown | NameUse::Fresh, Work::InProgress { message: _, applied }, Some(cause), _) => {
             canceled(cause, *applied)
@@ -210,6 +244,75 @@ fn running(facts: &Facts) -> Transition {
             Slot::Held { by } => slot_held(by),
         },
     }
+}
+
+/// A step failed. What changed nothing has nothing to undo, and who wanted it to stop decides what comes next.
+fn failing(failure: &Failure, facts: &Facts) -> Transition {
+    if !failure.applied || facts.cancel.is_some() {
+        return failed(failure, failure.message.clone());
+    }
+    match &facts.rollback {
+        Rollback::Unknown => Transition::LookForRollback,
+        Rollback::Nothing { why: None } => failed(failure, failure.message.clone()),
+        Rollback::Nothing { why: Some(why) } => {
+            failed(failure, format!("{}; nothing was rolled back: {why}", failure.message))
+        }
+        Rollback::Wanted { promotion, version, .. }
+        | Rollback::Underway { promotion, version }
+        | Rollback::Ended { promotion, version, .. } => Transition::RollBack {
+            failure: failure.clone(),
+            message: format!("it failed, and promotion {promotion} puts {version} back: {}", failure.message),
+        },
+    }
+}
+
+/// It failed, and waits for the promotion that puts back what ran before. A wish to cancel ends the waiting; the rollback, where
+/// it was made, is a promotion of its own and goes on.
+fn rolling_back(facts: &Facts) -> Transition {
+    match &facts.used_name {
+        NameUse::RecordedSame { phase } => return recorded(*phase),
+        NameUse::RecordedOther => return name_used(),
+        NameUse::Unknown | NameUse::Fresh => {}
+    }
+    let failure = facts.work.failure();
+    let said = &failure.message;
+    if facts.cancel.is_some() {
+        let message = format!("it failed, and its rollback was not waited for, since it was canceled: {said}");
+        return failed(&failure, message);
+    }
+    match &facts.rollback {
+        Rollback::Unknown => Transition::LookForRollback,
+        Rollback::Nothing { why } => {
+            let why = why.as_deref().unwrap_or("its environment no longer wants that");
+            failed(&failure, format!("{said}; nothing was rolled back: {why}"))
+        }
+        Rollback::Wanted { .. } => Transition::MakeRollback,
+        Rollback::Underway { promotion, version } => Transition::Wait {
+            reason: Reason::RollingBack,
+            message: format!("it failed, and promotion {promotion} puts {version} back: {said}"),
+        },
+        Rollback::Ended { promotion, version, phase: Phase::Succeeded } => Transition::Finish(End {
+            phase: Phase::RolledBack,
+            reason: Reason::Step(failure.reason.clone()),
+            message: format!("it failed, and promotion {promotion} put {version} back: {said}"),
+            applied: failure.applied,
+        }),
+        Rollback::Ended { promotion, version, phase } => failed(
+            &failure,
+            format!(
+                "it failed, and promotion {promotion}, which was to put {version} back, ended as {phase}: promote a release that works; what failed first: {said}"
+            ),
+        ),
+    }
+}
+
+fn failed(failure: &Failure, message: String) -> Transition {
+    Transition::Finish(End {
+        phase: Phase::Failed,
+        reason: Reason::Step(failure.reason.clone()),
+        message,
+        applied: failure.applied,
+    })
 }
 
 /// The name had its promotion; an end is all that a record can hold, so one that holds no end is not

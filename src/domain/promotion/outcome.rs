@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::history::{Ended, Success};
+use super::mode::Mode;
 use super::phase::Phase;
 use super::reason::Reason;
 use crate::domain::image::Digest;
@@ -27,6 +28,12 @@ pub struct Outcome {
     pub environment: EnvironmentName,
     /// Who asked, as the API server authenticated them; empty if it was never recorded.
     pub requested_by: String,
+    /// Why, as they said.
+    pub reason_given: Option<String>,
+    /// What it was to the environment, if it started.
+    pub mode: Option<Mode>,
+    /// Whether targets or steps of the release were left out.
+    pub partial: bool,
     /// The end.
     pub phase: Phase,
     /// Why, in one word.
@@ -62,10 +69,16 @@ impl Outcome {
         self.reason != Reason::AlreadyRecorded
     }
 
-    /// Whether the release runs in the environment since.
+    /// Why it was asked for, as far as rows keep it: the first 256 characters.
+    #[must_use]
+    pub fn reason_in_rows(&self) -> Option<String> {
+        self.reason_given.as_ref().map(|reason| reason.chars().take(256).collect())
+    }
+
+    /// Whether the release runs in the environment since. A part of it does not make it what runs there.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        self.counts() && self.phase == Phase::Succeeded
+        self.counts() && self.phase == Phase::Succeeded && !self.partial
     }
 }
 
@@ -101,6 +114,9 @@ pub(crate) mod example {
             version: "1.0.0".parse().unwrap(),
             environment: environment.parse().unwrap(),
             requested_by: "alice".into(),
+            reason_given: None,
+            mode: Some(Mode::Deploy),
+            partial: false,
             phase: Phase::Succeeded,
             reason: Reason::Deployed,
             message: String::new(),

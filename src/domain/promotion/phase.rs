@@ -9,29 +9,51 @@ pub enum Phase {
     Pending,
     /// It holds the slot and changes its environment.
     Running,
+    /// It ran and did not get there, and waits for the promotion that puts back what ran before.
+    RollingBack,
     /// Everything was applied and became healthy.
     Succeeded,
     /// It ran and did not get there.
     Failed,
+    /// It ran and did not get there, and what ran before was put back.
+    RolledBack,
     /// A gate refused it; it never ran.
     Refused,
     /// Somebody canceled it, before or while it ran.
     Canceled,
     /// A newer promotion took its place while it waited.
     Superseded,
+    /// The time was over until which it could start.
+    Expired,
 }
 
 impl Phase {
     /// Every phase, in the order of declaration.
-    pub const ALL: [Self; 7] =
-        [Self::Pending, Self::Running, Self::Succeeded, Self::Failed, Self::Refused, Self::Canceled, Self::Superseded];
+    pub const ALL: [Self; 10] = [
+        Self::Pending,
+        Self::Running,
+        Self::RollingBack,
+        Self::Succeeded,
+        Self::Failed,
+        Self::RolledBack,
+        Self::Refused,
+        Self::Canceled,
+        Self::Superseded,
+        Self::Expired,
+    ];
 
     /// Whether this is an end. No promotion ever leaves an end.
     #[must_use]
     pub const fn is_finished(self) -> bool {
         match self {
-            Self::Pending | Self::Running => false,
-            Self::Succeeded | Self::Failed | Self::Refused | Self::Canceled | Self::Superseded => true,
+            Self::Pending | Self::Running | Self::RollingBack => false,
+            Self::Succeeded
+            | Self::Failed
+            | Self::RolledBack
+            | Self::Refused
+            | Self::Canceled
+            | Self::Superseded
+            | Self::Expired => true,
         }
     }
 
@@ -41,11 +63,14 @@ impl Phase {
         match self {
             Self::Pending => "Pending",
             Self::Running => "Running",
+            Self::RollingBack => "RollingBack",
             Self::Succeeded => "Succeeded",
             Self::Failed => "Failed",
+            Self::RolledBack => "RolledBack",
             Self::Refused => "Refused",
             Self::Canceled => "Canceled",
             Self::Superseded => "Superseded",
+            Self::Expired => "Expired",
         }
     }
 

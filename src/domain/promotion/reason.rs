@@ -29,6 +29,8 @@ pub enum Reason {
     LifecycleInvalid,
     /// Somebody blocked the release. Refuses, or waits if the promotion says so.
     ReleaseBlocked,
+    /// Its time has not come. Waits.
+    NotYet,
     /// Another promotion comes first. Waits.
     QueuedBehind,
     /// Several promotions wait and nothing says which was first. Waits.
@@ -39,6 +41,8 @@ pub enum Reason {
     Blocked,
     /// Its steps are being carried out.
     InProgress,
+    /// It failed, and another promotion puts back what ran before.
+    RollingBack,
     /// Every step is done and everything is healthy. An end.
     Deployed,
     /// A promotion of this name and content had ended before; this is that end. Nothing was done.
@@ -51,13 +55,15 @@ pub enum Reason {
     Deleted,
     /// A newer promotion replaced it. An end.
     Superseded,
+    /// It had not started when its time was over. An end.
+    Expired,
     /// A step failed; the word is the step's own: `ImagePullBackOff`, `Conflict`. An end.
     Step(String),
 }
 
 impl Reason {
     /// Every reason that is not a step's own, in the order of declaration.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::NotStamped,
         Self::ProjectNotFound,
         Self::ReleaseNotFound,
@@ -70,17 +76,20 @@ impl Reason {
         Self::LifecycleNotFound,
         Self::LifecycleInvalid,
         Self::ReleaseBlocked,
+        Self::NotYet,
         Self::QueuedBehind,
         Self::AmbiguousOrder,
         Self::SlotHeld,
         Self::Blocked,
         Self::InProgress,
+        Self::RollingBack,
         Self::Deployed,
         Self::AlreadyRecorded,
         Self::NameUsed,
         Self::CancelRequested,
         Self::Deleted,
         Self::Superseded,
+        Self::Expired,
     ];
 
     /// The reason as it is written in status.
@@ -99,17 +108,20 @@ impl Reason {
             Self::LifecycleNotFound => "LifecycleNotFound",
             Self::LifecycleInvalid => "LifecycleInvalid",
             Self::ReleaseBlocked => "ReleaseBlocked",
+            Self::NotYet => "NotYet",
             Self::QueuedBehind => "QueuedBehind",
             Self::AmbiguousOrder => "AmbiguousOrder",
             Self::SlotHeld => "SlotHeld",
             Self::Blocked => "Blocked",
             Self::InProgress => "InProgress",
+            Self::RollingBack => "RollingBack",
             Self::Deployed => "Deployed",
             Self::AlreadyRecorded => "AlreadyRecorded",
             Self::NameUsed => "NameUsed",
             Self::CancelRequested => "CancelRequested",
             Self::Deleted => "Deleted",
             Self::Superseded => "Superseded",
+            Self::Expired => "Expired",
             Self::Step(reason) => reason,
         }
     }
@@ -120,7 +132,7 @@ impl Reason {
         matches!(self, Self::QueuedBehind | Self::AmbiguousOrder | Self::SlotHeld)
     }
 
-    /// Whether it waits for something that concerns its release alone, and no other promotion to the environment.
+    /// Whether it waits for something that concerns itself alone, and no other promotion to the environment.
     #[must_use]
     pub const fn is_own(&self) -> bool {
         matches!(
@@ -130,6 +142,7 @@ impl Reason {
                 | Self::LifecycleNotReached
                 | Self::NotInLifecycle
                 | Self::ReleaseBlocked
+                | Self::NotYet
         )
     }
 

@@ -10,6 +10,8 @@ fn entry(name: &str, created: i64) -> Entry {
         running: false,
         claim: Claim::Fit,
         priority: 0,
+        partial: false,
+        rollback_of: None,
     }
 }
 
@@ -108,6 +110,45 @@ fn one_that_waits_for_its_own_release_keeps_nobody_waiting_and_replaces_nobody()
 }
 
 #[test]
+fn one_whose_time_has_not_come_keeps_nobody_waiting_replaces_nobody_and_is_not_replaced() {
+    let scheduled = |created| Entry { claim: Claim::Scheduled, ..entry("tonight", created) };
+    for policy in [Policy::Queue, Policy::Supersede] {
+        assert_eq!(standings(&[scheduled(1), entry("now", 2)], policy, true)[1], Standing::Next);
+        assert_eq!(standings(&[entry("now", 1), scheduled(2)], policy, true)[0], Standing::Next);
+        assert_ne!(standings(&[scheduled(1), entry("now", 2)], policy, true)[0], superseded_by("now"));
+        let running = Entry { running: true, ..entry("now", 2) };
+        assert_eq!(standings(&[scheduled(1), running], policy, true)[0], behind("now"));
+    }
+}
+
+#[test]
+fn a_part_of_a_release_replaces_nothing_and_is_replaced_by_a_whole_one() {
+    let part = |created| Entry { partial: true, ..entry("part", created) };
+    assert_eq!(standings(&[entry("a", 1), part(2)], Policy::Supersede, true), [Standing::Next, behind("a")]);
+    assert_eq!(standings(&[part(1), entry("a", 2)], Policy::Supersede, true), [superseded_by("a"), Standing::Next]);
+    let running = Entry { running: true, ..part(2) };
+    assert_eq!(standings(&[entry("a", 1), running], Policy::Supersede, true), [behind("part"), Standing::Next]);
+}
+
+#[test]
+fn a_rollback_takes_the_turn_of_the_one_that_failed_before_all_others_and_replaces_none() {
+    let failed = Entry { running: true, ..entry("failed", 1) };
+    let rollback = Entry { rollback_of: Some(failed.uid.clone()), ..entry("rollback", 3) };
+    let urgent = Entry { priority: 9, ..entry("urgent", 2) };
+    for policy in [Policy::Queue, Policy::Supersede] {
+        let entries = [failed.clone(), urgent.clone(), rollback.clone()];
+        assert_eq!(standings(&entries, policy, true), [Standing::Next, behind("failed"), Standing::Next]);
+        let underway = Entry { running: true, ..rollback.clone() };
+        let entries = [urgent.clone(), underway];
+        assert_eq!(standings(&entries, policy, true), [behind("rollback"), Standing::Next]);
+    }
+    // Who promotes something while it still waits wants that.
+    let newer = entry("newer", 4);
+    let entries = [failed, rollback, newer];
+    assert_eq!(standings(&entries, Policy::Supersede, true)[1], superseded_by("newer"));
+}
+
+#[test]
 fn without_history_nothing_says_which_of_several_comes_first() {
     let entries = [entry("c", 1), entry("a", 2), entry("b", 3)];
     let ambiguous = |others: [&str; 2]| Standing::Ambiguous { others: others.map(str::to_owned).to_vec() };
@@ -121,14 +162,15 @@ fn without_history_nothing_says_which_of_several_comes_first() {
 
 fn entries(running: impl Strategy<Value = Option<prop::sample::Index>>) -> impl Strategy<Value = Vec<Entry>> {
     let claims = prop_oneof![1 => Just(Claim::Unjudged), 4 => Just(Claim::Fit)];
-    let one = (0..4_i64, -1..=1_i32, claims);
+    let one = (0..4_i64, -1..=1_i32, claims, any::<bool>());
     (prop::collection::vec(one, 1..8), running).prop_map(|(seeds, running)| {
         let mut entries: Vec<Entry> = seeds
             .into_iter()
             .enumerate()
-            .map(|(index, (created, priority, claim))| Entry {
+            .map(|(index, (created, priority, claim, partial))| Entry {
                 claim,
                 priority,
+                partial,
                 ..entry(&format!("p{index}"), created)
             })
             .collect();
@@ -187,6 +229,7 @@ proptest! {
         for other in entries.iter().filter(|other| other.uid != next.uid) {
             let replaces = policy == Policy::Supersede
                 && other.claim == Claim::Fit
+                && !other.partial
                 && other.priority >= next.priority
                 && (other.created, &other.name) > (next.created, &next.name);
             prop_assert!(!replaces, "{} should have replaced {}", other.name, next.name);
@@ -200,6 +243,41 @@ proptest! {
         for me in entries.iter().filter(|me| me.running) {
             prop_assert_eq!(standing(me, &entries, policy, history), Standing::Next);
         }
+    }
+
+    #[test]
+    fn no_part_of_a_release_replaces_anything(
+        entries in entries(any::<Option<prop::sample::Index>>()), history in any::<bool>(),
+    ) {
+        for me in &entries {
+            if let Standing::SupersededBy { promotion } = standing(me, &entries, Policy::Supersede, history) {
+                let by = entries.iter().find(|entry| entry.name == promotion).unwrap();
+                prop_assert!(!by.partial && by.rollback_of.is_none(), "{promotion} replaced {}", me.name);
+            }
+        }
+    }
+
+    #[test]
+    fn whose_time_has_not_come_changes_nothing_for_the_others(
+        entries in entries(any::<Option<prop::sample::Index>>()), created in 0..4_i64, partial in any::<bool>(),
+        policy in policies(), history in any::<bool>(),
+    ) {
+        let scheduled = Entry { claim: Claim::Scheduled, partial, ..entry("scheduled", created) };
+        let with: Vec<Entry> = entries.iter().cloned().chain([scheduled]).collect();
+        for me in &entries {
+            prop_assert_eq!(standing(me, &with, policy, history), standing(me, &entries, policy, history));
+        }
+    }
+
+    #[test]
+    fn while_one_is_rolled_back_only_its_rollback_is_next(
+        entries in entries(any::<prop::sample::Index>().prop_map(Some)), policy in policies(), history in any::<bool>(),
+    ) {
+        let failed = entries.iter().find(|entry| entry.running).unwrap();
+        let rollback = Entry { rollback_of: Some(failed.uid.clone()), ..entry("rollback", 9) };
+        let with: Vec<Entry> = entries.iter().cloned().chain([rollback]).collect();
+        let next: Vec<&str> = next(&with, policy, history).into_iter().map(|entry| entry.name.as_str()).collect();
+        prop_assert_eq!(next, [failed.name.as_str(), "rollback"]);
     }
 
     #[test]

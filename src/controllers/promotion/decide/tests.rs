@@ -10,12 +10,14 @@ use crate::api::v1alpha1::promotion::Cancel;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
 use crate::controllers::lifecycle::course::{Choice, Course};
+use crate::controllers::promotion::current;
 use crate::controllers::promotion::observe::{Trace, Unreadable};
 use crate::controllers::promotion::plan::{Plan, PlannedStep};
 use crate::controllers::promotion::progress::Progress;
 use crate::controllers::promotion::status::{FAILED, PENDING, SKIPPED, STARTED, SUCCEEDED};
 use crate::controllers::release::snapshot::SnapshotStep;
 use crate::domain::promotion::machine::{NameUse, Slot};
+use crate::domain::promotion::rollback::Rollback;
 use crate::domain::queue::{Claim, Entry};
 
 fn at(second: i64) -> Timestamp {
@@ -43,12 +45,14 @@ fn ready_to_start() -> Observed {
         environment: Some(Arc::new(environment)),
         unreadable: Unreadable::default(),
         course: course(),
+        current: None,
         rivals: vec![entry("checkout-1.0.0-dev", "uid-1", 0)],
         history: true,
         name_use: NameUse::Fresh,
         slot: Slot::Mine,
         plan: PlanState::Known(Arc::new(plan(2))),
         progress: None,
+        rollback: Rollback::Nothing { why: None },
         trace: Trace::Perhaps,
         looked: true,
     }
@@ -80,7 +84,16 @@ fn promotion() -> Promotion {
 }
 
 fn entry(name: &str, uid: &str, second: i64) -> Entry {
-    Entry { name: name.into(), uid: uid.into(), created: at(second), running: false, claim: Claim::Fit, priority: 0 }
+    Entry {
+        name: name.into(),
+        uid: uid.into(),
+        created: at(second),
+        running: false,
+        claim: Claim::Fit,
+        priority: 0,
+        partial: false,
+        rollback_of: None,
+    }
 }
 
 fn plan(steps: usize) -> Plan {
@@ -326,7 +339,7 @@ fn a_running_promotion_that_lost_its_slot_has_no_effect() {
 
 #[test]
 fn an_end_is_never_left() {
-    for phase in ["Succeeded", "Failed", "Refused", "Canceled", "Superseded"] {
+    for phase in ["Succeeded", "Failed", "RolledBack", "Refused", "Canceled", "Superseded", "Expired"] {
         let mut observed = running();
         let status = Arc::make_mut(&mut observed.promotion).status.get_or_insert_default();
         status.phase = Some(phase.into());
@@ -358,4 +371,123 @@ fn what_exists_and_does_not_read_is_waited_for_and_named() {
     assert!(said.starts_with("environment dev exists and cannot be read: "), "{said}");
     let said = unreadable(|observed, why| observed.unreadable.environments = [("test".to_owned(), why)].into());
     assert!(said.starts_with("environment test exists and cannot be read: "), "its place is not known: {said}");
+}
+
+#[test]
+fn one_whose_time_has_not_come_says_until_when_and_is_looked_at_again_just_then() {
+    let mut observed = ready_to_start();
+    let spec = &mut Arc::make_mut(&mut observed.promotion).spec;
+    (spec.not_before, spec.expires_at) = (Some(Time(at(20))), Some(Time(at(30))));
+    let waits = decide(&observed);
+    assert_eq!((waits.status.phase.as_deref(), waits.status.reason.as_deref()), (Some("Pending"), Some("NotYet")));
+    assert!(waits.status.message.as_deref().unwrap().contains("starts at 2027-01-15T08:00:20Z or later"));
+    assert_eq!(waits.next, Next::At(at(20)));
+    observed.now = at(20);
+    assert_eq!(decide(&observed).status.phase.as_deref(), Some("Running"));
+    observed.release = None;
+    assert_eq!(decide(&observed).next, Next::At(at(30)), "whatever it waits for then, it is over at its end");
+    observed.now = at(30);
+    let ended = decide(&observed);
+    assert_eq!((ended.status.phase.as_deref(), ended.status.finished), (Some("Expired"), true));
+    assert_eq!(ended.events.first().map(|event| (event.reason, event.severity)), Some(("Expired", Severity::Warning)));
+}
+
+#[test]
+fn what_runs_does_not_expire() {
+    let mut observed = running();
+    Arc::make_mut(&mut observed.promotion).spec.expires_at = Some(Time(at(11)));
+    observed.now = at(99);
+    assert_eq!(decide(&observed).effects, [Effect::Work { step: 0 }]);
+}
+
+#[test]
+fn what_it_is_to_what_runs_there_is_decided_at_the_start_and_stays() {
+    let current = |version: &str| {
+        Some(current::Current {
+            promotion: "p".into(),
+            promotion_uid: "u".into(),
+            version: version.into(),
+            since: at(1),
+            made: None,
+        })
+    };
+    for (runs, mode, says) in [
+        (None, "Deploy", "checkout 1.0.0 is being applied to dev (CHG-1)"),
+        (current("0.9.0"), "Deploy", "where 0.9.0 runs (CHG-1)"),
+        (current("1.0.0"), "Redeploy", "where it runs already (CHG-1)"),
+        (current("1.1.0"), "Rollback", "where the newer 1.1.0 runs (CHG-1)"),
+    ] {
+        let mut observed = ready_to_start();
+        Arc::make_mut(&mut observed.promotion).spec.reason = Some("CHG-1".into());
+        observed.current = runs;
+        let started = decide(&observed);
+        assert_eq!(started.status.mode.as_deref(), Some(mode));
+        assert!(started.status.message.as_deref().unwrap().ends_with(says), "{:?}", started.status.message);
+        assert_eq!(started.events.first().map(|event| &event.message), started.status.message.as_ref());
+        Arc::make_mut(&mut observed.promotion).status = Some(started.status);
+        observed.current = current("9.9.9");
+        assert_eq!(current::mode(&observed).as_str(), mode);
+    }
+}
+
+/// One whose first step failed after it had applied something, where a failure is to be undone.
+fn failing() -> Observed {
+    let mut observed = running();
+    let failure = FailureRecord {
+        object: Some("Deployment/checkout".into()),
+        reason: "CrashLoopBackOff".into(),
+        message: "checkout crashes".into(),
+        ..FailureRecord::default()
+    };
+    observed.progress = Some(progress(0, State::Failed(failure)));
+    observed.rollback = Rollback::Unknown;
+    observed
+}
+
+#[test]
+fn a_failure_that_is_to_be_undone_names_its_rollback_before_it_is_made_and_waits_for_its_end() {
+    let mut observed = failing();
+    assert_eq!(decide(&observed).effects, [Effect::LookForRollback]);
+    let (promotion, version) = ("back".to_owned(), "0.9.0".to_owned());
+    observed.rollback =
+        Rollback::Wanted { promotion: promotion.clone(), version: version.clone(), again: "good".into() };
+    let written = decide(&observed);
+    let status = &written.status;
+    assert_eq!((status.phase.as_deref(), status.finished), (Some("RollingBack"), false));
+    assert_eq!(phases(status), [FAILED, SKIPPED]);
+    assert_eq!(status.rollback.as_ref().map(|known| known.promotion.as_str()), Some("back"));
+    assert_eq!(status.failure.as_ref().map(|failure| failure.message.as_str()), Some("checkout crashes"));
+    let succeeded = condition::find(&status.conditions, ConditionType::Succeeded).map(|known| known.status.as_str());
+    assert_eq!(succeeded, Some("False"), "that it failed is said at once");
+    assert!(!condition::is_true(&status.conditions, ConditionType::Finished));
+    assert_eq!(written.events.first().map(|event| event.reason), Some("RollingBack"));
+    Arc::make_mut(&mut observed.promotion).status = Some(written.status);
+    observed.progress = None;
+    assert_eq!(decide(&observed).effects, [Effect::MakeRollback]);
+    observed.rollback = Rollback::Underway { promotion: promotion.clone(), version: version.clone() };
+    let waits = decide(&observed);
+    assert_eq!(Some(&waits.status), observed.promotion.status.as_ref(), "waiting writes nothing");
+    assert!(waits.events.is_empty());
+    observed.now = at(500);
+    for (phase, ends) in [(Phase::Succeeded, "RolledBack"), (Phase::Failed, "Failed"), (Phase::Canceled, "Failed")] {
+        observed.rollback = Rollback::Ended { promotion: promotion.clone(), version: version.clone(), phase };
+        let ended = decide(&observed).status;
+        assert_eq!((ended.phase.as_deref(), ended.finished), (Some(ends), true));
+        assert_eq!(ended.reason.as_deref(), Some("CrashLoopBackOff"));
+        assert!(ended.message.as_deref().unwrap().contains("checkout crashes"));
+        assert_eq!(ended.finished_at.map(|time| time.0), Some(at(11)), "it ended when it failed");
+    }
+}
+
+#[test]
+fn a_failure_that_nobody_undoes_says_why_where_that_could_be_expected() {
+    let mut observed = failing();
+    observed.rollback = Rollback::Nothing { why: Some("nothing had succeeded there before".into()) };
+    let status = decide(&observed).status;
+    assert_eq!(status.phase.as_deref(), Some("Failed"));
+    let message = "checkout crashes; nothing was rolled back: nothing had succeeded there before";
+    assert_eq!(status.message.as_deref(), Some(message));
+    Arc::make_mut(&mut observed.promotion).spec.cancel = Some(Cancel { reason: None });
+    observed.rollback = Rollback::Unknown;
+    assert_eq!(decide(&observed).status.message.as_deref(), Some("checkout crashes"), "who canceled it decides");
 }

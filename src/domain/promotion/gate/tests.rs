@@ -20,9 +20,23 @@ fn open() -> GateFacts {
         lifecycle: Reach::Reachable,
         blocked: None,
         when_not_ready: WhenNotReady::Refuse,
+        window: Window::default(),
+        now: at(100),
         standing: Standing::Next,
         fresh: true,
     }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn tonight() -> Window {
+    Window { not_before: Some(at(200)), expires_at: Some(at(300)) }
+}
+
+fn over() -> Window {
+    Window { expires_at: Some(at(100)), ..Window::default() }
 }
 
 fn unreached() -> Reach {
@@ -71,6 +85,7 @@ fn described(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Open => "open".to_owned(),
         Verdict::Recheck => "recheck".to_owned(),
+        Verdict::Expired { message } => format!("expired: {message}"),
         Verdict::Waiting { gate, reason, message } => format!("waiting {} {reason}: {message}", gate.as_str()),
         Verdict::Closed { gate, reason, message } => format!("closed {} {reason}: {message}", gate.as_str()),
     }
@@ -142,6 +157,14 @@ fn the_lifecycle_and_the_turn_say_why_and_what_to_do() {
             "closed NotBlocked ReleaseBlocked: release checkout-1.4.2 is blocked (bug 42): it may go to environments of its first phase and of phases that it has entered, and production is none; remove its spec.blocked to let it go on",
         ),
         (
+            GateFacts { window: tonight(), standing: behind(), ..open() },
+            "waiting InTime NotYet: its time has not come: it starts at 1970-01-01T00:03:20Z or later; to start sooner, cancel it and make a promotion with an earlier spec.notBefore",
+        ),
+        (
+            GateFacts { window: over(), project: Presence::Absent, ..open() },
+            "expired: it had not started by 1970-01-01T00:01:40Z, and nothing was applied: make a new promotion with another name and a later spec.expiresAt",
+        ),
+        (
             GateFacts { standing: behind(), ..open() },
             "waiting Turn QueuedBehind: promotion other of checkout to production comes first",
         ),
@@ -167,20 +190,22 @@ fn the_first_gate_that_is_not_open_decides() {
         environment: EnvironmentFact::Paused,
         lifecycle: unreached(),
         blocked: Some(blocked()),
+        window: tonight(),
         standing: behind(),
         ..open()
     };
     let gate = |facts: &GateFacts| match judge(facts) {
         Verdict::Waiting { gate, .. } | Verdict::Closed { gate, .. } => Some(gate),
-        Verdict::Open | Verdict::Recheck => None,
+        Verdict::Open | Verdict::Recheck | Verdict::Expired { .. } => None,
     };
-    let repairs: [fn(&mut GateFacts); 7] = [
+    let repairs: [fn(&mut GateFacts); 8] = [
         |facts| facts.stamped = open().stamped,
         |facts| facts.project = Presence::Found,
         |facts| facts.release = ReleaseFact::Sealed,
         |facts| facts.environment = EnvironmentFact::Ready,
         |facts| facts.lifecycle = Reach::Reachable,
         |facts| facts.blocked = None,
+        |facts| facts.window = Window::default(),
         |facts| facts.standing = Standing::Next,
     ];
     for (expected, repair) in Gate::CHAIN.into_iter().zip(repairs) {
@@ -226,6 +251,7 @@ fn all() -> Vec<GateFacts> {
         |facts| facts.lifecycle = no_lifecycle(),
     ]);
     vary(&[|_| {}, |facts| facts.blocked = Some(blocked())]);
+    vary(&[|_| {}, |facts| facts.window = tonight(), |facts| facts.window = over()]);
     vary(&[|_| {}, |facts| facts.when_not_ready = WhenNotReady::Wait]);
     vary(&[
         |_| {},
@@ -253,8 +279,16 @@ fn on_cached_facts_nothing_is_decided_that_cannot_be_taken_back() {
         match judge(&facts) {
             Verdict::Open | Verdict::Closed { .. } => panic!("decided on cached facts: {facts:?}"),
             Verdict::Waiting { .. } => assert!(!is_superseded(&facts.standing), "replaced on cached facts: {facts:?}"),
-            Verdict::Recheck => {}
+            // The window is written once, and the time is the time.
+            Verdict::Recheck | Verdict::Expired { .. } => {}
         }
+    }
+}
+
+#[test]
+fn whatever_it_waits_for_it_expires_when_its_time_is_over() {
+    for facts in all() {
+        assert_eq!(matches!(judge(&facts), Verdict::Expired { .. }), facts.window == over(), "{facts:?}");
     }
 }
 
@@ -264,7 +298,9 @@ fn on_live_facts_there_is_always_an_answer_with_a_message() {
         match judge(&facts) {
             Verdict::Open => {}
             Verdict::Recheck => panic!("asks again for live facts: {facts:?}"),
-            Verdict::Waiting { message, .. } | Verdict::Closed { message, .. } => assert!(!message.is_empty()),
+            Verdict::Waiting { message, .. } | Verdict::Closed { message, .. } | Verdict::Expired { message } => {
+                assert!(!message.is_empty());
+            }
         }
     }
 }
@@ -281,7 +317,7 @@ fn only_a_missing_stamp_the_lifecycle_and_a_block_refuse_and_never_when_told_to_
                     assert_eq!(facts.release, ReleaseFact::Sealed, "a release that does not exist is waited for");
                 }
                 Gate::NotBlocked => assert!(facts.blocked.is_some() && facts.when_not_ready == WhenNotReady::Refuse),
-                Gate::ProjectFound | Gate::ReleaseSealed | Gate::EnvironmentReady | Gate::Turn => {
+                Gate::ProjectFound | Gate::ReleaseSealed | Gate::EnvironmentReady | Gate::InTime | Gate::Turn => {
                     panic!("{gate:?} refused")
                 }
             }

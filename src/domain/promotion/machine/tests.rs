@@ -15,6 +15,7 @@ fn verdicts() -> Vec<Verdict> {
     vec![
         Verdict::Open,
         Verdict::Recheck,
+        Verdict::Expired { message: message.clone() },
         Verdict::Waiting { gate, reason: Reason::ReleaseNotFound, message: message.clone() },
         Verdict::Closed { gate, reason: Reason::LifecycleNotReached, message },
     ]
@@ -41,21 +42,48 @@ fn works() -> Vec<Work> {
     vec![Work::NotStarted, progress(false), progress(true), Work::Done, failure(false), failure(true)]
 }
 
+fn rollbacks() -> Vec<Rollback> {
+    let (promotion, version) = (|| "back".to_owned(), || "1.0.0".to_owned());
+    let ended = |phase| Rollback::Ended { promotion: promotion(), version: version(), phase };
+    vec![
+        Rollback::Unknown,
+        Rollback::Nothing { why: None },
+        Rollback::Nothing { why: Some("there is none".to_owned()) },
+        Rollback::Wanted { promotion: promotion(), version: version(), again: "good".to_owned() },
+        Rollback::Underway { promotion: promotion(), version: version() },
+        ended(Phase::Succeeded),
+        ended(Phase::Canceled),
+    ]
+}
+
 /// Calls `check` with every phase and every combination of facts.
 fn for_every_case(mut check: impl FnMut(Phase, &Facts)) {
+    let (standings, slots, works, rollbacks) = (standings(), slots(), works(), rollbacks());
     let mut cases = 0;
-    for phase in Phase::ALL {
-        for used_name in name_uses() {
-            for cancel in CANCELS {
-                for verdict in verdicts() {
-                    for standing in standings() {
-                        for slot in slots() {
-                            for work in works() {
-                                let (used_name, verdict, standing) =
-                                    (used_name.clone(), verdict.clone(), standing.clone());
-                                let slot = slot.clone();
-                                check(phase, &Facts { used_name, cancel, verdict, standing, slot, work });
-                                cases += 1;
+    for used_name in name_uses() {
+        for cancel in CANCELS {
+            for verdict in verdicts() {
+                let mut facts = Facts {
+                    used_name: used_name.clone(),
+                    cancel,
+                    verdict,
+                    standing: Standing::Next,
+                    slot: Slot::Mine,
+                    work: Work::NotStarted,
+                    rollback: Rollback::Unknown,
+                };
+                for standing in &standings {
+                    facts.standing.clone_from(standing);
+                    for slot in &slots {
+                        facts.slot.clone_from(slot);
+                        for work in &works {
+                            facts.work.clone_from(work);
+                            for rollback in &rollbacks {
+                                facts.rollback.clone_from(rollback);
+                                for phase in Phase::ALL {
+                                    check(phase, &facts);
+                                }
+                                cases += Phase::ALL.len();
                             }
                         }
                     }
@@ -63,7 +91,7 @@ fn for_every_case(mut check: impl FnMut(Phase, &Facts)) {
             }
         }
     }
-    assert_eq!(cases, 7 * 10 * 3 * 4 * 4 * 4 * 6);
+    assert_eq!(cases, 13 * 3 * 5 * 4 * 4 * 6 * 7 * 10);
 }
 
 /// One sentence of the specification: when it applies, and what must follow.
@@ -123,6 +151,26 @@ fn cancels(facts: &Facts, transition: &Transition, applied: bool) -> bool {
     said && ends(transition, Phase::Canceled, &reason, applied)
 }
 
+/// It failed after it had changed something, and nobody wants it to stop.
+fn may_be_undone(facts: &Facts) -> bool {
+    is_unrecorded(facts) && facts.cancel.is_none() && matches!(&facts.work, Work::Failed(failure) if failure.applied)
+}
+
+/// It waits for its rollback, and nobody wants it to stop.
+fn may_roll_back(phase: Phase, facts: &Facts) -> bool {
+    phase == Phase::RollingBack && is_unrecorded(facts) && facts.cancel.is_none()
+}
+
+/// The end of one that failed, in the words of its step where it has any.
+fn fails(facts: &Facts, next: &Transition, (phase, says): (Phase, &str)) -> bool {
+    let (reason, applied, said) = match &facts.work {
+        Work::Failed(failure) => (failure.reason.as_str(), failure.applied, failure.message.as_str()),
+        Work::NotStarted | Work::InProgress { .. } | Work::Done => ("Unknown", true, "its status does not say"),
+    };
+    let told = matches!(next, Transition::Finish(end) if end.message.contains(said) && end.message.contains(says));
+    told && ends(next, phase, &Reason::Step(reason.to_owned()), applied)
+}
+
 /// The table. Exactly one row applies to each case.
 const RULES: &[Rule] = &[
     Rule {
@@ -171,6 +219,16 @@ const RULES: &[Rule] = &[
                 && matches!(facts.verdict, Verdict::Closed { .. })
         },
         then: |_, next| ends(next, Phase::Refused, &Reason::LifecycleNotReached, false),
+    },
+    Rule {
+        name: "what has not started when its time is over expires, whatever it waits for",
+        when: |phase, facts| {
+            phase == Phase::Pending
+                && is_new(facts)
+                && facts.cancel.is_none()
+                && matches!(facts.verdict, Verdict::Expired { .. })
+        },
+        then: |_, next| ends(next, Phase::Expired, &Reason::Expired, false),
     },
     Rule {
         name: "a decision that cannot be taken back waits for live facts",
@@ -246,15 +304,85 @@ const RULES: &[Rule] = &[
         then: |_, next| ends(next, Phase::Succeeded, &Reason::Deployed, true),
     },
     Rule {
-        name: "when a step has failed it has failed, with the step's own words",
-        when: |phase, facts| phase == Phase::Running && is_unrecorded(facts) && matches!(facts.work, Work::Failed(_)),
-        then: |facts, next| match &facts.work {
-            Work::Failed(failure) => {
-                ends(next, Phase::Failed, &Reason::Step("CrashLoopBackOff".to_owned()), failure.applied)
-                    && matches!(next, Transition::Finish(end) if end.message == SAYS)
-            }
-            Work::NotStarted | Work::InProgress { .. } | Work::Done => false,
+        name: "a failed step that changed nothing, or that somebody wanted to stop, is the end, with the step's own words",
+        when: |phase, facts| {
+            phase == Phase::Running
+                && is_unrecorded(facts)
+                && matches!(facts.work, Work::Failed(_))
+                && !may_be_undone(facts)
         },
+        then: |facts, next| {
+            fails(facts, next, (Phase::Failed, SAYS)) && matches!(next, Transition::Finish(end) if end.message == SAYS)
+        },
+    },
+    Rule {
+        name: "what follows a failure is looked up before anything is decided",
+        when: |phase, facts| {
+            (phase == Phase::Running && may_be_undone(facts) || may_roll_back(phase, facts))
+                && facts.rollback == Rollback::Unknown
+        },
+        then: |_, next| *next == Transition::LookForRollback,
+    },
+    Rule {
+        name: "a failure that nothing follows is the end, and says why where somebody could expect more",
+        when: |phase, facts| {
+            (phase == Phase::Running && may_be_undone(facts) || may_roll_back(phase, facts))
+                && matches!(facts.rollback, Rollback::Nothing { .. })
+        },
+        then: |facts, next| {
+            let says = match &facts.rollback {
+                Rollback::Nothing { why: Some(why) } => why,
+                Rollback::Nothing { why: None } => "",
+                Rollback::Unknown | Rollback::Wanted { .. } | Rollback::Underway { .. } | Rollback::Ended { .. } => {
+                    return false;
+                }
+            };
+            fails(facts, next, (Phase::Failed, says))
+        },
+    },
+    Rule {
+        name: "a failure that is to be undone is written before anything is done about it",
+        when: |phase, facts| {
+            phase == Phase::Running
+                && may_be_undone(facts)
+                && matches!(
+                    facts.rollback,
+                    Rollback::Wanted { .. } | Rollback::Underway { .. } | Rollback::Ended { .. }
+                )
+        },
+        then: |facts, next| {
+            matches!(next, Transition::RollBack { failure, message }
+                if Work::Failed(failure.clone()) == facts.work && message.contains("back puts 1.0.0 back"))
+        },
+    },
+    Rule {
+        name: "the rollback is made once it is written that it is wanted",
+        when: |phase, facts| may_roll_back(phase, facts) && matches!(facts.rollback, Rollback::Wanted { .. }),
+        then: |_, next| *next == Transition::MakeRollback,
+    },
+    Rule {
+        name: "the end of the rollback is waited for",
+        when: |phase, facts| may_roll_back(phase, facts) && matches!(facts.rollback, Rollback::Underway { .. }),
+        then: |_, next| waits(next, &Reason::RollingBack),
+    },
+    Rule {
+        name: "what was put back is rolled back",
+        when: |phase, facts| {
+            may_roll_back(phase, facts) && matches!(facts.rollback, Rollback::Ended { phase: Phase::Succeeded, .. })
+        },
+        then: |facts, next| fails(facts, next, (Phase::RolledBack, "promotion back put 1.0.0 back")),
+    },
+    Rule {
+        name: "a rollback that did not succeed leaves a failure that says so",
+        when: |phase, facts| {
+            may_roll_back(phase, facts) && matches!(facts.rollback, Rollback::Ended { phase: Phase::Canceled, .. })
+        },
+        then: |facts, next| fails(facts, next, (Phase::Failed, "ended as Canceled: promote")),
+    },
+    Rule {
+        name: "who cancels what is rolled back waits no more, and the failure stays one",
+        when: |phase, facts| phase == Phase::RollingBack && is_unrecorded(facts) && facts.cancel.is_some(),
+        then: |facts, next| fails(facts, next, (Phase::Failed, "was not waited for")),
     },
     Rule {
         name: "what runs is canceled between effects, and says whether something was applied",
@@ -323,7 +451,44 @@ fn no_way_leads_to_running_but_through_open_gates_with_the_slot_in_hand() {
         | Transition::Recheck
         | Transition::Wait { .. }
         | Transition::TakeSlot
-        | Transition::Work => {}
+        | Transition::Work
+        | Transition::LookForRollback
+        | Transition::RollBack { .. }
+        | Transition::MakeRollback => {}
+    });
+}
+
+#[test]
+fn what_runs_never_expires() {
+    for_every_case(|phase, facts| {
+        if let Transition::Finish(End { phase: Phase::Expired, .. }) = step(phase, facts) {
+            let recorded = facts.used_name == NameUse::RecordedSame { phase: Phase::Expired };
+            assert!(recorded || phase == Phase::Pending);
+        }
+    });
+}
+
+#[test]
+fn a_rollback_is_made_only_for_what_says_that_it_failed_and_changed_something() {
+    for_every_case(|phase, facts| match step(phase, facts) {
+        Transition::RollBack { failure, .. } => assert!(phase == Phase::Running && failure.applied),
+        Transition::MakeRollback => {
+            assert_eq!((phase, facts.cancel), (Phase::RollingBack, None));
+            assert!(matches!(facts.rollback, Rollback::Wanted { .. }));
+        }
+        Transition::Finish(End { phase: Phase::RolledBack, .. }) => {
+            let recorded = facts.used_name == NameUse::RecordedSame { phase: Phase::RolledBack };
+            assert!(recorded || matches!(facts.rollback, Rollback::Ended { phase: Phase::Succeeded, .. }));
+        }
+        Transition::Rest
+        | Transition::LookUpName
+        | Transition::Recheck
+        | Transition::Wait { .. }
+        | Transition::TakeSlot
+        | Transition::Start
+        | Transition::Work
+        | Transition::LookForRollback
+        | Transition::Finish(_) => {}
     });
 }
 
