@@ -71,6 +71,7 @@ fn rollback(failed: &Promotion, written: &RollbackRecord, variables: Vec<GivenVa
         reason: Some(format!("rollback of promotion {failed_name}, which failed")),
         variables,
         requested_by: failed.spec.requested_by.clone(),
+        on_behalf_of: failed.spec.on_behalf_of.clone(),
         cause: Some(cause(failed)),
         ..PromotionSpec::default()
     };
@@ -84,6 +85,7 @@ fn cause(failed: &Promotion) -> Cause {
         kind: KIND.to_owned(),
         name: failed.metadata.name.clone().unwrap_or_default(),
         uid: failed.metadata.uid.clone().unwrap_or_default(),
+        generation: None,
     }
 }
 
