@@ -1,12 +1,13 @@
 //! A first promotion: a real cluster, Gantry in it, and `checkout` through dev, test and production.
 //!
-//! `cargo run --example demo` ends with exit code 0 only if every step really happened; `-- --keep` leaves everything running.
+//! `cargo run --example demo` ends with exit code 0 only if every step really happened; `-- --keep` leaves everything running,
+//! `-- --simulated` needs no root, `-- --within 120` fails if all of it takes longer than so many seconds, building aside.
 
 #[path = "demo/stage.rs"]
 mod stage;
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use gantry::api::condition::{self, ConditionType};
@@ -26,6 +27,12 @@ struct Arguments {
     /// Leaves everything running until Ctrl-C.
     #[arg(long)]
     keep: bool,
+    /// Simulates containers, even where real ones could run.
+    #[arg(long)]
+    simulated: bool,
+    /// Fails if it takes longer than this once the programs are built, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    within: Option<u64>,
     /// The operator's arguments, when the demo starts itself as the operator.
     #[arg(long, hide = true, num_args = 1.., allow_hyphen_values = true)]
     operator: Option<Vec<String>>,
@@ -34,9 +41,9 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let told = match arguments.operator {
-        Some(operator) => gantry::cli::run(std::iter::once("gantry".to_owned()).chain(operator)).await,
-        None => Box::pin(demo(arguments.keep)).await,
+    let told = match &arguments.operator {
+        Some(operator) => gantry::cli::run(std::iter::once("gantry".to_owned()).chain(operator.clone())).await,
+        None => Box::pin(demo(&arguments)).await,
     };
     match told {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,10 +54,10 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn demo(keep: bool) -> Outcome<()> {
+async fn demo(arguments: &Arguments) -> Outcome<()> {
     // Whoever installed one before has the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let story = Story::begin().await?;
+    let story = Story::begin(arguments.simulated).await?;
     story.install().await?;
     story.operator().await?;
     story.describe().await?;
@@ -62,7 +69,10 @@ async fn demo(keep: bool) -> Outcome<()> {
     story.back_again().await?;
     story.overview().await?;
     println!("\n✓ Everything above really happened, in {:.0?} since the first object was applied.", begun.elapsed());
-    story.end(keep).await
+    if let Some(within) = arguments.within.map(Duration::from_secs) {
+        story.took_at_most(within)?;
+    }
+    story.end(arguments.keep).await
 }
 
 impl Story {
@@ -121,7 +131,11 @@ impl Story {
     async fn chosen_release(&self) -> Outcome<()> {
         println!("\n▸ checkout 1.2.0-next: the highest version in the registry that channel next takes");
         self.sample("6-release-next").await?;
-        self.sealed("checkout-1.2.0-next").await
+        let chosen = self.sealed("checkout-1.2.0-next").await?;
+        if chosen != ["1.2.0-rc.1"] {
+            return Err(format!("channel next should have chosen 1.2.0-rc.1, not {chosen:?}").into());
+        }
+        Ok(())
     }
 
     /// The digest is given, so the registry is not asked, and the release seals; its image cannot be pulled. Simulated containers
@@ -193,16 +207,19 @@ impl Story {
         Ok(name)
     }
 
-    async fn sealed(&self, name: &str) -> Outcome<()> {
+    /// Waits until a release is sealed, and gives back the versions of its packages.
+    async fn sealed(&self, name: &str) -> Outcome<Vec<String>> {
         let release = self.until(name, |known: &Release| {
             known.status.as_ref().is_some_and(|status| condition::is_true(&status.conditions, ConditionType::Sealed))
         });
+        let mut versions = Vec::new();
         for package in release.await?.status.map(|status| status.packages).unwrap_or_default() {
             let short: String = package.digest.chars().take(19).collect();
             let version = package.version.unwrap_or_default();
             self.say(&format!("release {name} is sealed: {} is {}:{version}@{short}…", package.name, package.image));
+            versions.push(version);
         }
-        Ok(())
+        Ok(versions)
     }
 
     async fn ended(&self, name: &str) -> Outcome<Promotion> {
@@ -258,11 +275,23 @@ impl Story {
         };
         let project = self.until("checkout", recorded).await?;
         println!("\n  ENVIRONMENT   RUNS     BEFORE   BY                   LAST PROMOTION");
+        let mut runs = Vec::new();
         for row in project.status.map(|status| status.environments).unwrap_or_default() {
             let (version, by) = row.current.map(|current| (current.version, current.by)).unwrap_or_default();
             let before = row.previous.map(|previous| previous.version).unwrap_or_default();
             let last = row.last.map(|last| format!("{} {}", last.promotion, last.phase)).unwrap_or_default();
             println!("  {:<13} {version:<8} {before:<8} {by:<20} {last}", row.name);
+            runs.push(format!("{} {version} {last}", row.name));
+        }
+        let expected = ["dev 1.0.0", "production 1.1.0", "test 1.1.0"];
+        runs.sort();
+        if runs.len() != expected.len()
+            || !runs
+                .iter()
+                .zip(expected)
+                .all(|(row, expected)| row.starts_with(expected) && row.ends_with(" Succeeded"))
+        {
+            return Err(format!("the overview should say {expected:?}, all succeeded, and says {runs:?}").into());
         }
         Ok(())
     }

@@ -11,6 +11,8 @@ mod containers;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod deployment;
 #[cfg(test)]
 mod environment;

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gantry_plane::node::real::RealNode;
+use gantry_plane::programs::{Programs, find_or_build};
 use gantry_plane::run::Invocation;
-use gantry_plane::{Identity, Options, Plane, manifests};
+use gantry_plane::{Identity, Options, Plane, Program, manifests};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -27,8 +28,12 @@ pub struct Story {
 }
 
 impl Story {
-    pub async fn begin() -> Outcome<Self> {
+    pub async fn begin(simulated: bool) -> Outcome<Self> {
         let options = match RealNode::available() {
+            _ if simulated => {
+                println!("· Containers are simulated, as asked for.");
+                Options::default()
+            }
             Ok(()) => Options::real(),
             Err(why) if RealNode::is_required() => return Err(format!("a real node is required here: {why}").into()),
             Err(why) => {
@@ -40,6 +45,10 @@ impl Story {
         println!(
             "▸ Starting a Kubernetes cluster from source (the first time, its programs are built; that takes a while)"
         );
+        Programs::find_or_build(&options.programs()).await?;
+        for program in gantry_plane::image::PROGRAMS {
+            find_or_build(program).await?;
+        }
         let begun = Instant::now();
         let plane = Plane::start(options).await?;
         let client = plane.client(&Identity::Admin).await?;
@@ -54,6 +63,15 @@ impl Story {
 
     pub fn say(&self, what: &str) {
         println!("  {:>6.1}s  {what}", self.begun.elapsed().as_secs_f64());
+    }
+
+    /// Since the cluster's programs were there.
+    pub fn took_at_most(&self, within: Duration) -> Outcome<()> {
+        let took = self.begun.elapsed();
+        if took > within {
+            return Err(format!("it took {took:.0?} once the programs were built, and may take {within:?}").into());
+        }
+        Ok(())
     }
 
     /// As in the README: definitions, then everything else. The operator itself runs as a process here.
@@ -94,7 +112,9 @@ impl Story {
         if keep {
             let kubeconfig = self.plane.kubeconfig(&Identity::Admin).await?;
             println!("\nEverything keeps running until Ctrl-C. Look at it with");
-            println!("  KUBECONFIG={} kubectl get gantry -n {SPACE}", kubeconfig.display());
+            // The cluster's own: a fresh machine has no other.
+            let kubectl = self.plane.programs().path(Program::Kubectl)?;
+            println!("  KUBECONFIG={} {} get gantry -n {SPACE}", kubeconfig.display(), kubectl.display());
             tokio::signal::ctrl_c().await?;
         }
         self.plane.stop();

@@ -36,6 +36,11 @@ const SAMPLE_USER: &str = "65532:65532";
 /// The user that upstream's pause image has.
 const PAUSE_USER: &str = "65535:65535";
 
+/// The programs in the images, to build them before they are needed.
+pub const PROGRAMS: [GoProgram; 2] = [SAMPLE, PAUSE_PROGRAM];
+const SAMPLE: GoProgram = program("sample", "./sample");
+const PAUSE_PROGRAM: GoProgram = program("pause", "./pause");
+
 /// Built and read once a process; all images of a program have this layer.
 static SAMPLE_LAYER: OnceCell<Layer> = OnceCell::const_new();
 static PAUSE_LAYER: OnceCell<Layer> = OnceCell::const_new();
@@ -58,7 +63,7 @@ pub async fn push(registry: &Registry) -> Result<(), PlaneError> {
 /// # Errors
 /// As [`push`].
 pub async fn push_sample(registry: &Registry, repository: &str, version: &str) -> Result<String, PlaneError> {
-    let layer = SAMPLE_LAYER.get_or_try_init(|| build(program("sample", "./sample"))).await?;
+    let layer = SAMPLE_LAYER.get_or_try_init(|| build(SAMPLE)).await?;
     let environment = vec![format!("VERSION={version}")];
     let image = Image { layer, entry: "/sample", user: SAMPLE_USER, environment };
     put(registry, repository, version, &image).await
@@ -69,7 +74,7 @@ pub async fn push_sample(registry: &Registry, repository: &str, version: &str) -
 /// # Errors
 /// As [`push`].
 pub async fn push_pause(registry: &Registry) -> Result<String, PlaneError> {
-    let layer = PAUSE_LAYER.get_or_try_init(|| build(program("pause", "./pause"))).await?;
+    let layer = PAUSE_LAYER.get_or_try_init(|| build(PAUSE_PROGRAM)).await?;
     let image = Image { layer, entry: "/pause", user: PAUSE_USER, environment: Vec::new() };
     let (repository, tag) = PAUSE.split_once(':').unwrap_or((PAUSE, "latest"));
     put(registry, repository, tag, &image).await

@@ -1,19 +1,38 @@
-//! Keeps a cluster running for people who develop.
+//! Keeps a cluster running for people who develop, and builds its programs before they are needed.
 
 use std::process::ExitCode;
 
-use gantry_plane::{Identity, Options, Plane, PlaneError};
+use gantry_plane::programs::{self, GoProgram};
+use gantry_plane::{Identity, Options, Plane, PlaneError, Program, image};
 
-const USAGE: &str = "usage: gantry-plane up [--real] [--simulated COUNT]";
+const USAGE: &str = "usage: gantry-plane up [--real] [--simulated COUNT]
+       gantry-plane build [PROGRAM…]    without names, every program";
+
+/// What the command line asks for.
+enum Task {
+    Up(Options),
+    Build(Vec<Buildable>),
+}
+
+/// A program of the cluster, or of an image.
+#[derive(Clone, Copy)]
+enum Buildable {
+    Cluster(Program),
+    Image(GoProgram),
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let Some(options) = options(&arguments) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
+    let done = match task(&arguments) {
+        Some(Task::Up(options)) => up(options).await,
+        Some(Task::Build(wanted)) => build(&wanted).await,
+        None => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
     };
-    match up(options).await {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -22,9 +41,16 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The options that the command line asks for; nothing if it cannot be understood.
-fn options(arguments: &[String]) -> Option<Options> {
-    let (command, mut rest) = arguments.split_first()?;
+/// What the command line asks for; nothing if it cannot be understood.
+fn task(arguments: &[String]) -> Option<Task> {
+    match arguments.split_first()? {
+        (command, rest) if command == "up" => options(rest).map(Task::Up),
+        (command, rest) if command == "build" => buildable(rest).map(Task::Build),
+        _ => None,
+    }
+}
+
+fn options(mut rest: &[String]) -> Option<Options> {
     let mut options = Options::default();
     while let Some((flag, more)) = rest.split_first() {
         rest = more;
@@ -38,7 +64,30 @@ fn options(arguments: &[String]) -> Option<Options> {
             _ => return None,
         }
     }
-    (command == "up").then_some(options)
+    Some(options)
+}
+
+/// The programs of these names, or all.
+fn buildable(names: &[String]) -> Option<Vec<Buildable>> {
+    let clusters = Program::ALL.iter().map(|program| (program.name(), Buildable::Cluster(*program)));
+    let images = image::PROGRAMS.iter().map(|program| (program.name, Buildable::Image(*program)));
+    let all: Vec<_> = clusters.chain(images).collect();
+    if names.is_empty() {
+        return Some(all.into_iter().map(|(_, program)| program).collect());
+    }
+    names.iter().map(|name| all.iter().find(|(known, _)| known == name).map(|(_, program)| *program)).collect()
+}
+
+/// Prints where each program is.
+async fn build(wanted: &[Buildable]) -> Result<(), PlaneError> {
+    for program in wanted {
+        let path = match program {
+            Buildable::Cluster(program) => programs::ensure(*program).await?,
+            Buildable::Image(program) => programs::find_or_build(*program).await?,
+        };
+        println!("{}", path.display());
+    }
+    Ok(())
 }
 
 async fn up(options: Options) -> Result<(), PlaneError> {

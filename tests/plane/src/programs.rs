@@ -83,6 +83,21 @@ impl Program {
         GoProgram { module, package, name: self.name(), seconds }
     }
 
+    /// Every program.
+    pub const ALL: &[Self] = &[
+        Self::ApiServer,
+        Self::ControllerManager,
+        Self::Scheduler,
+        Self::Kubelet,
+        Self::Etcd,
+        Self::Kubectl,
+        Self::Kwok,
+        Self::Containerd,
+        Self::ContainerdShim,
+        Self::Ctr,
+        Self::Registry,
+        Self::Helm,
+    ];
     /// What the control plane and the registry need.
     pub const CLUSTER: &[Self] =
         &[Self::ApiServer, Self::Etcd, Self::ControllerManager, Self::Scheduler, Self::Kubectl, Self::Registry];

@@ -1,7 +1,7 @@
 //! Builds Go programs into the user's cache: one build at a time on a machine, never in silence.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{Read as _, Seek as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -132,16 +132,18 @@ impl GoProgram {
     }
 
     fn build(self, path: PathBuf) -> Result<PathBuf, ProgramError> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         if path.is_file() {
             return Ok(path);
         }
         let go = toolchain::find_or_install()?;
         let directory = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory).map_err(system(format!("making {}", directory.display())))?;
-        let unfinished = directory.join(format!(".{}.{}", self.name, std::process::id()));
+        // Whoever holds the lock may overwrite what a killed build left.
+        let unfinished = directory.join(format!(".{}.unfinished", self.name));
         let mut output = unlinked_file(&directory.join(format!(".{}.log", self.name)))?;
         let log = output.try_clone().map_err(system("sharing the build's log".to_owned()))?;
+        let held = lock.try_clone().map_err(system("sharing the lock".to_owned()))?;
         let child = Command::new(go)
             .current_dir(self.directory())
             .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", LINKER_FLAGS, "-o"])
@@ -152,7 +154,8 @@ impl GoProgram {
             .env("GOARCH", architecture())
             .env("GOWORK", "off")
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            // It says nothing there; so the lock is held for as long as it runs, even if this process is killed.
+            .stdout(held)
             .stderr(log)
             .spawn()
             .map_err(system(format!("starting go build for {}", self.name)))?;
@@ -187,26 +190,37 @@ impl GoProgram {
         }
     }
 
-    /// Two builds at once would only make both slower, and would fill the memory.
+    /// Two builds at once would only make both slower, and would fill the memory. Who holds the lock is written in it.
     fn lock(self) -> Result<File, ProgramError> {
         let root = cache_directory()?;
         fs::create_dir_all(&root).map_err(system(format!("making {}", root.display())))?;
         let path = root.join("build.lock");
-        let file = File::create(&path).map_err(system(format!("opening {}", path.display())))?;
+        let opened = File::options().create(true).truncate(false).read(true).write(true).open(&path);
+        let mut file = opened.map_err(system(format!("opening {}", path.display())))?;
         let start = Instant::now();
         let mut said: Option<Instant> = None;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(file),
+                Ok(()) => break,
                 Err(TryLockError::Error(source)) => return Err(system(format!("locking {}", path.display()))(source)),
                 Err(TryLockError::WouldBlock) => {}
             }
             if said.is_none_or(|at| at.elapsed() >= PROGRESS) {
                 said = Some(Instant::now());
-                eprintln!("building {}: waits for another build, {} s so far", self.name, start.elapsed().as_secs());
+                let other = fs::read_to_string(&path).unwrap_or_default();
+                let other = if other.is_empty() { "something else".to_owned() } else { other };
+                eprintln!(
+                    "building {}: waits for the build of {other}, {} s so far",
+                    self.name,
+                    start.elapsed().as_secs()
+                );
             }
             std::thread::sleep(LOOK);
         }
+        let holder = format!("{} by process {}", self.name, std::process::id());
+        let written = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
+        written.map_err(system(format!("writing {}", path.display())))?;
+        Ok(file)
     }
 }
 

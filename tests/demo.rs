@@ -1,0 +1,66 @@
+//! The demo where containers are simulated, as it is for who is not root; the one with real containers is run by `.ci/run`.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What the demo says when everything is there to look at.
+const LOOK: &str = "  KUBECONFIG=";
+
+fn sh(command: &str) -> String {
+    let output = Command::new("sh").args(["-c", command]).output().expect("a shell");
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn kept_the_demo_tells_everything_runs_on_until_it_is_interrupted_and_can_be_looked_at_as_it_says() {
+    let cargo = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO"));
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
+        command
+    };
+    assert!(cargo(&["build", "--example", "demo"]).status().expect("cargo").success());
+    // Where the tests are, the examples are next to them.
+    let program = Path::new(env!("CARGO_BIN_EXE_gantry")).with_file_name("examples").join("demo");
+    let mut demo = Command::new(program);
+    let mut demo = demo.args(["--simulated", "--keep"]).stdout(Stdio::piped()).spawn().expect("the demo starts");
+    let mut said = Vec::new();
+    for line in BufReader::new(demo.stdout.take().expect("an output")).lines() {
+        said.push(line.expect("text"));
+        if said.last().is_some_and(|line| line.starts_with(LOOK)) {
+            break;
+        }
+    }
+    let told = said.join("\n");
+    for step in [
+        "Containers are simulated, as asked for.",
+        "a forged request is stamped with its real author: gantry-plane-admin",
+        "environment production is ready: namespace shop-production",
+        "release checkout-1.0.0 is sealed: api is localhost:",
+        "production runs 1.0.0",
+        "production runs 1.1.0",
+        "/checkout:1.2.0-rc.1@sha256:",
+        "checkout-9.9.9-dev failed (ImagePullBackOff): ",
+        "✓ Everything above really happened",
+    ] {
+        assert!(told.contains(step), "the demo does not say {step:?}: {told}");
+    }
+    let look = said.last().expect("a line").trim();
+    let found = sh(look);
+    for object in [
+        "project.gantry.dev/checkout",
+        "environment.gantry.dev/production",
+        "promotion.gantry.dev/checkout-1.0.0-dev-again",
+    ] {
+        assert!(found.contains(object), "{look} shows no {object}: {found}");
+    }
+    let metrics = told.split("(metrics on :").nth(1).and_then(|rest| rest.split('/').next()).expect("a port");
+    let metrics: u16 = metrics.parse().expect("a port");
+    assert!(std::net::TcpStream::connect(("127.0.0.1", metrics)).is_ok(), "the operator still runs");
+    let kubeconfig = look.trim_start_matches(LOOK.trim()).split(' ').next().expect("a path");
+    sh(&format!("kill -s INT {}", demo.id()));
+    assert!(demo.wait().expect("an end").success());
+    assert!(!Path::new(kubeconfig).parent().expect("a folder").exists(), "nothing is left");
+    assert!(std::net::TcpStream::connect(("127.0.0.1", metrics)).is_err(), "the operator has ended");
+}
