@@ -2,10 +2,28 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// What the demo says when everything is there to look at.
 const LOOK: &str = "  KUBECONFIG=";
+
+/// A demo that is interrupted when the test ends, however it does.
+struct Demo(Child);
+
+impl Demo {
+    fn interrupt(&self) {
+        sh(&format!("kill -s INT {}", self.0.id()));
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        if self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.interrupt();
+            let _ = self.0.wait();
+        }
+    }
+}
 
 fn sh(command: &str) -> String {
     let output = Command::new("sh").args(["-c", command]).output().expect("a shell");
@@ -24,9 +42,10 @@ fn kept_the_demo_tells_everything_runs_on_until_it_is_interrupted_and_can_be_loo
     // Where the tests are, the examples are next to them.
     let program = Path::new(env!("CARGO_BIN_EXE_gantry")).with_file_name("examples").join("demo");
     let mut demo = Command::new(program);
-    let mut demo = demo.args(["--simulated", "--keep"]).stdout(Stdio::piped()).spawn().expect("the demo starts");
+    let demo = demo.args(["--simulated", "--keep"]).stdout(Stdio::piped()).spawn().expect("the demo starts");
+    let mut demo = Demo(demo);
     let mut said = Vec::new();
-    for line in BufReader::new(demo.stdout.take().expect("an output")).lines() {
+    for line in BufReader::new(demo.0.stdout.take().expect("an output")).lines() {
         said.push(line.expect("text"));
         if said.last().is_some_and(|line| line.starts_with(LOOK)) {
             break;
@@ -59,8 +78,8 @@ fn kept_the_demo_tells_everything_runs_on_until_it_is_interrupted_and_can_be_loo
     let metrics: u16 = metrics.parse().expect("a port");
     assert!(std::net::TcpStream::connect(("127.0.0.1", metrics)).is_ok(), "the operator still runs");
     let kubeconfig = look.trim_start_matches(LOOK.trim()).split(' ').next().expect("a path");
-    sh(&format!("kill -s INT {}", demo.id()));
-    assert!(demo.wait().expect("an end").success());
+    demo.interrupt();
+    assert!(demo.0.wait().expect("an end").success());
     assert!(!Path::new(kubeconfig).parent().expect("a folder").exists(), "nothing is left");
     assert!(std::net::TcpStream::connect(("127.0.0.1", metrics)).is_err(), "the operator has ended");
 }

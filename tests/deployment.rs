@@ -1,6 +1,7 @@
 //! The operator as people run it: from an image, by its Deployment, with the pod's own account, on a real node.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use gantry_plane::image::{self, ask};
 use gantry_plane::install::policies_act;
@@ -19,6 +20,9 @@ use crate::support::wait;
 
 /// The name in the README that stands for a registry.
 const EXAMPLE: &str = "registry.example.com/gantry";
+
+/// How long it may take after the leader's death until a promotion has run: the Lease lasts 15 s, and this machine does much else.
+const TAKEN_OVER: Duration = Duration::from_secs(30);
 
 /// The two blocks of commands in the README's section on installing, without those of Docker: with kubectl, and with Helm.
 fn commands() -> [String; 2] {
@@ -119,8 +123,52 @@ async fn what_the_readme_says_installs_an_operator_that_leads_promotes_and_hands
                    kubectl rollout status deployment/gantry -n gantry-system --timeout=2m";
     type_in(&plane, restart).await;
     assert_ne!(leader(&plane, &space).await.name_any(), first.name_any());
+    again(&space, "again").await;
+
+    two_of_which_one_dies(&plane, &space).await;
+}
+
+/// Promotes once more what runs already.
+async fn again(space: &Space, name: &str) {
     let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "dev"});
-    space.apply(space.object("Promotion", "again", spec)).await;
-    let ended = space.ended("again").await.status.expect("a status");
+    space.apply(space.object("Promotion", name, spec)).await;
+    let ended = space.ended(name).await.status.expect("a status");
     assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
+}
+
+/// Two replicas: one leads and one stands by; when the one that leads dies without a word, the other goes on.
+async fn two_of_which_one_dies(plane: &Plane, space: &Space) {
+    let first = leader(plane, space).await.name_any();
+    let scale = "kubectl scale deployment/gantry -n gantry-system --replicas=2
+                 kubectl rollout status deployment/gantry -n gantry-system --timeout=2m";
+    type_in(plane, scale).await;
+    let pods: Api<Pod> = Api::namespaced(space.client.clone(), "gantry-system");
+    let both = pods.list(&ListParams::default()).await.expect("pods").items;
+    let standby = both.iter().find(|pod| pod.name_any() != first).expect("a second pod");
+    let address = standby.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse().ok()).expect("an address");
+    let answer = ask(address, "/readyz").await.expect("an answer");
+    assert!(answer.status == 200 && !answer.body.contains("this process leads"), "{answer:?}");
+
+    // One that stands still hears of no end, so it gives nothing up.
+    let stopped = Command::new("sh").args(["-c", &format!("kill -s STOP {}", process(&first))]).status();
+    assert!(stopped.expect("a shell").success());
+    let dead = Instant::now();
+    type_in(plane, &format!("kubectl delete pod {first} -n gantry-system --grace-period=0 --force")).await;
+    again(space, "after-the-leader").await;
+    assert!(dead.elapsed() < TAKEN_OVER, "it took {:?}", dead.elapsed());
+    let leases: Api<Lease> = Api::namespaced(space.client.clone(), "gantry-system");
+    let holder = leases.get("gantry-leader").await.expect("the Lease").spec.and_then(|spec| spec.holder_identity);
+    assert!(holder.as_ref().is_some_and(|holder| *holder != first), "another leads: {holder:?}");
+}
+
+/// The process of a pod of the operator, by its environment.
+fn process(pod: &str) -> u32 {
+    let variable = format!("POD_NAME={pod}");
+    let is_of = |id: &u32| {
+        let environment = std::fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|found| found == variable.as_bytes())
+    };
+    let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+    let mut ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.find(is_of).expect("a process of the pod")
 }

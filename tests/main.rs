@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod cel;
 #[cfg(test)]
 mod channels;
@@ -16,6 +18,8 @@ mod demo;
 mod deployment;
 #[cfg(test)]
 mod environment;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod install;
 #[cfg(test)]

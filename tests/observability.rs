@@ -2,7 +2,7 @@
 
 use gantry::api::crds;
 use gantry::api::v1alpha1::{Environment, Project, Promotion};
-use gantry_plane::{Identity, Options};
+use gantry_plane::{Identity, Options, Plane};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind, ObjectMeta};
@@ -148,7 +148,7 @@ async fn objects_of_every_kind_that_do_not_read_stop_nobody_else_not_even_in_the
         assert!(unreadable().iter().any(|(known, ..)| *known == kind), "{kind} is not in the table");
     }
     assert!(space.api::<Project>().get("broken").await.is_err(), "it does not read");
-    let _operator = Operator::start(&plane, "broken").await;
+    let operator = Operator::start_logging_json(&plane, "broken").await;
     for space in [&space, &waiting] {
         space.environment("dev", 10).await;
         space.project("checkout", &image, json!([config_map("settings", "x")])).await;
@@ -176,4 +176,29 @@ async fn objects_of_every_kind_that_do_not_read_stop_nobody_else_not_even_in_the
     let environments: Api<DynamicObject> = Api::namespaced_with(client.clone(), &waiting.name, &environment);
     environments.delete("broken", &DeleteParams::default()).await.expect("deleted");
     assert_eq!(waiting.ended(&waits).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+    every_line_is_an_object(&plane, &operator, &waiting).await;
+}
+
+/// The log for programs: one JSON object a line, whatever is in it, and each run says of which object it is.
+async fn every_line_is_an_object(plane: &Plane, operator: &Operator, space: &Space) {
+    let lines = || operator.log(plane).lines().map(str::to_owned).collect::<Vec<_>>();
+    let read = |line: &String| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let ended = wait::eventually("the end of the promotion is in the log", || async {
+        // The last line may be half written.
+        let (_, whole) = lines().split_last().map(|(last, whole)| (last.clone(), whole.to_vec()))?;
+        let told: Vec<_> = whole.iter().map(read).collect();
+        told.into_iter()
+            .find(|line| line["fields"]["reason"] == "Succeeded" && line["fields"]["namespace"] == space.name.as_str())
+    })
+    .await;
+    for field in ["timestamp", "level", "target"] {
+        assert!(ended[field].is_string(), "no {field}: {ended}");
+    }
+    let run = json!({"name": "checkout-1.0.0-dev", "namespace": space.name, "controller": "promotion"});
+    let span = &ended["span"];
+    let same = run.as_object().expect("fields").iter().filter(|(field, _)| *field != "name");
+    assert!(same.into_iter().all(|(field, value)| span[field] == *value), "{ended}");
+    assert!(ended["fields"]["name"] == run["name"] && ended["fields"]["kind"] == "Promotion", "{ended}");
+    let failed = lines().iter().map(read).any(|line| line["level"] == "WARN" && line.to_string().contains("broken"));
+    assert!(failed, "what does not read is a warning");
 }

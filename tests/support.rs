@@ -20,6 +20,8 @@ pub mod registry_front;
 pub mod shared;
 #[path = "support/space.rs"]
 pub mod space;
+#[path = "support/story.rs"]
+pub mod story;
 #[path = "support/target.rs"]
 pub mod target;
 #[path = "support/wait.rs"]

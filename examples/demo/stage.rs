@@ -112,9 +112,10 @@ impl Story {
         if keep {
             let kubeconfig = self.plane.kubeconfig(&Identity::Admin).await?;
             println!("\nEverything keeps running until Ctrl-C. Look at it with");
-            // The cluster's own: a fresh machine has no other.
-            let kubectl = self.plane.programs().path(Program::Kubectl)?;
-            println!("  KUBECONFIG={} {} get gantry -n {SPACE}", kubeconfig.display(), kubectl.display());
+            // The cluster's own: a fresh machine has no other, and what it keeps of an older cluster at this address is wrong here.
+            let (kubectl, cache) = (self.plane.programs().path(Program::Kubectl)?, self.plane.kubectl_cache());
+            print!("  KUBECONFIG={} KUBECACHEDIR={} ", kubeconfig.display(), cache.display());
+            println!("{} get gantry -n {SPACE}", kubectl.display());
             tokio::signal::ctrl_c().await?;
         }
         self.plane.stop();

@@ -21,27 +21,34 @@ impl Operator {
 
     /// The same with a kubeconfig of the test's own, which leads through a proxy.
     pub async fn start_against(plane: &Plane, name: &str, kubeconfig: PathBuf) -> Self {
-        Self::start_logging(plane, name, (kubeconfig, "info,gantry=debug")).await
+        Self::start_with(plane, name, (kubeconfig, &["--log-level=info,gantry=debug"])).await
+    }
+
+    /// The same whose log is for programs.
+    #[allow(dead_code, reason = "the benchmark includes this file")]
+    pub async fn start_logging_json(plane: &Plane, name: &str) -> Self {
+        let arguments = ["--log-level=info,gantry=debug", "--log-format=json"];
+        Self::start_with(plane, name, (kubeconfig(plane).await, &arguments)).await
     }
 
     /// The same without a line of log that is no warning.
     #[allow(dead_code, reason = "the benchmark uses it")]
     pub async fn start_quietly(plane: &Plane, name: &str) -> Self {
-        Self::start_logging(plane, name, (kubeconfig(plane).await, "warn")).await
+        Self::start_with(plane, name, (kubeconfig(plane).await, &["--log-level=warn"])).await
     }
 
-    async fn start_logging(plane: &Plane, name: &str, (kubeconfig, level): (PathBuf, &str)) -> Self {
+    async fn start_with(plane: &Plane, name: &str, (kubeconfig, more): (PathBuf, &[&str])) -> Self {
         let operator = Self { name: format!("operator-{name}"), port: plane.run().free_port().expect("a port") };
-        let arguments = [
+        let mut arguments = vec![
             "controller".to_owned(),
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--listen=127.0.0.1:{}", operator.port),
             format!("--identity={name}"),
             "--lease-seconds=5".to_owned(),
             format!("--registry-ca={}", registry_ca(plane).display()),
-            format!("--log-level={level}"),
         ];
-        let invocation = Invocation { program: program(plane), arguments: arguments.to_vec(), environment: Vec::new() };
+        arguments.extend(more.iter().map(|&argument| argument.to_owned()));
+        let invocation = Invocation { program: program(plane), arguments, environment: Vec::new() };
         plane.run().start(&operator.name, invocation).expect("the operator starts");
         operator.until_ready().await;
         operator

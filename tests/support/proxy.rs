@@ -1,4 +1,5 @@
-//! A proxy between one operator and the API server that can stop the world at the n-th write of a space, or be late with one.
+//! A proxy between one operator and the API server that can stop the world at the n-th write of a space, be late with one, or let
+//! something else go wrong with it.
 //!
 //! Plain HTTP towards the operator, TLS towards the API server; the operator's credentials pass through untouched, so RBAC and
 //! admission judge it as ever.
@@ -11,12 +12,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use futures::StreamExt as _;
 use gantry_plane::{Identity, Plane};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use kube::Client;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot};
 
 /// When, relative to the write, the operator dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,32 @@ pub enum Moment {
     Before,
     /// The API server has taken the write, and the operator never hears of it.
     AfterCommit,
+}
+
+/// What goes wrong with one write, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The API server never sees it; the answer is an error of this HTTP status, as the API server would write it.
+    Refused(u16),
+    /// The API server has taken it, and the connection ends without an answer.
+    Unanswered,
+    /// The API server has taken it, and the answer is 500.
+    FailedAfterCommit,
+    /// The API server sees it twice, and its second answer counts.
+    Repeated,
+    /// Just before it, this happens to all watches.
+    Watches(WatchFault),
+}
+
+/// What goes wrong with all watches that there are; later ones are as ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchFault {
+    /// They end.
+    Cut,
+    /// They end because what they ask for is too old.
+    Expired,
+    /// Nothing comes any more, and the connections stay open.
+    Silent,
 }
 
 /// The proxy. In a space that is watched every write is counted; from the armed one on, everything that the operator writes there
@@ -41,6 +69,7 @@ struct Inner {
     watched: Mutex<BTreeMap<String, Watched>>,
     changed: Notify,
     trap: Mutex<Option<Trap>>,
+    watches: broadcast::Sender<WatchFault>,
 }
 
 /// One space.
@@ -49,6 +78,8 @@ struct Watched {
     seen: Vec<String>,
     /// Which write is the last one, and when.
     armed: Option<(usize, Moment)>,
+    /// With which write something goes wrong, and what.
+    faulty: Option<(usize, Fault)>,
     reached: bool,
     over: bool,
 }
@@ -88,8 +119,13 @@ impl Proxy {
         let upstream = anonymous(plane).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let state =
-            Arc::new(Inner { upstream, watched: Mutex::default(), changed: Notify::new(), trap: Mutex::default() });
+        let state = Arc::new(Inner {
+            upstream,
+            watched: Mutex::default(),
+            changed: Notify::new(),
+            trap: Mutex::default(),
+            watches: broadcast::Sender::new(64),
+        });
         let router = Router::new().fallback(pass).with_state(Arc::clone(&state));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let token = plane.token("gantry-system", "gantry").await.expect("a token");
@@ -112,6 +148,16 @@ impl Proxy {
     /// Watches a space: the operator is to die at its n-th write from now on (the first is 1).
     pub fn arm(&self, space: &str, n: usize, moment: Moment) {
         self.watched().insert(space.to_owned(), Watched { armed: Some((n, moment)), ..Watched::default() });
+    }
+
+    /// Watches a space: something goes wrong with its n-th write from now on (the first is 1).
+    pub fn fail(&self, space: &str, n: usize, fault: Fault) {
+        self.watched().insert(space.to_owned(), Watched { faulty: Some((n, fault)), ..Watched::default() });
+    }
+
+    /// Lets something go wrong with all watches that there are now.
+    pub fn break_watches(&self, fault: WatchFault) {
+        self.state.watches.send(fault).expect("somebody watches");
     }
 
     /// Says that there will be no more writes in a space.
@@ -190,7 +236,12 @@ async fn pass(State(state): State<Arc<Inner>>, request: Request) -> Response {
     }
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     let stop = stop_at(&state, &parts, &body);
+    let is_watch = parts.uri.query().is_some_and(|query| query.contains("watch=true"));
     let request = Request::from_parts(parts, Body::from(body));
+    if is_watch {
+        let faults = state.watches.subscribe();
+        return faulty(forward(&state, request).await, faults);
+    }
     match stop {
         Stop::No => forward(&state, request).await,
         Stop::Here(space, Moment::Before) => halt(&state, &space).await,
@@ -199,7 +250,78 @@ async fn pass(State(state): State<Arc<Inner>>, request: Request) -> Response {
             halt(&state, &space).await
         }
         Stop::Passed => std::future::pending().await,
+        Stop::Fault(fault) => go_wrong(&state, request, fault).await,
     }
+}
+
+async fn go_wrong(state: &Inner, request: Request, fault: Fault) -> Response {
+    match fault {
+        Fault::Refused(code) => refusal(code),
+        Fault::Unanswered => {
+            drop(forward(state, request).await);
+            // Ends the task of this connection, and with it the connection; no other request uses it.
+            std::panic::resume_unwind(Box::new("no answer"))
+        }
+        Fault::FailedAfterCommit => {
+            drop(forward(state, request).await);
+            refusal(500)
+        }
+        Fault::Repeated => {
+            let (parts, body) = request.into_parts();
+            let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+            drop(forward(state, Request::from_parts(parts.clone(), Body::from(body.clone()))).await);
+            forward(state, Request::from_parts(parts, Body::from(body))).await
+        }
+        Fault::Watches(fault) => {
+            // Nobody may be watching.
+            let _ = state.watches.send(fault);
+            forward(state, request).await
+        }
+    }
+}
+
+/// An error as the API server would write it.
+fn refusal(code: u16) -> Response {
+    let reason = match code {
+        403 => "Forbidden",
+        409 => "Conflict",
+        410 => "Expired",
+        429 => "TooManyRequests",
+        _ => "InternalError",
+    };
+    let status = status(code, reason);
+    let answer = Response::builder().status(code).header(http::header::CONTENT_TYPE, "application/json");
+    let answer = if code == 429 { answer.header(http::header::RETRY_AFTER, "1") } else { answer };
+    answer.body(Body::from(status.to_string())).expect("an answer")
+}
+
+fn status(code: u16, reason: &str) -> serde_json::Value {
+    serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code, "reason": reason,
+        "message": format!("{reason}: a fault that the test made"),
+    })
+}
+
+/// The answer to a watch, until something goes wrong with it.
+fn faulty(answer: Response, faults: broadcast::Receiver<WatchFault>) -> Response {
+    answer.map(|body| {
+        let watch = (body.into_data_stream(), Some(faults));
+        Body::from_stream(futures::stream::unfold(watch, |(mut events, faults)| async move {
+            let mut faults = faults?;
+            tokio::select! {
+                biased;
+                Ok(fault) = faults.recv() => match fault {
+                    WatchFault::Cut => None,
+                    WatchFault::Expired => {
+                        let event = serde_json::json!({"type": "ERROR", "object": status(410, "Expired")});
+                        Some((Ok(format!("{event}\n").into()), (events, None)))
+                    }
+                    WatchFault::Silent => std::future::pending().await,
+                },
+                event = events.next() => event.map(|event| (event, (events, Some(faults)))),
+            }
+        }))
+    })
 }
 
 fn trap_for(state: &Inner, request: &Parts) -> Option<Trap> {
@@ -231,6 +353,8 @@ enum Stop {
     Here(String, Moment),
     /// The armed write has been reached: a dead operator writes nothing.
     Passed,
+    /// Something goes wrong with this write.
+    Fault(Fault),
 }
 
 fn stop_at(state: &Inner, request: &Parts, body: &[u8]) -> Stop {
@@ -241,6 +365,10 @@ fn stop_at(state: &Inner, request: &Parts, body: &[u8]) -> Stop {
     let Some(space) = watched.keys().find(|space| is_of(space, request, body)).cloned() else { return Stop::No };
     let Some(known) = watched.get_mut(&space) else { return Stop::No };
     known.seen.push(format!("{} {}", request.method, request.uri));
+    if let Some((_, fault)) = known.faulty.take_if(|(n, _)| *n == known.seen.len()) {
+        known.reached = true;
+        return Stop::Fault(fault);
+    }
     let Some((n, moment)) = known.armed else { return Stop::No };
     match known.seen.len().cmp(&n) {
         std::cmp::Ordering::Less => Stop::No,

@@ -47,7 +47,7 @@ pub fn seal(
         .map_err(|error| Problem::new(Reason::Failed, format!("the process cannot be written as JSON: {error}")))?;
     if content.bytes > LARGEST {
         let message = format!(
-            "the process with its manifests is {} KiB and may be {}: move large texts out of the manifests, or split the project",
+            "the project's spec.process with its manifests is {} KiB and may be {}: move large texts out of the manifests, or split the project",
             content.bytes.div_ceil(1024),
             LARGEST / 1024
         );

@@ -284,7 +284,9 @@ impl Gate {
             Presence::Unreadable { why } => self.unreadable(("project", project.as_ref()), why),
             Presence::Absent => self.waiting(
                 Reason::ProjectNotFound,
-                format!("project {project} does not exist in this space: create it, or cancel this promotion"),
+                format!(
+                    "project {project} (spec.project) does not exist in this space: create it, or cancel this promotion"
+                ),
             ),
         }
     }
@@ -296,7 +298,9 @@ impl Gate {
             ReleaseFact::Unreadable { why } => self.unreadable(("release", &release), why),
             ReleaseFact::Absent => self.waiting(
                 Reason::ReleaseNotFound,
-                format!("release {release} does not exist in this space: create it, or cancel this promotion"),
+                format!(
+                    "release {release} (spec.version) does not exist in this space: create it, or cancel this promotion"
+                ),
             ),
             ReleaseFact::NotSealed { message, stalled: true } => {
                 self.waiting(Reason::ReleaseNotSealed, format!("release {release} cannot be sealed: {message}"))
@@ -314,7 +318,7 @@ impl Gate {
             EnvironmentFact::Unreadable { name, why } => self.unreadable(("environment", name), why),
             EnvironmentFact::Absent => self.waiting(
                 Reason::EnvironmentNotFound,
-                format!("environment {environment} does not exist in this space: create it, or cancel this promotion"),
+                format!("environment {environment} (spec.environment) does not exist in this space: create it, or cancel this promotion"),
             ),
             EnvironmentFact::NotReady { message } => {
                 self.waiting(Reason::EnvironmentNotReady, format!("environment {environment} is not ready: {message}"))

@@ -3,6 +3,7 @@
 //! A request is in the log just after it was answered, so a reader that looks at once may be too
 //! early: [`AuditLog::find`] waits.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
@@ -15,6 +16,10 @@ use crate::error::PlaneError;
 
 /// How often [`AuditLog::find`] looks again.
 const POLL: Duration = Duration::from_millis(25);
+
+/// Where the API server says whether and why it let a request through.
+const DECISION: &str = "authorization.k8s.io/decision";
+const REASON: &str = "authorization.k8s.io/reason";
 
 /// A reader of the audit log.
 #[derive(Debug, Clone)]
@@ -61,6 +66,10 @@ pub struct AuditEvent {
     pub user_agent: String,
     /// When the request arrived.
     pub received: String,
+    /// When it was answered, or the watch began.
+    pub answered: String,
+    /// By which right it was let through, as RBAC says it: `RBAC: allowed by ClusterRoleBinding "a" of …`; empty if it was not.
+    pub allowed_by: String,
     /// The object that was sent; recorded for writes of kinds of `gantry.dev` only.
     pub request_object: Option<Value>,
     /// The object that was answered; recorded for writes of kinds of `gantry.dev` only.
@@ -147,6 +156,8 @@ struct Record {
     request_object: Option<Value>,
     response_object: Option<Value>,
     request_received_timestamp: String,
+    stage_timestamp: String,
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -173,7 +184,9 @@ struct Status {
 }
 
 impl From<Record> for AuditEvent {
-    fn from(record: Record) -> Self {
+    fn from(mut record: Record) -> Self {
+        let is_allowed = record.annotations.get(DECISION).is_some_and(|decision| decision == "allow");
+        let reason = record.annotations.remove(REASON).unwrap_or_default();
         let query = record.request_uri.split_once('?').map_or("", |(_, query)| query);
         Self {
             dry_run: query.split('&').any(|pair| pair.starts_with("dryRun=") && pair != "dryRun="),
@@ -192,6 +205,8 @@ impl From<Record> for AuditEvent {
             code: record.response_status.code,
             user_agent: record.user_agent,
             received: record.request_received_timestamp,
+            answered: record.stage_timestamp,
+            allowed_by: if is_allowed { reason } else { String::new() },
             request_object: record.request_object,
             response_object: record.response_object,
         }

@@ -93,7 +93,7 @@ async fn build(wanted: &[Buildable]) -> Result<(), PlaneError> {
 async fn up(options: Options) -> Result<(), PlaneError> {
     let plane = Plane::start(options).await?;
     let kubeconfig = plane.kubeconfig(&Identity::Admin).await?;
-    println!("export KUBECONFIG={}", kubeconfig.display());
+    println!("export KUBECONFIG={} KUBECACHEDIR={}", kubeconfig.display(), plane.kubectl_cache().display());
     println!("registry: {}", plane.registry().host());
     println!("logs: {}", plane.directory().join("logs").display());
     println!("Ctrl-C stops it.");

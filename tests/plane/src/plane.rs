@@ -132,8 +132,15 @@ impl Plane {
     /// Never, for a cluster that was started.
     pub fn kubectl(&self) -> Result<Command, PlaneError> {
         let mut command = Command::new(self.programs.path(Program::Kubectl)?);
-        command.env("KUBECONFIG", &self.admin).env("KUBECACHEDIR", self.run.directory().join("kubectl"));
+        command.env("KUBECONFIG", &self.admin).env("KUBECACHEDIR", self.kubectl_cache());
         Ok(command)
+    }
+
+    /// Where kubectl is to keep what it learnt of this cluster (`KUBECACHEDIR`): elsewhere it keeps it by address, and takes it
+    /// for true of the next cluster that has the same.
+    #[must_use]
+    pub fn kubectl_cache(&self) -> PathBuf {
+        self.run.directory().join("kubectl")
     }
 
     /// The helm binary, built first if it was never used.

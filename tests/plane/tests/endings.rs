@@ -47,8 +47,10 @@ fn held() -> (Child, PathBuf) {
     let mut holder = command.arg("up").stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(holder.stdout.take().unwrap()).lines().map(Result::unwrap);
     let said: Vec<String> = lines.take_while(|line| line != "Ctrl-C stops it.").collect();
-    let kubeconfig =
-        said.first().and_then(|line| line.strip_prefix("export KUBECONFIG=")).expect("the cluster started");
+    let kubeconfig = said
+        .first()
+        .and_then(|line| line.strip_prefix("export KUBECONFIG=")?.split(' ').next())
+        .expect("the cluster started");
     let directory = Path::new(kubeconfig).parent().unwrap().to_owned();
     (holder, directory)
 }

@@ -261,7 +261,10 @@ async fn kubebuilder_assets_come_before_anything_built() {
     let mut holder = plane().arg("up").spawn().unwrap();
     let lines = BufReader::new(holder.stdout.take().unwrap()).lines().map(Result::unwrap);
     let told: Vec<String> = lines.take_while(|line| line != "Ctrl-C stops it.").collect();
-    let kubeconfig = told[0].strip_prefix("export KUBECONFIG=").expect("the cluster started");
+    let kubeconfig = told[0]
+        .strip_prefix("export KUBECONFIG=")
+        .and_then(|rest| rest.split(' ').next())
+        .expect("the cluster started");
     let journal = fs::read_to_string(Path::new(kubeconfig).with_file_name("journal")).unwrap();
     for line in journal.lines().filter_map(|line| line.strip_prefix("process ")) {
         let [pid, _, name] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();

@@ -101,11 +101,11 @@ fn what_is_missing_or_not_ready_says_why_and_what_to_do() {
         ),
         (
             GateFacts { project: Presence::Absent, ..open() },
-            "waiting ProjectFound ProjectNotFound: project checkout does not exist in this space: create it, or cancel this promotion",
+            "waiting ProjectFound ProjectNotFound: project checkout (spec.project) does not exist in this space: create it, or cancel this promotion",
         ),
         (
             GateFacts { release: ReleaseFact::Absent, ..open() },
-            "waiting ReleaseSealed ReleaseNotFound: release checkout-1.4.2 does not exist in this space: create it, or cancel this promotion",
+            "waiting ReleaseSealed ReleaseNotFound: release checkout-1.4.2 (spec.version) does not exist in this space: create it, or cancel this promotion",
         ),
         (
             GateFacts { release: not_sealed(false), ..open() },
@@ -117,7 +117,7 @@ fn what_is_missing_or_not_ready_says_why_and_what_to_do() {
         ),
         (
             GateFacts { environment: EnvironmentFact::Absent, ..open() },
-            "waiting EnvironmentReady EnvironmentNotFound: environment production does not exist in this space: create it, or cancel this promotion",
+            "waiting EnvironmentReady EnvironmentNotFound: environment production (spec.environment) does not exist in this space: create it, or cancel this promotion",
         ),
         (
             GateFacts { environment: not_ready(), ..open() },

@@ -1,0 +1,310 @@
+//! Stories of what people do in a space, told with an operator behind a proxy, and how they end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use futures::StreamExt as _;
+use gantry::api::v1alpha1::promotion_status::StepRecord;
+use gantry::api::v1alpha1::{AuditRecord, Environment, Project, Promotion, Release};
+use gantry_plane::{AuditEvent, AuditMark, Identity, Options, Plane};
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use super::image::push;
+use super::manifest::{config_map, deployment, failing};
+use super::operator::Operator;
+use super::proxy::Proxy;
+use super::shared;
+use super::space::Space;
+use super::wait;
+
+/// A cluster with one operator behind a proxy.
+pub struct World {
+    /// The cluster.
+    pub plane: Plane,
+    /// A client that may do everything.
+    pub client: Client,
+    /// What can fail between them.
+    pub proxy: Proxy,
+    /// The operator behind it.
+    pub operator: Operator,
+    image: String,
+    config_maps: ConfigMaps,
+    watching: JoinHandle<()>,
+}
+
+impl World {
+    /// Starts all of it, with images in the registry.
+    pub async fn start(name: &str) -> Self {
+        let plane = shared::own(Options::default()).await;
+        let proxy = Proxy::start(&plane, name).await;
+        let operator = Operator::start_against(&plane, name, proxy.kubeconfig.clone()).await;
+        let client = plane.client(&Identity::Admin).await.expect("a client");
+        let host = plane.registry().host();
+        for version in ["1.0.0", "2.0.0"] {
+            push((&host, None), ("checkout", version), version).await;
+        }
+        let (config_maps, watching) = ConfigMaps::watch(client.clone());
+        Self { image: format!("{host}/checkout"), plane, client, proxy, operator, config_maps, watching }
+    }
+
+    /// To be called before the cluster ends.
+    pub fn stop_watching(&self) {
+        self.watching.abort();
+    }
+}
+
+/// Every state that each ConfigMap of the cluster was ever in: an apply that changes nothing makes no new one, and a ConfigMap has
+/// no generation that would count them.
+#[derive(Clone, Default)]
+struct ConfigMaps(Arc<Mutex<States>>);
+
+/// By namespace and name: the resourceVersions.
+type States = BTreeMap<(String, String), BTreeSet<String>>;
+
+impl ConfigMaps {
+    /// Begins to watch; the task must end before the cluster does.
+    fn watch(client: Client) -> (Self, JoinHandle<()>) {
+        let seen = Self::default();
+        let known = seen.clone();
+        let watching = tokio::spawn(async move {
+            let events = watcher(Api::<ConfigMap>::all(client), watcher::Config::default());
+            let mut events = events.default_backoff().boxed();
+            while let Some(event) = events.next().await {
+                let Ok(watcher::Event::Apply(found) | watcher::Event::InitApply(found)) = event else { continue };
+                let meta = found.metadata;
+                let key = (meta.namespace.unwrap_or_default(), meta.name.unwrap_or_default());
+                let version = meta.resource_version.unwrap_or_default();
+                known.0.lock().expect("a lock").entry(key).or_default().insert(version);
+            }
+        });
+        (seen, watching)
+    }
+
+    /// How many states each ConfigMap of a namespace was in, but for the one that every namespace has.
+    fn states(&self, namespace: &str) -> Vec<String> {
+        let known = self.0.lock().expect("a lock");
+        let of_namespace = known.iter().filter(|((place, name), _)| place == namespace && name != "kube-root-ca.crt");
+        of_namespace.map(|((_, name), states)| format!("ConfigMap {name} was in {} states", states.len())).collect()
+    }
+}
+
+/// What happens in a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Story {
+    /// From nothing to the first deployment, recorded everywhere.
+    First,
+    /// A second release, by tags of a registry: one object changes, one stays, one is pruned.
+    Second,
+    /// A promotion whose container never stays up.
+    CrashLoop,
+    /// A promotion that is canceled while it runs.
+    Canceled,
+    /// A promotion that is deleted while it runs.
+    Deleted,
+    /// The environment goes with its namespace, then the project.
+    Gone,
+}
+
+/// All of them.
+pub const STORIES: [Story; 6] =
+    [Story::First, Story::Second, Story::CrashLoop, Story::Canceled, Story::Deleted, Story::Gone];
+
+impl Story {
+    /// What was before, during which nobody dies.
+    pub async fn prepare(self, world: &World, space: &Space) {
+        let image = &world.image;
+        let ours = deployment("checkout", image);
+        match self {
+            Self::First => {}
+            Self::Second => {
+                space.environment("dev", 10).await;
+                let manifests = json!([ours, config_map("kept", "x"), config_map("old", "x")]);
+                space.project("checkout", image, manifests).await;
+                space.release("checkout", "1.0.0").await;
+                space.deploy("checkout", "1.0.0", "dev").await;
+                recorded(space, "checkout-1.0.0-dev").await;
+            }
+            Self::CrashLoop => running(space, image, "crash-loop").await,
+            Self::Canceled | Self::Deleted => running(space, image, "never-ready").await,
+            Self::Gone => {
+                space.environment_with("dev", json!({"order": 10, "deletionPolicy": "Delete"})).await;
+                space.project("checkout", image, json!([ours])).await;
+                by_digest(space, "1.0.0").await;
+                space.deploy("checkout", "1.0.0", "dev").await;
+                recorded(space, "checkout-1.0.0-dev").await;
+            }
+        }
+    }
+
+    /// What people do, and what they wait for.
+    pub async fn tell(self, world: &World, space: &Space) {
+        let image = &world.image;
+        let ours = deployment("checkout", image);
+        match self {
+            Self::First => {
+                space.apply(space.object("Environment", "dev", json!({"order": 10}))).await;
+                space.project("checkout", image, json!([ours, config_map("settings", "x")])).await;
+                by_digest(space, "1.0.0").await;
+                promoted(space, "1.0.0").await;
+            }
+            Self::Second => {
+                space.project("checkout", image, json!([ours, config_map("kept", "x")])).await;
+                space.release("checkout", "2.0.0").await;
+                promoted(space, "2.0.0").await;
+            }
+            Self::CrashLoop => promoted(space, "1.0.0").await,
+            Self::Canceled => {
+                let name = applied(space).await;
+                let cancel = Patch::Merge(json!({"spec": {"cancel": {"reason": "enough"}}}));
+                space.api::<Promotion>().patch(&name, &PatchParams::default(), &cancel).await.expect("canceled");
+                recorded(space, &name).await;
+            }
+            Self::Deleted => {
+                let name = applied(space).await;
+                space.api::<Promotion>().delete(&name, &DeleteParams::default()).await.expect("deleted");
+                wait::gone::<Promotion>(&space.api(), &name).await;
+            }
+            Self::Gone => {
+                space.api::<Environment>().delete("dev", &DeleteParams::default()).await.expect("deleted");
+                wait::gone::<Environment>(&space.api(), "dev").await;
+                space.api::<Project>().delete("checkout", &DeleteParams::default()).await.expect("deleted");
+                wait::gone::<Project>(&space.api(), "checkout").await;
+            }
+        }
+    }
+}
+
+/// A release whose promotion fails in this way, or runs until it is stopped.
+async fn running(space: &Space, image: &str, how: &str) {
+    space.environment_with("dev", json!({"order": 10, "failAfter": {"crashLoop": 1}})).await;
+    space.project("checkout", image, json!([failing("checkout", image, how)])).await;
+    by_digest(space, "1.0.0").await;
+    space.sealed("checkout-1.0.0").await;
+}
+
+async fn by_digest(space: &Space, version: &str) {
+    let packages = json!([{"name": "api", "version": version, "digest": format!("sha256:{}", "a".repeat(64))}]);
+    let spec = json!({"project": "checkout", "version": version, "packages": packages});
+    space.apply(space.object("Release", &format!("checkout-{version}"), spec)).await;
+}
+
+async fn promoted(space: &Space, version: &str) {
+    let name = space.promote("checkout", version, "dev").await;
+    recorded(space, &name).await;
+}
+
+/// Waits until the promotion has ended and every history says so.
+async fn recorded(space: &Space, name: &str) {
+    space.ended(name).await;
+    wait::object(&space.api(), name, "recorded", |known: &Promotion| known.metadata.finalizers.is_none()).await;
+}
+
+/// Promotes what never becomes healthy, and waits until it is applied.
+async fn applied(space: &Space) -> String {
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    wait::object(&space.in_environment::<Deployment>("dev"), "checkout", "applied", |_| true).await;
+    name
+}
+
+/// What must be the same whatever happened to the operator.
+pub async fn end(world: &World, space: &Space, audit: &[AuditEvent]) -> Vec<String> {
+    let all = ListParams::default();
+    let mut end = Vec::new();
+    for promotion in space.api::<Promotion>().list(&all).await.expect("promotions") {
+        let status = promotion.status.expect("a status");
+        // A canceled one is not applied again, so after a death nobody lists what was; `applied` says that something was.
+        let lists = status.phase.as_deref() != Some("Canceled");
+        let objects = |step: &StepRecord| lists.then(|| step.objects.clone());
+        let steps: Vec<_> = status.steps.iter().map(|step| (&step.phase, objects(step), &step.pruned)).collect();
+        let failure = status.failure.as_ref().map(|failure| (&failure.object, &failure.reason));
+        let how = (status.phase, status.reason, status.applied);
+        end.push(format!("{:?} {how:?} {steps:?} {failure:?}", promotion.metadata.name));
+    }
+    for record in space.api::<AuditRecord>().list(&all).await.expect("records") {
+        let spec = record.spec;
+        end.push(format!("record {} {} {} {}", spec.promotion, spec.phase, spec.reason, spec.applied));
+    }
+    for project in space.api::<Project>().list(&all).await.expect("projects") {
+        for row in project.status.unwrap_or_default().environments {
+            let current = row.current.map(|current| (current.version, current.promotion));
+            let last = row.last.map(|last| (last.promotion, last.phase, last.applied));
+            end.push(format!("{} runs {current:?} last {last:?} {:?} {:?}", row.name, row.running, row.waiting));
+        }
+    }
+    for environment in space.api::<Environment>().list(&all).await.expect("environments") {
+        let status = environment.status.unwrap_or_default();
+        let history: Vec<_> = status.history.iter().map(|entry| (&entry.promotion, &entry.phase)).collect();
+        let runs: Vec<_> = status.deployments.iter().map(|row| &row.promotion).collect();
+        end.push(format!("history {history:?} deployments {runs:?}"));
+    }
+    for release in space.api::<Release>().list(&all).await.expect("releases") {
+        let rows = release.status.unwrap_or_default().environments;
+        let rows: Vec<_> = rows.iter().map(|row| (&row.name, row.succeeded, row.current)).collect();
+        end.push(format!("{:?} {rows:?}", release.metadata.name));
+    }
+    for deployed in space.in_environment::<Deployment>("dev").list(&all).await.expect("Deployments") {
+        // Each change of the template is a revision.
+        let revision = deployed.metadata.annotations.unwrap_or_default().remove("deployment.kubernetes.io/revision");
+        end.push(format!("Deployment generation {:?} revision {revision:?}", deployed.metadata.generation));
+    }
+    let revisions = space.api::<ControllerRevision>().list(&all).await.expect("revisions").items;
+    end.push(format!("{} revisions", revisions.len()));
+    let namespaces: Api<Namespace> = Api::all(space.client.clone());
+    let namespace = namespaces.get_opt(&format!("{}-dev", space.name)).await.expect("an answer");
+    end.push(format!("namespace {}", namespace.is_some()));
+    end.extend(world.config_maps.states(&format!("{}-dev", space.name)));
+    end.extend(effects(space, audit));
+    end
+}
+
+/// Everything that the operator created or deleted, by the audit log.
+pub fn changes(world: &World, since: AuditMark) -> Vec<AuditEvent> {
+    let mut events = world.plane.audit().since(since).expect("an audit log");
+    events.retain(|event| {
+        let done = event.code == 201 || (event.verb == "delete" && event.code < 300);
+        done && shared::is_write_of_the_operator(event) && event.resource != "events"
+    });
+    events
+}
+
+/// What the API server created and deleted for the operator in a space, and how often.
+fn effects(space: &Space, audit: &[AuditEvent]) -> Vec<String> {
+    let namespace = format!("{}-dev", space.name);
+    let of_space = |event: &AuditEvent| {
+        let place = if event.resource == "namespaces" { &event.name } else { &event.namespace };
+        *place == space.name || *place == namespace
+    };
+    let mut counts = BTreeMap::new();
+    for event in audit.iter().filter(|event| of_space(event)) {
+        let what = if event.verb == "delete" { "deleted" } else { "created" };
+        let name = event.name.replace(&space.name, "SPACE");
+        *counts.entry(format!("{what} {}/{name}", event.resource)).or_insert(0) += 1;
+    }
+    counts.into_iter().map(|(effect, count)| format!("{effect} {count}x")).collect()
+}
+
+/// A story to which nothing happens: its writes, and how it ends.
+pub async fn reference(world: &World, story: Story) -> (Vec<String>, Vec<String>) {
+    let since = world.plane.audit().mark();
+    let space = Space::create(world.client.clone()).await;
+    story.prepare(world, &space).await;
+    world.proxy.count(&space.name);
+    story.tell(world, &space).await;
+    let last = Mutex::new(Vec::new());
+    let ended = wait::eventually("the end stays as it is", || async {
+        let now = end(world, &space, &changes(world, since)).await;
+        let before = std::mem::replace(&mut *last.lock().expect("a lock"), now.clone());
+        (before == now).then_some(now)
+    })
+    .await;
+    let writes = world.proxy.seen(&space.name);
+    world.proxy.forget();
+    (writes, ended)
+}
