@@ -43,7 +43,7 @@ async fn tell_with_a_death(world: &World, points: &[Point], expected: &BTreeMap<
         world.proxy.arm(&space.name, point.n, point.moment);
     }
     let told = join_all(points.iter().zip(&spaces).map(|(point, space)| async {
-        point.story.tell(world, space).await;
+        world.tell(point.story, space).await;
         world.proxy.is_over(&space.name);
     }));
     let death = async {

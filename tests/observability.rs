@@ -84,7 +84,7 @@ async fn probes_answer_and_logs_name_the_object() {
 }
 
 /// For each kind, a spec that does not read as it, whatever else is right.
-fn unreadable() -> [(&'static str, &'static str, Value); 7] {
+fn unreadable() -> [(&'static str, &'static str, Value); 8] {
     let no_text = json!({"not": "a text"});
     let release = json!({"project": "checkout", "version": "1.0.0"});
     let with = |mut spec: Value, field: &str, value: &Value| {
@@ -97,6 +97,7 @@ fn unreadable() -> [(&'static str, &'static str, Value); 7] {
         ("Environment", "environments", json!({"order": "first"})),
         ("Release", "releases", with(release, "notes", &no_text)),
         ("Promotion", "promotions", with(promotion.clone(), "whenNotReady", &json!(["no", "enum"]))),
+        ("Pin", "pins", with(promotion.clone(), "reason", &no_text)),
         ("AuditRecord", "auditrecords", with(promotion, "applied", &json!("perhaps"))),
         ("Lifecycle", "lifecycles", json!({"phases": "none"})),
         ("VariableSet", "variablesets", json!({"description": no_text})),
@@ -194,11 +195,15 @@ async fn every_line_is_an_object(plane: &Plane, operator: &Operator, space: &Spa
     for field in ["timestamp", "level", "target"] {
         assert!(ended[field].is_string(), "no {field}: {ended}");
     }
-    let run = json!({"name": "checkout-1.0.0-dev", "namespace": space.name, "controller": "promotion"});
-    let span = &ended["span"];
-    let same = run.as_object().expect("fields").iter().filter(|(field, _)| *field != "name");
-    assert!(same.into_iter().all(|(field, value)| span[field] == *value), "{ended}");
-    assert!(ended["fields"]["name"] == run["name"] && ended["fields"]["kind"] == "Promotion", "{ended}");
+    assert!(ended["fields"]["name"] == "checkout-1.0.0-dev" && ended["fields"]["kind"] == "Promotion", "{ended}");
+    let run =
+        json!({"name": "run", "controller": "promotion", "namespace": space.name, "object": "checkout-1.0.0-dev"});
+    let spans = ended["spans"].as_array().expect("spans");
+    assert_eq!(
+        spans.iter().filter(|span| span["name"] == "run").collect::<Vec<_>>(),
+        [&run],
+        "one run, of this object"
+    );
     let failed = lines().iter().map(read).any(|line| line["level"] == "WARN" && line.to_string().contains("broken"));
     assert!(failed, "what does not read is a warning");
 }

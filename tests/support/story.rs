@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use gantry::api::v1alpha1::promotion_status::StepRecord;
 use gantry::api::v1alpha1::{AuditRecord, Environment, Project, Promotion, Release};
 use gantry_plane::{AuditEvent, AuditMark, Identity, Options, Plane};
@@ -52,6 +52,19 @@ impl World {
         }
         let (config_maps, watching) = ConfigMaps::watch(client.clone());
         Self { image: format!("{host}/checkout"), plane, client, proxy, operator, config_maps, watching }
+    }
+
+    /// Tells a story; when it does not come to its end, what the operator said of the space is shown.
+    pub async fn tell(&self, story: Story, space: &Space) {
+        let told = std::panic::AssertUnwindSafe(story.tell(self, space)).catch_unwind().await;
+        if let Err(panic) = told {
+            let log = self.operator.log(&self.plane);
+            let words = [format!("\"{}\"", space.name), format!("{}-dev", space.name), format!(" {}/", space.name)];
+            for line in log.lines().filter(|line| words.iter().any(|word| line.contains(word))) {
+                println!("{line}");
+            }
+            std::panic::resume_unwind(panic);
+        }
     }
 
     /// To be called before the cluster ends.
@@ -144,7 +157,7 @@ impl Story {
     }
 
     /// What people do, and what they wait for.
-    pub async fn tell(self, world: &World, space: &Space) {
+    async fn tell(self, world: &World, space: &Space) {
         let image = &world.image;
         let ours = deployment("checkout", image);
         match self {
@@ -296,7 +309,7 @@ pub async fn reference(world: &World, story: Story) -> (Vec<String>, Vec<String>
     let space = Space::create(world.client.clone()).await;
     story.prepare(world, &space).await;
     world.proxy.count(&space.name);
-    story.tell(world, &space).await;
+    world.tell(story, &space).await;
     let last = Mutex::new(Vec::new());
     let ended = wait::eventually("the end stays as it is", || async {
         let now = end(world, &space, &changes(world, since)).await;

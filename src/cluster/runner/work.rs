@@ -124,7 +124,8 @@ impl<E: RunError> Work<E> {
         slot.ready = false;
         slot.busy = true;
         let (controller, namespace, name) = (self.settings.name, &key.namespace, &key.name);
-        let span = tracing::info_span!("run", controller, namespace, name);
+        // Not `name`: in JSON a span has that of itself.
+        let span = tracing::info_span!("run", controller, namespace, object = name);
         let task = self.running.spawn(run.instrument(span));
         self.tasks.insert(task.id(), (key, Instant::now()));
     }
