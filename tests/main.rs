@@ -41,6 +41,8 @@ mod policies;
 #[cfg(test)]
 mod promotion;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod refusal;
@@ -48,6 +50,8 @@ mod refusal;
 mod registry;
 #[cfg(test)]
 mod release;
+#[cfg(test)]
+mod rollback;
 #[cfg(test)]
 mod steps_apply;
 #[cfg(test)]
@@ -60,3 +64,5 @@ mod triggers;
 mod trust;
 #[cfg(test)]
 mod variables;
+#[cfg(test)]
+mod window;

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -117,6 +117,8 @@ pub enum Story {
     Second,
     /// A promotion whose container never stays up.
     CrashLoop,
+    /// A promotion whose container never stays up, where a failure is undone.
+    RolledBack,
     /// A promotion that is canceled while it runs.
     Canceled,
     /// A promotion that is deleted while it runs.
@@ -126,8 +128,15 @@ pub enum Story {
 }
 
 /// All of them.
-pub const STORIES: [Story; 6] =
-    [Story::First, Story::Second, Story::CrashLoop, Story::Canceled, Story::Deleted, Story::Gone];
+pub const STORIES: [Story; 7] = [
+    Story::First,
+    Story::Second,
+    Story::CrashLoop,
+    Story::RolledBack,
+    Story::Canceled,
+    Story::Deleted,
+    Story::Gone,
+];
 
 impl Story {
     /// What was before, during which nobody dies.
@@ -145,6 +154,17 @@ impl Story {
                 recorded(space, "checkout-1.0.0-dev").await;
             }
             Self::CrashLoop => running(space, image, "crash-loop").await,
+            Self::RolledBack => {
+                let spec = json!({"order": 10, "onFailure": "Rollback", "failAfter": {"crashLoop": 1}});
+                space.environment_with("dev", spec).await;
+                space.project("checkout", image, json!([ours])).await;
+                by_digest(space, "1.0.0").await;
+                space.deploy("checkout", "1.0.0", "dev").await;
+                recorded(space, "checkout-1.0.0-dev").await;
+                space.project("checkout", image, json!([failing("checkout", image, "crash-loop")])).await;
+                by_digest(space, "2.0.0").await;
+                space.sealed("checkout-2.0.0").await;
+            }
             Self::Canceled | Self::Deleted => running(space, image, "never-ready").await,
             Self::Gone => {
                 space.environment_with("dev", json!({"order": 10, "deletionPolicy": "Delete"})).await;
@@ -173,6 +193,12 @@ impl Story {
                 promoted(space, "2.0.0").await;
             }
             Self::CrashLoop => promoted(space, "1.0.0").await,
+            Self::RolledBack => {
+                promoted(space, "2.0.0").await;
+                for rollback in caused(space).await {
+                    recorded(space, &rollback).await;
+                }
+            }
             Self::Canceled => {
                 let name = applied(space).await;
                 let cancel = Patch::Merge(json!({"spec": {"cancel": {"reason": "enough"}}}));
@@ -219,6 +245,12 @@ async fn recorded(space: &Space, name: &str) {
     wait::object(&space.api(), name, "recorded", |known: &Promotion| known.metadata.finalizers.is_none()).await;
 }
 
+/// The promotions that the operator made by itself.
+async fn caused(space: &Space) -> Vec<String> {
+    let all = space.api::<Promotion>().list(&ListParams::default()).await.expect("promotions");
+    all.items.into_iter().filter(|known| known.spec.cause.is_some()).map(|known| known.name_any()).collect()
+}
+
 /// Promotes what never becomes healthy, and waits until it is applied.
 async fn applied(space: &Space) -> String {
     let name = space.promote("checkout", "1.0.0", "dev").await;
@@ -238,7 +270,9 @@ pub async fn end(world: &World, space: &Space, audit: &[AuditEvent]) -> Vec<Stri
         let steps: Vec<_> = status.steps.iter().map(|step| (&step.phase, objects(step), &step.pruned)).collect();
         let failure = status.failure.as_ref().map(|failure| (&failure.object, &failure.reason));
         let how = (status.phase, status.reason, status.applied);
-        end.push(format!("{:?} {how:?} {steps:?} {failure:?}", promotion.metadata.name));
+        let (mode, rollback) = (status.mode, status.rollback.map(|rollback| rollback.promotion));
+        let linked = (promotion.spec.cause.map(|cause| cause.name), rollback);
+        end.push(format!("{:?} {how:?} {mode:?} {linked:?} {steps:?} {failure:?}", promotion.metadata.name));
     }
     for record in space.api::<AuditRecord>().list(&all).await.expect("records") {
         let spec = record.spec;
@@ -274,6 +308,10 @@ pub async fn end(world: &World, space: &Space, audit: &[AuditEvent]) -> Vec<Stri
     end.push(format!("namespace {}", namespace.is_some()));
     end.extend(world.config_maps.states(&format!("{}-dev", space.name)));
     end.extend(effects(space, audit));
+    // What the operator makes itself is named after a UID.
+    for (n, name) in caused(space).await.iter().enumerate() {
+        end = end.into_iter().map(|told| told.replace(name, &format!("CAUSED-{n}"))).collect();
+    }
     end
 }
 

@@ -45,7 +45,7 @@ pub struct PromotionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<MicroTime>,
     /// `Deploy` (something newer, or the first), `Redeploy` (what runs there already) or `Rollback` (something older than what
-    /// runs there), decided when it started.
+    /// runs there, or what puts it back after a failure), decided when it started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub mode: Option<String>,

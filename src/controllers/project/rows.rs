@@ -1,5 +1,6 @@
 //! The rows of `Project.status.environments`: joins over ends of promotions, so neither order nor repetition matters. Pure.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use crate::controllers::bound::bounded;
 use crate::domain::promotion::history::{Deployed, Ended, Latest, Success};
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::promotion::phase::Phase;
+use crate::domain::promotion::reason::Reason;
 
 /// The most rows that the schema takes.
 pub const MOST: usize = 256;
@@ -81,10 +83,13 @@ pub fn underway(mut rows: Vec<EnvironmentRow>, unfinished: &[&Promotion]) -> Vec
         (row.running, row.waiting) = (None, None);
     }
     let mut promotions = unfinished.to_vec();
+    let reason = |promotion: &Promotion| promotion.status.as_ref().and_then(|status| status.reason.clone());
+    let is_scheduled = |promotion: &Promotion| reason(promotion).as_deref() == Some(Reason::NotYet.as_str());
     let is_rolling_back = |promotion: &Promotion| phase(promotion) == Some(Phase::RollingBack);
     promotions.sort_by_key(|promotion| {
         let meta = &promotion.metadata;
-        (is_rolling_back(promotion), meta.creation_timestamp.clone(), meta.name.clone())
+        let order = (Reverse(promotion.spec.priority), meta.creation_timestamp.clone(), meta.name.clone());
+        (is_rolling_back(promotion), is_scheduled(promotion), order)
     });
     for promotion in promotions {
         let Some(status) = promotion.status.as_ref().filter(|status| status.phase.is_some()) else { continue };

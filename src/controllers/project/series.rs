@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::observe::Observed;
+use crate::api::v1alpha1::Promotion;
 use crate::api::v1alpha1::project::{EnvironmentRow, Health};
 use crate::cluster::cache::Key;
+use crate::controllers::promotion::reads;
 use crate::domain::promotion::phase::Phase;
+use crate::domain::promotion::reason::Reason;
 use crate::telemetry::metrics::{Metrics, Place, Standing};
 
 /// What is shown of one row.
@@ -80,13 +83,8 @@ impl Series {
 
 fn shown(observed: &Observed, row: &EnvironmentRow) -> Shown {
     let here = || observed.unfinished.iter().filter(|promotion| promotion.spec.environment == row.name);
-    let is_running = |phase: Option<&str>| phase == Some(Phase::Running.as_str());
-    let phase = |promotion: &crate::api::v1alpha1::Promotion| promotion.status.as_ref().and_then(|s| s.phase.clone());
     let oldest = here()
-        .filter(|promotion| {
-            let phase = phase(promotion);
-            !is_running(phase.as_deref()) && phase.as_deref() != Some(Phase::RollingBack.as_str())
-        })
+        .filter(|promotion| waits(promotion))
         .min_by_key(|promotion| promotion.metadata.creation_timestamp.clone());
     let namespace = observed.namespaces.get(&row.name).cloned().unwrap_or_default();
     let failed = row.last.as_ref().filter(|last| last.phase == Phase::Failed.as_str());
@@ -100,9 +98,15 @@ fn shown(observed: &Observed, row: &EnvironmentRow) -> Shown {
             let reason = promotion.status.as_ref()?.reason.clone()?;
             Some((reason, seconds(promotion.metadata.creation_timestamp.as_ref()?.0)))
         }),
-        running: i64::try_from(here().filter(|p| is_running(phase(p).as_deref())).count()).unwrap_or(i64::MAX),
+        running: i64::try_from(here().filter(|known| reads::is_running(known)).count()).unwrap_or(i64::MAX),
         failed: failed.map(|last| seconds(last.at.0)),
     }
+}
+
+/// Whether it waits to start: what failed no longer does, and what is to start later is not late.
+fn waits(promotion: &Promotion) -> bool {
+    let reason = promotion.status.as_ref().and_then(|status| status.reason.as_deref());
+    !reads::is_underway(promotion) && reason != Some(Reason::NotYet.as_str())
 }
 
 fn version_and_namespace(shown: &Shown) -> Option<(&str, &str)> {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::course::Known;
 use super::observe::Observed;
+use super::rollback::rollback_of;
 use crate::api::v1alpha1::Promotion;
 use crate::api::v1alpha1::history::DeploymentRow;
 use crate::api::v1alpha1::project::Current as CurrentRow;
@@ -53,12 +54,16 @@ pub fn current(promotion: &Promotion, known: Known<'_>) -> Option<Current> {
     all.fold(Latest(None), Latest::join).0
 }
 
-/// What the promotion is to what runs there: what was written when it started, else what it would be now.
+/// What the promotion is to what runs there: what was written when it started, else what it would be now. Where something failed,
+/// some of that runs, so what puts back what ran before is a step back, too.
 #[must_use]
 pub fn mode(observed: &Observed) -> Mode {
     let status = observed.promotion.status.as_ref();
     if let Some(written) = status.and_then(|status| Mode::parse(status.mode.as_deref()?)) {
         return written;
+    }
+    if rollback_of(&observed.promotion).is_some() {
+        return Mode::Rollback;
     }
     let made = observed.release.as_ref().and_then(|release| release.metadata.creation_timestamp.as_ref());
     let release = Aged { version: &observed.promotion.spec.version, made: made.map(|time| time.0) };

@@ -76,6 +76,9 @@ fn effect(observed: &Observed, effect: Effect) -> Decision {
 
 /// Waits, and says so once for every new reason.
 fn wait(observed: &Observed, reason: &Reason, message: &str) -> Decision {
+    let (window, pending) = (facts::window(observed), phase(observed) == Phase::Pending);
+    let until = window.until().filter(|_| pending);
+    let message = until.map_or_else(|| message.to_owned(), |until| format!("{message}; {until}"));
     let known = observed.promotion.status.as_ref().and_then(|status| status.reason.as_deref());
     let event = Note {
         severity: Severity::Normal,
@@ -84,11 +87,11 @@ fn wait(observed: &Observed, reason: &Reason, message: &str) -> Decision {
         message: format!("{}: {message}", reason.as_str()),
     };
     let events = if known == Some(reason.as_str()) { Vec::new() } else { vec![event] };
-    // One that runs and must wait for its slot is looked at again at its deadline at the latest, one that waits when its time
-    // comes or is over.
-    let by = facts::window(observed).look_again(observed.now).filter(|_| phase(observed) == Phase::Pending);
+    // One that runs and must wait for its slot is looked at again at its deadline at the latest, one that has not started when
+    // its time comes or is over.
+    let by = window.look_again(observed.now).filter(|_| pending);
     let next = timeout::deadline(observed).map_or(Next::Await, Next::At).sooner(by.map_or(Next::Await, Next::At));
-    Decision { status: status::waiting(observed, reason, message), effects: Vec::new(), events, next }
+    Decision { status: status::waiting(observed, reason, &message), effects: Vec::new(), events, next }
 }
 
 /// Says what keeps a run from being carried out, which somebody must clear; it is tried again all the same.

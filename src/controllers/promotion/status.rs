@@ -68,7 +68,7 @@ pub fn started(observed: &Observed, plan: &Plan) -> PromotionStatus {
 pub fn starts(observed: &Observed) -> String {
     let spec = &observed.promotion.spec;
     let what = format!("{} {} is being applied to {}", spec.project, spec.version, spec.environment);
-    let runs = observed.current.as_ref().map(|known| known.version.as_str());
+    let runs = observed.current.as_ref().map(|known| known.version.as_str()).filter(|runs| *runs != spec.version);
     let what = match (current::mode(observed), runs) {
         (Mode::Rollback, Some(runs)) => format!("{what}, where the newer {runs} runs"),
         (Mode::Redeploy, _) => format!("{what}, where it runs already"),

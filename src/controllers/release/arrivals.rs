@@ -248,6 +248,41 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_another_release_disturbs_and_a_part_of_its_own_does_not() {
+        let part = |version: &str| {
+            let mut entry = entry(version, "Succeeded", (20, 25), true);
+            entry["partial"] = true.into();
+            entry
+        };
+        let mine = entry("1.0.0", "Succeeded", (8, 10), true);
+        assert_eq!(stays(&[mine.clone(), part("1.1.0")]), [Stay { from: at(10), until: Some(at(20)) }]);
+        assert_eq!(stays(&[mine, part("1.0.0")]), [Stay { from: at(10), until: None }]);
+        assert_eq!(stays(&[part("1.0.0")]), [], "and begins nothing");
+    }
+
+    #[test]
+    fn what_failed_and_is_rolled_back_has_ended_the_stay_before_and_not_the_one_after() {
+        let failed = entry("1.1.0", "RolledBack", (20, 25), true);
+        let again = entry("1.0.0", "Succeeded", (26, 30), true);
+        let mine = entry("1.0.0", "Succeeded", (8, 10), true);
+        let before = Stay { from: at(10), until: Some(at(20)) };
+        assert_eq!(stays(&[mine, failed, again]), [before, Stay { from: at(30), until: None }]);
+        let promotion = json!({
+            "metadata": {"name": "p"},
+            "spec": {"project": "checkout", "version": "1.0.0", "environment": "test"},
+            "status": {
+                "phase": "RollingBack", "finished": false, "applied": true, "startedAt": time(20), "finishedAt": time(25),
+            },
+        });
+        let unfinished = [Arc::new(serde_json::from_value(promotion).unwrap())];
+        let sources = Sources { project: None, environments: &[], outcomes: &[], unfinished: &unfinished, now: at(59) };
+        let mut row = row();
+        row.stays = vec![StayRow { from: MicroTime(at(10)), until: None }];
+        let rows = Happened::of("1.0.0", ("checkout", sources)).stayed(vec![row]);
+        assert_eq!(known(&rows[0]), [before], "what failed is known before its rollback has ended");
+    }
+
+    #[test]
     fn a_promotion_that_runs_disturbs_as_long_as_it_may_come_to_something() {
         let promotion = json!({
             "metadata": {"name": "p"},

@@ -30,6 +30,12 @@ impl Window {
         ))
     }
 
+    /// Until when it may wait, as a part of a sentence.
+    #[must_use]
+    pub fn until(&self) -> Option<String> {
+        self.expires_at.map(|expires_at| format!("if it has not started by {expires_at}, it expires"))
+    }
+
     /// The next time at which one of these answers changes although nothing happens.
     #[must_use]
     pub fn look_again(&self, now: Timestamp) -> Option<Timestamp> {

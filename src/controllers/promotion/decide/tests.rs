@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::*;
 use crate::api::condition::{self, ConditionType, Fact, Stamp, Standing};
 use crate::api::v1alpha1::history::Person;
-use crate::api::v1alpha1::promotion::Cancel;
+use crate::api::v1alpha1::promotion::{Cancel, Cause};
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
 use crate::controllers::lifecycle::course::{Choice, Course};
@@ -385,7 +385,10 @@ fn one_whose_time_has_not_come_says_until_when_and_is_looked_at_again_just_then(
     observed.now = at(20);
     assert_eq!(decide(&observed).status.phase.as_deref(), Some("Running"));
     observed.release = None;
-    assert_eq!(decide(&observed).next, Next::At(at(30)), "whatever it waits for then, it is over at its end");
+    let waits = decide(&observed);
+    assert_eq!(waits.next, Next::At(at(30)), "whatever it waits for then, it is over at its end");
+    let message = waits.status.message.unwrap();
+    assert!(message.ends_with("; if it has not started by 2027-01-15T08:00:30Z, it expires"), "{message}");
     observed.now = at(30);
     let ended = decide(&observed);
     assert_eq!((ended.status.phase.as_deref(), ended.status.finished), (Some("Expired"), true));
@@ -428,6 +431,13 @@ fn what_it_is_to_what_runs_there_is_decided_at_the_start_and_stays() {
         observed.current = current("9.9.9");
         assert_eq!(current::mode(&observed).as_str(), mode);
     }
+    let mut back = ready_to_start();
+    let cause = Cause { kind: "Promotion".into(), name: "bad".into(), uid: "uid-bad".into(), generation: None };
+    Arc::make_mut(&mut back.promotion).spec.cause = Some(cause);
+    back.current = current("1.0.0");
+    let started = decide(&back).status;
+    assert_eq!(started.mode.as_deref(), Some("Rollback"), "the last success still counts as what runs");
+    assert_eq!(started.message.as_deref(), Some("checkout 1.0.0 is being applied to dev"));
 }
 
 /// One whose first step failed after it had applied something, where a failure is to be undone.

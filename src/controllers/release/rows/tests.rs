@@ -167,3 +167,14 @@ proptest! {
         prop_assert_eq!(&straight, &join(straight.clone(), &ends));
     }
 }
+
+#[test]
+fn a_part_of_a_release_is_no_success_of_it() {
+    let part = Outcome { partial: true, ..outcome("dev", 2, Phase::Succeeded) };
+    let rows = join(Vec::new(), std::slice::from_ref(&part));
+    let row = &rows[0];
+    assert_eq!((row.succeeded, &row.succeeded_at, row.phase.as_str(), row.partial), (false, &None, "Succeeded", true));
+    assert!(records(&rows, &part));
+    let rows = join(rows, &[outcome("dev", 1, Phase::Succeeded)]);
+    assert!(rows[0].succeeded, "the whole of it is, before or after");
+}
