@@ -128,15 +128,8 @@ pub enum Story {
 }
 
 /// All of them.
-pub const STORIES: [Story; 7] = [
-    Story::First,
-    Story::Second,
-    Story::CrashLoop,
-    Story::RolledBack,
-    Story::Canceled,
-    Story::Deleted,
-    Story::Gone,
-];
+pub const STORIES: [Story; 7] =
+    [Story::First, Story::Second, Story::CrashLoop, Story::RolledBack, Story::Canceled, Story::Deleted, Story::Gone];
 
 impl Story {
     /// What was before, during which nobody dies.
