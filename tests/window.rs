@@ -3,7 +3,9 @@
 use gantry::api::v1alpha1::{Environment, Promotion};
 use gantry_plane::{Identity, Options};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::events::v1::Event;
 use kube::Api;
+use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::support::manifest::{config_map, failing};
@@ -113,6 +115,12 @@ async fn what_has_not_started_in_time_expires_whatever_it_waits_for_and_every_hi
     assert!(message(&ended).contains("make a new promotion with another name"), "{}", message(&ended));
     let late = status.finished_at.expect("an end").0.duration_since(time);
     assert!(late >= SignedDuration::ZERO && late < SignedDuration::from_secs(2), "{late:?}");
+    let about = ListParams::default().fields("regarding.kind=Promotion,regarding.name=now-or-never");
+    wait::eventually("an Event says that it has expired", || async {
+        let events = space.api::<Event>().list(&about).await.expect("events").items;
+        events.iter().any(|event| event.reason.as_deref() == Some("Expired")).then_some(())
+    })
+    .await;
     let record = space.audit_record("now-or-never").await.spec;
     assert_eq!((record.phase.as_str(), record.expires_at.map(|time| time.0)), ("Expired", Some(time)));
     let environment = wait::object(&space.api(), "dev", "recorded", |known: &Environment| {
@@ -152,6 +160,28 @@ async fn what_is_to_start_later_is_not_replaced_by_what_is_promoted_now_and_does
     let ended = space.ended("tonight").await;
     assert_eq!(phase(&ended), "Succeeded", "{}", message(&ended));
     assert!(started(&ended) >= time);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_waits_for_its_night() {
+    let space = Space::create(shared().await.admin().await).await;
+    let sample = |file: &'static str| {
+        let path = format!("{}/deploy/samples/checkout/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).expect("the sample");
+        let text = text.replace("namespace: shop", &format!("namespace: {}", space.name));
+        let client = &space.client;
+        async move { gantry_plane::manifests::apply(client, "test", &text).await.expect("it is taken") }
+    };
+    sample("2-environments").await;
+    fill_project(&space, json!([config_map("settings", "one")])).await;
+    release(&space, "1.0.0").await;
+    for environment in ["dev", "test"] {
+        space.deploy("checkout", "1.0.0", environment).await;
+    }
+    sample("7-promotion-at-night").await;
+    let waits = space.in_phase("checkout-1.0.0-production-at-night", "Pending", Some("NotYet")).await;
+    let message = message(&waits);
+    assert!(message.ends_with("; if it has not started by 2035-01-02T02:00:00Z, it expires"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

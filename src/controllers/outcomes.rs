@@ -131,3 +131,23 @@ impl Outcomes {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::promotion::outcome::example::success;
+    use jiff::Timestamp;
+
+    #[test]
+    fn an_end_that_an_earlier_process_wrote_is_expected_until_it_is_known() {
+        let outcomes = Outcomes::default();
+        let end = success("dev", Timestamp::UNIX_EPOCH);
+        outcomes.await_end(&end.uid, "shop");
+        outcomes.await_end("of-no-history", "shop");
+        assert!(outcomes.expects_any("shop") && !outcomes.expects_any("other"));
+        outcomes.add(end);
+        assert!(outcomes.expects_any("shop"), "one is still missing");
+        outcomes.forget("of-no-history");
+        assert!(!outcomes.expects_any("shop"));
+    }
+}
