@@ -19,6 +19,7 @@
 //!   open, waiting or closed.
 //! - **slot**: the right to run in one environment of one project; one promotion holds it at a time.
 //! - **standing**: a promotion's place among the unfinished ones that want the same slot.
+//! - **pin**: which version of a project an environment runs; each change of it makes one promotion.
 //! - **variable**: a named value of a project or a variable set; its **scope** says where a value holds.
 //!
 //! Read [`promotion::machine`] first, then [`promotion::gate`], [`queue`] and [`lifecycle`].
@@ -29,6 +30,7 @@ pub mod image;
 pub mod invalid;
 pub mod lifecycle;
 pub mod name;
+pub mod pin;
 pub mod promotion;
 pub mod queue;
 pub mod trigger;

@@ -37,6 +37,8 @@ mod overview;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
+mod pins;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod promotion;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use gantry::api::v1alpha1::{Environment, Promotion, Release};
+use gantry::api::v1alpha1::{Environment, Pin, Promotion, Release};
 use gantry_plane::node::simulated::EXIT_CODE;
 use gantry_plane::{AuditEvent, manifests};
 use k8s_openapi::ByteString;
@@ -274,6 +274,20 @@ async fn goes_on_by_itself(space: &Space) {
     .await;
 }
 
+/// A project whose version a pin says.
+async fn is_pinned(space: &Space) {
+    let apply = json!({"manifests": [config_map("pinned", "one")]});
+    let spec = json!({"process": [{"name": "deploy", "timeout": "2m", "apply": apply}]});
+    space.apply(space.object("Project", "pinned", spec)).await;
+    space.apply(space.object("Release", "pinned-1.0.0", json!({"project": "pinned", "version": "1.0.0"}))).await;
+    let spec = json!({"project": "pinned", "environment": "dev", "version": "1.0.0"});
+    space.apply(space.object("Pin", "pinned.dev", spec)).await;
+    wait::object(&space.api(), "pinned.dev", "deployed", |known: &Pin| {
+        known.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Succeeded"))
+    })
+    .await;
+}
+
 /// Everything that the operator does to an environment, a project, its releases and their promotions.
 async fn whole_story(space: &Space, image: &str) {
     let config =
@@ -306,6 +320,7 @@ async fn whole_story(space: &Space, image: &str) {
     space.deploy("checkout", "1.1.0", "dev").await;
 
     goes_on_by_itself(space).await;
+    is_pinned(space).await;
 
     // What somebody breaks is put back.
     let accounts: Api<ServiceAccount> = space.in_environment("dev");

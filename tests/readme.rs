@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
+use gantry::api::v1alpha1::Pin;
 use gantry::telemetry::metrics::DOCUMENTED;
 
 use crate::support::shared::shared;
 use crate::support::space::Space;
+use crate::support::wait;
 
 fn readme() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("the README")
@@ -28,9 +30,13 @@ async fn every_manifest_in_the_readme_is_applied_and_leads_to_a_success() {
         manifests += 1;
     }
     assert_eq!(
-        manifests, 7,
-        "one manifest for each of the kinds that people write, and a release whose channel chooses"
+        manifests, 11,
+        "one manifest for each of the kinds that people write, a release whose channel chooses, and the files of a repository"
     );
+    wait::object(&space.api(), "banner.production", "deployed", |known: &Pin| {
+        known.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Succeeded"))
+    })
+    .await;
     let next = space.sealed("greeter-1.2.0-next").await.status.expect("a status");
     assert_eq!(next.packages[0].version.as_deref(), Some("1.2.0-rc.1"));
     let ended = space.ended("greeter-1.0.0-dev").await.status.expect("a status");

@@ -24,6 +24,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         for version in &mut definition.spec.versions {
             if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
                 tighten(schema);
+                begin_unobserved(schema);
             }
         }
     }
@@ -55,6 +56,17 @@ fn tighten(schema: &mut JSONSchemaProps) {
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
         tighten(items);
+    }
+}
+
+/// An object that Gantry has not seen yet is on its way, and not ready: kstatus takes one without a status for ready.
+fn begin_unobserved(schema: &mut JSONSchemaProps) {
+    let status = schema.properties.as_mut().and_then(|properties| properties.get_mut("status"));
+    let observes = |status: &&mut JSONSchemaProps| {
+        status.properties.as_ref().is_some_and(|properties| properties.contains_key("observedGeneration"))
+    };
+    if let Some(status) = status.filter(observes) {
+        status.default = Some(JSON(serde_json::json!({"observedGeneration": -1})));
     }
 }
 

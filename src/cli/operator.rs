@@ -25,6 +25,7 @@ use crate::controllers::environment::provisioned::Provisioned;
 use crate::controllers::environment::wake;
 use crate::controllers::lifecycle::LifecycleController;
 use crate::controllers::outcomes::Outcomes;
+use crate::controllers::pin::PinController;
 use crate::controllers::pipeline::{self, Controller};
 use crate::controllers::project::ProjectController;
 use crate::controllers::project::series::Series;
@@ -225,6 +226,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let (environments, environment_requests) = Queue::new();
     let (deployments, deployment_requests) = Queue::new();
     let (lifecycles, lifecycle_requests) = Queue::new();
+    let (pins, pin_requests) = Queue::new();
     let (changed, objects) = mpsc::unbounded_channel();
     let bench = Bench::default();
     expect_ends(context);
@@ -246,6 +248,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     started.spawn(&mut tasks, project, (project_requests, COALESCE));
     started.spawn(&mut tasks, DeploymentsController { context: shared() }, (deployment_requests, COALESCE));
     started.spawn(&mut tasks, LifecycleController { context: shared() }, (lifecycle_requests, COALESCE));
+    started.spawn(&mut tasks, PinController { context: shared() }, (pin_requests, COALESCE));
     let release = ReleaseController::new(shared(), releases.clone());
     started.spawn(&mut tasks, release, (release_requests, COALESCE));
     let environment = Environments::new(context.as_ref().clone(), provisioned.clone());
@@ -253,7 +256,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let woken = wake::wake(context.stores.environments.clone(), provisioned.clone(), environments);
     started.until_stopped(&mut tasks, "the wake-ups of environments", woken);
     started.until_stopped(&mut tasks, "the wake-ups by what runs", context.workloads.clone().wake(projects.clone()));
-    let queues = Queues { promotions, projects, releases, deployments, lifecycles };
+    let queues = Queues { promotions, projects, releases, deployments, lifecycles, pins };
     let triggers = Triggers { context: shared(), queues, bench };
     started.until_stopped(&mut tasks, "the triggers", triggers.run(objects));
     tasks

@@ -12,6 +12,7 @@ pub mod inventory;
 pub mod lookout;
 pub mod manifests;
 pub mod observe;
+pub mod pinned;
 pub mod plan;
 pub mod progress;
 pub mod reads;
@@ -258,7 +259,9 @@ impl PromotionController {
     fn tell(&self, observed: &Observed, note: crate::controllers::decision::Note) {
         let events = &self.context.events;
         let promotion = pipeline::reference(observed.promotion.as_ref());
-        if ["Started", "Succeeded", "Failed", "Canceled", "RollingBack", "RolledBack"].contains(&note.reason) {
+        if ["Started", "Recovered", "Succeeded", "Failed", "Canceled", "RollingBack", "RolledBack"]
+            .contains(&note.reason)
+        {
             let environment = observed.environment.as_ref().map(|known| pipeline::reference(known.as_ref()));
             let release = observed.release.as_ref().map(|known| pipeline::reference(known.as_ref()));
             for regarding in environment.into_iter().chain(release) {

@@ -4,7 +4,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 
-use crate::api::v1alpha1::{Environment, Lifecycle, Project, Promotion, Release, VariableSet};
+use crate::api::v1alpha1::{Environment, Lifecycle, Pin, Project, Promotion, Release, VariableSet};
 use crate::cluster::cache::{self, Cache};
 use crate::cluster::tasks::Tasks;
 
@@ -17,6 +17,8 @@ pub struct Stores {
     pub environments: Cache<Environment>,
     /// Every lifecycle.
     pub lifecycles: Cache<Lifecycle>,
+    /// Every pin.
+    pub pins: Cache<Pin>,
     /// Every release.
     pub releases: Cache<Release>,
     /// Every variable set.
@@ -38,6 +40,8 @@ impl Stores {
         tasks.spawn("the watch of environments", task);
         let (lifecycles, task) = Cache::watch(Api::all(client.clone()), all());
         tasks.spawn("the watch of lifecycles", task);
+        let (pins, task) = Cache::watch(Api::all(client.clone()), all());
+        tasks.spawn("the watch of pins", task);
         let (releases, task) = Cache::watch(Api::all(client.clone()), all());
         tasks.spawn("the watch of releases", task);
         let (variable_sets, task) = Cache::watch(Api::all(client.clone()), all());
@@ -46,7 +50,7 @@ impl Stores {
         tasks.spawn("the watch of promotions", task);
         let (finished, task) = cache::metadata(Api::all(client.clone()), all().fields("status.finished=true"));
         tasks.spawn("the watch of finished promotions", task);
-        Self { projects, environments, lifecycles, releases, variable_sets, unfinished, finished }
+        Self { projects, environments, lifecycles, pins, releases, variable_sets, unfinished, finished }
     }
 
     /// Waits until the first list of every kind is complete.
@@ -54,6 +58,7 @@ impl Stores {
         self.projects.until_synced().await;
         self.environments.until_synced().await;
         self.lifecycles.until_synced().await;
+        self.pins.until_synced().await;
         self.releases.until_synced().await;
         self.variable_sets.until_synced().await;
         self.unfinished.until_synced().await;
@@ -67,6 +72,7 @@ impl Stores {
             ("projects", self.projects.is_synced()),
             ("environments", self.environments.is_synced()),
             ("lifecycles", self.lifecycles.is_synced()),
+            ("pins", self.pins.is_synced()),
             ("releases", self.releases.is_synced()),
             ("variablesets", self.variable_sets.is_synced()),
             ("promotions", self.unfinished.is_synced() && self.finished.is_synced()),

@@ -2,14 +2,15 @@
 //!
 //! | change | wakes |
 //! |---|---|
-//! | a promotion that has not ended | itself, its project's rows; when it waits or is gone, those that wait for the same slot |
+//! | a promotion that has not ended | itself, its project's rows and the pin of its place; when it waits or is gone, those that wait for the same slot |
 //! | a promotion that has ended and is not recorded everywhere | itself |
 //! | a project | itself, its promotions that wait, its releases, and its ends that are still to be recorded |
 //! | a lifecycle | itself, and the projects that follow it with their releases and promotions that wait |
 //! | a release | itself, its promotions that wait, and its ends that are still to be recorded |
 //! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows and lifecycles of the space |
+//! | a pin | itself, and promotions that wait in its place |
 //! | a variable set | the projects that use it |
-//! | an end | the rows of project, environment and release, and promotions of the project that wait |
+//! | an end | the rows of project, environment and release, the pin of its place, and promotions of the project that wait |
 //! | what an environment provisioned | that environment: `environment/wake.rs` |
 //! | how an applied object is doing, or what should be there | the rows of its project: `workloads.rs` |
 //! | an object in a namespace where a step runs | the promotions of its project whose steps run there |
@@ -24,7 +25,7 @@ use super::context::Context;
 use super::lifecycle::course;
 use super::promotion::bench::Bench;
 use super::promotion::reads;
-use crate::api::v1alpha1::{Environment, Lifecycle, Project, Promotion, Release, VariableSet};
+use crate::api::v1alpha1::{Environment, Lifecycle, Pin, Project, Promotion, Release, VariableSet};
 use crate::api::{PROJECT_LABEL, RECORDED_FINALIZER};
 use crate::cluster::cache::{Change, Key};
 use crate::cluster::runner::Queue;
@@ -44,6 +45,8 @@ pub struct Queues {
     pub deployments: Queue,
     /// Lifecycles.
     pub lifecycles: Queue,
+    /// Pins.
+    pub pins: Queue,
 }
 
 /// The spec that was last seen of each object: UID and generation.
@@ -67,6 +70,7 @@ impl Triggers {
         let mut releases = stores.releases.subscribe();
         let mut lifecycles = stores.lifecycles.subscribe();
         let mut environments = stores.environments.subscribe();
+        let mut pins = stores.pins.subscribe();
         let mut variable_sets = stores.variable_sets.subscribe();
         let mut unfinished = stores.unfinished.subscribe();
         let mut finished = stores.finished.subscribe();
@@ -85,6 +89,7 @@ impl Triggers {
                 Some(change) = releases.recv() => self.release(&change),
                 Some(change) = variable_sets.recv() => self.variable_set(&change),
                 Some(change) = lifecycles.recv() => self.lifecycle(&change, &mut generations),
+                Some(change) = pins.recv() => self.pin(&change),
                 Some(change) = environments.recv() => self.environment(&change, &mut orders),
                 ended = outcomes.recv() => match ended {
                     Ok(outcome) => self.ended(&outcome),
@@ -102,6 +107,7 @@ impl Triggers {
         let Some(promotion) = &change.object else { return };
         let space = &change.key.namespace;
         self.queues.projects.add(Key::new(space, &promotion.spec.project));
+        self.pinned(space, (&promotion.spec.project, &promotion.spec.environment));
         // One that is fit to wait may supersede others, one that is gone makes room for them.
         let judged = promotion.status.as_ref().is_some_and(|status| status.reason.is_some());
         if change.gone || judged {
@@ -153,6 +159,23 @@ impl Triggers {
             }
         }
         self.waiting(namespace, |promotion| followers.contains(promotion.spec.project.as_str()));
+    }
+
+    fn pin(&self, change: &Change<Pin>) {
+        self.queues.pins.add(change.key.clone());
+        let Some(pin) = &change.object else { return };
+        let place = (&pin.spec.project, &pin.spec.environment);
+        self.waiting(&change.key.namespace, |promotion| {
+            (&promotion.spec.project, &promotion.spec.environment) == place
+        });
+    }
+
+    /// The pin of a place, if it has one.
+    fn pinned(&self, space: &str, (project, environment): (&str, &str)) {
+        let key = Key::new(space, format!("{project}.{environment}"));
+        if self.context.stores.pins.get(&key).is_some() {
+            self.queues.pins.add(key);
+        }
     }
 
     fn release(&self, change: &Change<Release>) {
@@ -210,6 +233,7 @@ impl Triggers {
         self.queues.projects.add(Key::new(space, outcome.project.as_str()));
         self.queues.deployments.add(Key::new(space, outcome.environment.as_str()));
         self.queues.releases.add(reads::release_key(outcome));
+        self.pinned(space, (outcome.project.as_str(), outcome.environment.as_str()));
         // Its own run found no finalizer to keep, or must now see its rows.
         self.queues.promotions.add(Key::new(space, &outcome.promotion));
         // The first end of a space is its history, which those of ambiguous order wait for.
@@ -249,6 +273,7 @@ impl Triggers {
     fn everything(&self) {
         let stores = &self.context.stores;
         stores.projects.all().iter().for_each(|known| self.queues.projects.add(Key::of(known.as_ref())));
+        stores.pins.all().iter().for_each(|known| self.queues.pins.add(Key::of(known.as_ref())));
         stores.releases.all().iter().for_each(|known| self.queues.releases.add(Key::of(known.as_ref())));
         stores.environments.all().iter().for_each(|known| self.queues.deployments.add(Key::of(known.as_ref())));
         stores.unfinished.all().iter().for_each(|known| self.queues.promotions.add(Key::of(known.as_ref())));

@@ -5,6 +5,8 @@
 //! one promotion, and every promotion that asks over the same entries gets an answer that fits the
 //! others': of those that wait, at most one is [`Standing::Next`].
 
+pub mod pinned;
+
 use std::cmp::Reverse;
 
 use jiff::Timestamp;

@@ -170,7 +170,7 @@ pub struct AutomaticPromotion {
     /// The environment.
     #[schemars(length(max = 63))]
     pub environment: String,
-    /// The promotion.
+    /// The promotion; empty where a pin says what runs, and none was made.
     #[schemars(length(max = 253))]
     pub promotion: String,
     /// How it ended.

@@ -5,7 +5,7 @@ use super::facts::{self, facts, phase};
 use super::observe::Observed;
 use super::plan::PlanState;
 use super::progress::State;
-use super::{status, timeout};
+use super::{pinned, status, timeout};
 use crate::api::v1alpha1::PromotionStatus;
 use crate::controllers::decision::{self, Next, Note, Severity};
 use crate::domain::promotion::machine::{self, End, Failure, Transition};
@@ -109,7 +109,20 @@ fn start(observed: &Observed) -> Decision {
     };
     let event =
         Note { severity: Severity::Normal, reason: "Started", action: "Promote", message: status::starts(observed) };
-    Decision { status: status::started(observed, plan), effects: Vec::new(), events: vec![event], next: Next::Again }
+    let events = std::iter::once(event).chain(recovered(observed)).collect();
+    Decision { status: status::started(observed, plan), effects: Vec::new(), events, next: Next::Again }
+}
+
+/// A word on a promotion that went around the lifecycle.
+fn recovered(observed: &Observed) -> Option<Note> {
+    let recovery = pinned::recovered(observed)?;
+    let by = recovery.by.as_ref().map(|by| by.username.as_str()).unwrap_or_default();
+    let spec = &observed.promotion.spec;
+    let message = format!(
+        "{} {} goes to {} without its earlier phases, since {by} opened a recovery: {}",
+        spec.project, spec.version, spec.environment, recovery.reason
+    );
+    Some(Note { severity: Severity::Warning, reason: "Recovered", action: "Promote", message })
 }
 
 /// Goes on with the step that runs, or starts the next one.

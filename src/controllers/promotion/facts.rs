@@ -10,9 +10,10 @@ use crate::domain::promotion::gate::{
 use crate::domain::promotion::machine::{CancelCause, Facts, Failure, Slot, Work};
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::window::Window;
-use crate::domain::queue::{self, Policy, Standing};
+use crate::domain::queue::{Policy, Standing};
 
 use super::observe::{Observed, Trace};
+use super::pinned;
 use super::plan::PlanState;
 use super::progress::State;
 use super::timeout;
@@ -54,6 +55,7 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
         release: release(observed),
         environment: environment_fact(observed),
         lifecycle: observed.course.reach(&environment),
+        recovering: pinned::recovery(observed).is_some(),
         blocked: observed.course.block(&environment),
         when_not_ready: match observed.promotion.spec.when_not_ready {
             WhenNotReadyField::Refuse => WhenNotReady::Refuse,
@@ -89,7 +91,10 @@ fn cancel(observed: &Observed) -> Option<CancelCause> {
     if observed.promotion.metadata.deletion_timestamp.is_some() {
         return Some(CancelCause::Deleted);
     }
-    observed.promotion.spec.cancel.as_ref().map(|_| CancelCause::Requested)
+    if observed.promotion.spec.cancel.is_some() {
+        return Some(CancelCause::Requested);
+    }
+    pinned::is_outdated(observed).then_some(CancelCause::Repinned)
 }
 
 fn project(observed: &Observed) -> Presence {
@@ -158,7 +163,7 @@ fn standing(observed: &Observed) -> Standing {
         };
     }
     match rivals.iter().find(|entry| entry.uid == uid) {
-        Some(me) => queue::standing(me, &rivals, policy, observed.history),
+        Some(me) => pinned::standing(observed, (me, &rivals), policy),
         None => Standing::Next,
     }
 }

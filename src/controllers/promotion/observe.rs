@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::current::Current;
+use super::pinned::Pinned;
 use super::plan::PlanState;
 use super::progress::Progress;
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
@@ -46,6 +47,8 @@ pub struct Observed {
     pub current: Option<Current>,
     /// The unfinished promotions of the same project and environment, this one among them.
     pub rivals: Vec<Entry>,
+    /// The pin of the place, and what happened there.
+    pub pinned: Pinned,
     /// Whether anything was ever promoted in this space.
     pub history: bool,
     /// Whether the name was used before.

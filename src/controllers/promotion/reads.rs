@@ -11,15 +11,17 @@ use kube::{Api, Client};
 use super::course::{self, Known};
 use super::current::{Current, current};
 use super::observe::{Observed, Trace, Unreadable};
+use super::pinned::{self, Pinned};
 use super::plan::PlanState;
 use super::{record, rollback};
 use crate::api::RECORDED_FINALIZER;
-use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
+use crate::api::v1alpha1::{Environment, Pin, Project, Promotion, Release};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
 use crate::controllers::lifecycle::course::{Course, chosen as chosen_name};
 use crate::controllers::lifecycle::reads as lifecycle;
+use crate::controllers::place::{self, Memory, Past};
 use crate::domain::name::release_name;
 use crate::domain::promotion::machine::{NameUse, Slot as Holder};
 use crate::domain::promotion::outcome::Outcome;
@@ -57,6 +59,10 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
         now,
         unreadable,
         course: course::course(&promotion, &choice, known),
+        pinned: Pinned {
+            pin: stores.pins.get(&Key::new(&space, pinned::pin_name(&promotion))),
+            past: past(&promotion, known),
+        },
         project,
         rivals: entries(&promotion, rivals.iter().map(AsRef::as_ref), now),
         history: has_history(context, &space, environments.iter().map(AsRef::as_ref)),
@@ -79,6 +85,7 @@ pub fn alone(context: &Context, promotion: Arc<Promotion>) -> Observed {
         course: Course::unknown(now),
         current: None,
         rivals: Vec::new(),
+        pinned: Pinned::default(),
         history: false,
         release: None,
         // A promotion that has started had looked its name up before.
@@ -105,12 +112,13 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     let chosen = chosen_name(observed.project.as_deref(), observed.release.as_deref());
     // An end that is recorded while the rest is read may be missing there and forgotten here by then.
     let mut outcomes = context.outcomes.of_project(&space, &promotion.spec.project);
-    let (project, release, environments, rivals, choice) = futures::try_join!(
+    let (project, release, environments, rivals, choice, pin) = futures::try_join!(
         get::<Project>(&client, &space, &promotion.spec.project),
         get::<Release>(&client, &space, &release_name),
         all::<Environment>(&client, &space, ListParams::default()),
         all::<Promotion>(&client, &space, unfinished(&promotion)),
         lifecycle::live_choice(context, &space, chosen),
+        pin(&client, &observed),
     )?;
     let ((project, no_project), (release, no_release)) = (read(project), read(release));
     let (environments, broken) = environments;
@@ -132,6 +140,7 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
         unfinished: &running,
         now,
     };
+    let past = past(&promotion, known(&outcomes));
     let mut course = course::course(&promotion, &choice, known(&outcomes));
     let mut current = current(&promotion, known(&outcomes));
     if context.outcomes.expects_any(&space) || course::may_be_missing(&course, &promotion) {
@@ -147,6 +156,7 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
         now,
         fresh: true,
         course,
+        pinned: Pinned { pin: pin.map(Arc::new), past },
         project: project.map(Arc::new),
         release: release.map(Arc::new),
         unreadable,
@@ -156,6 +166,28 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
         history: has_history(context, &space, environments.iter().map(AsRef::as_ref)),
         ..observed
     })
+}
+
+/// The pin of the place, where there may be one.
+async fn pin(client: &Client, observed: &Observed) -> Result<Option<Pin>, ClusterError> {
+    let promotion = &observed.promotion;
+    if observed.pinned.pin.is_none() && !pinned::is_of_a_pin(promotion) {
+        return Ok(None);
+    }
+    let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
+    Ok(read(get::<Pin>(client, space, &pinned::pin_name(promotion)).await?).0)
+}
+
+/// What happened to what runs where the promotion goes.
+fn past(promotion: &Promotion, known: Known<'_>) -> Past {
+    let (project, environment) = (promotion.spec.project.as_str(), promotion.spec.environment.as_str());
+    let named = |other: &&Arc<Environment>| other.metadata.name.as_deref() == Some(environment);
+    let memory = Memory {
+        project: known.project,
+        environment: known.environments.iter().find(named).map(AsRef::as_ref),
+        outcomes: known.outcomes,
+    };
+    place::past((project, environment), memory)
 }
 
 /// Whether a promotion says that it runs.

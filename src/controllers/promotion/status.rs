@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use super::current;
 use super::facts;
 use super::observe::Observed;
+use super::pinned;
 use super::plan::Plan;
 use super::progress::{Progress, State};
 use super::timeout;
@@ -50,6 +51,7 @@ pub fn started(observed: &Observed, plan: &Plan) -> PromotionStatus {
     status.phase = Some(Phase::Running.as_str().to_owned());
     status.started_at = Some(MicroTime(observed.now));
     status.decided_on = decided_on(observed);
+    status.recovery = pinned::recovered(observed).cloned();
     status
         .snapshot
         .clone_from(&observed.release.as_ref().and_then(|release| release.status.as_ref()?.snapshot.clone()));
@@ -210,7 +212,9 @@ fn decided_on(observed: &Observed) -> Vec<DecidedOn> {
     let release = observed.release.as_ref().map(|object| of("Release", &object.metadata));
     let environment = observed.environment.as_ref().map(|object| of("Environment", &object.metadata));
     let lifecycle = observed.course.lifecycle.as_ref().map(|object| of("Lifecycle", &object.metadata));
-    project.into_iter().chain(release).chain(environment).chain(lifecycle).collect()
+    let pin = observed.pinned.pin.as_ref().filter(|_| pinned::is_of_a_pin(&observed.promotion));
+    let pin = pin.map(|object| of("Pin", &object.metadata));
+    project.into_iter().chain(release).chain(environment).chain(lifecycle).chain(pin).collect()
 }
 
 /// Reason, message and conditions for the phase that the status has.
@@ -223,10 +227,9 @@ fn say(status: &mut PromotionStatus, observed: &Observed, because: (&Reason, &st
     let phase = status.phase.as_deref().and_then(Phase::parse).unwrap_or(Phase::Pending);
     let standing = match phase {
         Phase::Pending | Phase::Running | Phase::RollingBack => Standing::Reconciling,
-        Phase::Succeeded => Standing::Ready,
-        Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Canceled | Phase::Superseded | Phase::Expired => {
-            Standing::Stalled
-        }
+        // One that was replaced needs nobody; a repository that still has it is in order.
+        Phase::Succeeded | Phase::Superseded => Standing::Ready,
+        Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Canceled | Phase::Expired => Standing::Stalled,
     };
     let succeeded = match phase {
         Phase::Pending | Phase::Running => None,

@@ -41,6 +41,10 @@ pub fn plan(observed: &Observed, status: &mut ReleaseStatus, journey: Option<&Jo
         if status.automatic.len() >= MOST || is_made(&status.automatic, &environment) {
             continue;
         }
+        if observed.pinned.contains(environment.as_str()) {
+            status.automatic.push(left_to_its_pin(observed, environment.as_str()));
+            continue;
+        }
         let name = name(&observed.release, &environment);
         status.automatic.push(made(environment.as_str(), &name));
         wanted.push(Wanted { name, environment });
@@ -95,6 +99,16 @@ fn made(environment: &str, name: &str) -> AutomaticPromotion {
     AutomaticPromotion {
         environment: environment.to_owned(),
         promotion: name.to_owned(),
+        ..AutomaticPromotion::default()
+    }
+}
+
+/// A row for what is never made, also when the pin goes: the pin says what runs there.
+fn left_to_its_pin(observed: &Observed, environment: &str) -> AutomaticPromotion {
+    AutomaticPromotion {
+        environment: environment.to_owned(),
+        phase: Some(Phase::Superseded.as_str().to_owned()),
+        message: Some(format!("pin {}.{environment} says what runs there", observed.release.spec.project)),
         ..AutomaticPromotion::default()
     }
 }

@@ -42,6 +42,8 @@ pub struct Observed {
     pub places: BTreeSet<EnvironmentName>,
     /// Environments where a release of the project runs that was made later.
     pub overtaken: BTreeSet<EnvironmentName>,
+    /// Environments where a pin says what runs of the project: nothing goes there by itself.
+    pub pinned: BTreeSet<String>,
     /// Its promotions that have not ended: environment and name.
     pub underway: BTreeMap<String, Vec<String>>,
     /// The time of the run.
@@ -97,6 +99,7 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
         sealing,
         outcomes: context.outcomes.of_release(&space, &spec.project, &spec.version),
         overtaken: overtaken(context, &release, &runs),
+        pinned: pinned(context, &space, &spec.project),
         underway,
         runs,
         environments: environments.iter().filter_map(|known| known.metadata.name.clone()).collect(),
@@ -113,6 +116,15 @@ fn unfinished(context: &Context, space: &str, project: &str) -> Vec<Arc<Promotio
     let mut unfinished = context.stores.unfinished.in_namespace(space);
     unfinished.retain(|promotion| promotion.spec.project == project);
     unfinished
+}
+
+/// Environments with a pin of the project.
+fn pinned(context: &Context, space: &str, project: &str) -> BTreeSet<String> {
+    let pins = context.stores.pins.starting_with(space, &format!("{project}."));
+    pins.into_iter()
+        .filter(|(_, pin)| pin.spec.project == project)
+        .map(|(_, pin)| pin.spec.environment.clone())
+        .collect()
 }
 
 /// Environments where what runs was made later than this release.

@@ -28,6 +28,8 @@ pub struct GateFacts {
     pub environment: EnvironmentFact,
     /// Whether the release may go to the environment.
     pub lifecycle: Reach,
+    /// Whether it may pass the lifecycle because the history that the lifecycle asks for was lost.
+    pub recovering: bool,
     /// Why somebody blocked the release, if that keeps it out of the environment.
     pub blocked: Option<String>,
     /// What the promotion wants if it may not.
@@ -334,6 +336,7 @@ impl Gate {
         let message = facts.lifecycle.message(&facts.subject.environment, &facts.subject.release()).unwrap_or_default();
         match facts.lifecycle {
             Reach::Reachable => Verdict::Open,
+            Reach::Unreached(_) if facts.recovering => Verdict::Open,
             Reach::Unreached(_) => self.refused(facts, Reason::LifecycleNotReached, message),
             Reach::NotInLifecycle => self.refused(facts, Reason::NotInLifecycle, message),
             // What nobody knows lets nothing through, and refuses nothing.

@@ -53,6 +53,8 @@ pub enum CancelCause {
     Requested,
     /// It is being deleted.
     Deleted,
+    /// The pin that it was made for says something else by now. Ends only what has not started.
+    Repinned,
 }
 
 /// Who holds the slot of the promotion's project and environment.
@@ -164,6 +166,13 @@ pub struct End {
     pub applied: bool,
 }
 
+impl Facts {
+    /// Why it should stop although it has started.
+    fn stop(&self) -> Option<CancelCause> {
+        self.cancel.filter(|cause| *cause != CancelCause::Repinned)
+    }
+}
+
 /// What a promotion in `phase` does next, given these facts. Total.
 #[must_use]
 pub fn step(phase: Phase, facts: &Facts) -> Transition {
@@ -186,6 +195,7 @@ fn pending(facts: &Facts) -> Transition {
         (NameUse::Unknown, _, _) => Transition::LookUpName,
         (NameUse::RecordedSame { phase }, _, _) => recorded(*phase),
         (NameUse::RecordedOther, _, _) => name_used(),
+        (NameUse::Fresh, Some(CancelCause::Repinned), _) => repinned(),
         (NameUse::Fresh, Some(cause), _) => canceled(cause, false),
         (NameUse::Fresh, None, Verdict::Expired { message }) => {
             finish(Phase::Expired, Reason::Expired, message.clone())
@@ -224,7 +234,8 @@ fn enter(facts: &Facts) -> Transition {
 /// The gates hold only what has not started, so neither verdict nor turn is looked at. An end that the
 /// steps reached is the truth about the environment; a wish to cancel comes too late for it.
 fn running(facts: &Facts) -> Transition {
-    match (&facts.used_name, &facts.work, facts.cancel, &facts.slot) {
+    let cancel = facts.stop();
+    match (&facts.used_name, &facts.work, cancel, &facts.slot) {
         (NameUse::RecordedSame { phase }, _, _, _) => recorded(*phase),
         (NameUse::RecordedOther, _, _, _) => name_used(),
         (NameUse::Unknown | NameUse::Fresh, Work::Done, _, _) => Transition::Finish(End {
@@ -248,7 +259,7 @@ fn running(facts: &Facts) -> Transition {
 
 /// A step failed. What changed nothing has nothing to undo, and who wanted it to stop decides what comes next.
 fn failing(failure: &Failure, facts: &Facts) -> Transition {
-    if !failure.applied || facts.cancel.is_some() {
+    if !failure.applied || facts.stop().is_some() {
         return failed(failure, failure.message.clone());
     }
     match &facts.rollback {
@@ -276,7 +287,7 @@ fn rolling_back(facts: &Facts) -> Transition {
     }
     let failure = facts.work.failure();
     let said = &failure.message;
-    if facts.cancel.is_some() {
+    if facts.stop().is_some() {
         let message = format!("it failed, and its rollback was not waited for, since it was canceled: {said}");
         return failed(&failure, message);
     }
@@ -346,10 +357,19 @@ fn superseded(by: &str) -> Transition {
     )
 }
 
+fn repinned() -> Transition {
+    finish(
+        Phase::Superseded,
+        Reason::Superseded,
+        "the pin that it was made for was changed while it waited; nothing was applied".to_owned(),
+    )
+}
+
 fn canceled(cause: CancelCause, applied: bool) -> Transition {
     let (reason, how) = match cause {
         CancelCause::Requested => (Reason::CancelRequested, "canceled on request"),
         CancelCause::Deleted => (Reason::Deleted, "canceled because it was deleted"),
+        CancelCause::Repinned => (Reason::Superseded, "canceled because its pin was changed"),
     };
     let effect = if applied {
         "some of the release was already applied: promote a release to bring the environment to a known state"

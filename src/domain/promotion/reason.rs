@@ -132,6 +132,19 @@ impl Reason {
         matches!(self, Self::QueuedBehind | Self::AmbiguousOrder | Self::SlotHeld)
     }
 
+    /// Whether it may wait for long without anything being wrong: for people, a freeze, or a time.
+    #[must_use]
+    pub const fn lasts(&self) -> bool {
+        matches!(
+            self,
+            Self::EnvironmentPaused
+                | Self::LifecycleNotReached
+                | Self::ReleaseBlocked
+                | Self::NotYet
+                | Self::AmbiguousOrder
+        )
+    }
+
     /// Whether it waits for something that concerns itself alone, and no other promotion to the environment.
     #[must_use]
     pub const fn is_own(&self) -> bool {

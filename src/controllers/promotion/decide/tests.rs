@@ -12,6 +12,7 @@ use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
 use crate::controllers::lifecycle::course::{Choice, Course};
 use crate::controllers::promotion::current;
 use crate::controllers::promotion::observe::{Trace, Unreadable};
+use crate::controllers::promotion::pinned::Pinned;
 use crate::controllers::promotion::plan::{Plan, PlannedStep};
 use crate::controllers::promotion::progress::Progress;
 use crate::controllers::promotion::status::{FAILED, PENDING, SKIPPED, STARTED, SUCCEEDED};
@@ -47,6 +48,7 @@ fn ready_to_start() -> Observed {
         course: course(),
         current: None,
         rivals: vec![entry("checkout-1.0.0-dev", "uid-1", 0)],
+        pinned: Pinned::default(),
         history: true,
         name_use: NameUse::Fresh,
         slot: Slot::Mine,

@@ -38,6 +38,7 @@ fn observed() -> Observed {
         governing: Governing::Known(lifecycle),
         places: ["dev", "eu", "us"].map(environment).into(),
         overtaken: [].into(),
+        pinned: [].into(),
         underway: [].into(),
         now: Timestamp::from_second(100).unwrap(),
     }
@@ -151,4 +152,16 @@ fn nothing_goes_backwards_by_itself_and_that_is_told() {
     let (reason, message) = condition(&status).unwrap();
     assert_eq!(reason, "Overtaken");
     assert!(message.contains("made later") && message.contains("dev"), "{message}");
+}
+
+#[test]
+fn where_a_pin_says_what_runs_nothing_is_promoted_also_when_the_pin_goes() {
+    let pinned = Observed { pinned: ["dev".to_owned()].into(), ..observed() };
+    let mut status = ReleaseStatus::default();
+    let journey = pinned.course(&[]).journey();
+    let (wanted, notes) = plan(&pinned, &mut status, journey.as_ref());
+    assert!(wanted.is_empty() && notes.is_empty(), "{wanted:?} {notes:?}");
+    assert_eq!(status.automatic[0].message.as_deref(), Some("pin checkout.dev says what runs there"));
+    let (wanted, _) = plan(&observed(), &mut status, journey.as_ref());
+    assert!(wanted.is_empty(), "{wanted:?}");
 }

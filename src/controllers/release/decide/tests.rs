@@ -29,6 +29,7 @@ fn observed(sealing: Option<Found>) -> Observed {
         governing: Choice::ByOrder.governing(&[named("dev", 10), named("production", 30)]),
         places: ["dev", "production"].map(|name| name.parse().unwrap()).into(),
         overtaken: [].into(),
+        pinned: [].into(),
         underway: [].into(),
         now: at(100),
     }

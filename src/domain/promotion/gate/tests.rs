@@ -18,6 +18,7 @@ fn open() -> GateFacts {
         release: ReleaseFact::Sealed,
         environment: EnvironmentFact::Ready,
         lifecycle: Reach::Reachable,
+        recovering: false,
         blocked: None,
         when_not_ready: WhenNotReady::Refuse,
         window: Window::default(),
@@ -322,5 +323,22 @@ fn only_a_missing_stamp_the_lifecycle_and_a_block_refuse_and_never_when_told_to_
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_recovery_passes_phases_that_are_not_complete_and_no_other_gate() {
+    let unreached = || Reach::Unreached(crate::domain::lifecycle::reach::Unreached::default());
+    let waits = GateFacts { when_not_ready: WhenNotReady::Wait, lifecycle: unreached(), ..open() };
+    assert!(matches!(judge(&waits), Verdict::Waiting { gate: Gate::LifecycleReached, .. }));
+    let recovering = GateFacts { recovering: true, ..waits };
+    assert_eq!(judge(&recovering), Verdict::Open);
+    assert_eq!(judge(&GateFacts { fresh: false, ..recovering.clone() }), Verdict::Recheck);
+    for other in [
+        GateFacts { lifecycle: Reach::NotInLifecycle, ..recovering.clone() },
+        GateFacts { blocked: Some("bug 42".to_owned()), ..recovering.clone() },
+        GateFacts { environment: EnvironmentFact::Paused, ..recovering },
+    ] {
+        assert!(matches!(judge(&other), Verdict::Waiting { .. }), "{other:?}");
     }
 }

@@ -8,7 +8,8 @@ fn name_uses() -> Vec<NameUse> {
     [NameUse::Unknown, NameUse::Fresh, NameUse::RecordedOther].into_iter().chain(recorded).collect()
 }
 
-const CANCELS: [Option<CancelCause>; 3] = [None, Some(CancelCause::Requested), Some(CancelCause::Deleted)];
+const CANCELS: [Option<CancelCause>; 4] =
+    [None, Some(CancelCause::Requested), Some(CancelCause::Deleted), Some(CancelCause::Repinned)];
 
 fn verdicts() -> Vec<Verdict> {
     let (gate, message) = (Gate::ReleaseSealed, SAYS.to_owned());
@@ -91,7 +92,7 @@ fn for_every_case(mut check: impl FnMut(Phase, &Facts)) {
             }
         }
     }
-    assert_eq!(cases, 13 * 3 * 5 * 4 * 4 * 6 * 7 * 10);
+    assert_eq!(cases, 13 * 4 * 5 * 4 * 4 * 6 * 7 * 10);
 }
 
 /// One sentence of the specification: when it applies, and what must follow.
@@ -129,7 +130,12 @@ fn may_enter(facts: &Facts) -> bool {
 
 /// Running, with steps left and nobody who wants it to stop.
 fn may_work(facts: &Facts) -> bool {
-    is_unrecorded(facts) && facts.cancel.is_none() && is_unfinished_work(facts)
+    is_unrecorded(facts) && !is_stopped(facts) && is_unfinished_work(facts)
+}
+
+/// Somebody wants it to stop, even if it runs.
+fn is_stopped(facts: &Facts) -> bool {
+    matches!(facts.cancel, Some(CancelCause::Requested | CancelCause::Deleted))
 }
 
 fn ends(transition: &Transition, phase: Phase, reason: &Reason, applied: bool) -> bool {
@@ -143,7 +149,7 @@ fn waits(transition: &Transition, expected: &Reason) -> bool {
 
 fn cancels(facts: &Facts, transition: &Transition, applied: bool) -> bool {
     let reason = match facts.cancel {
-        None => return false,
+        None | Some(CancelCause::Repinned) => return false,
         Some(CancelCause::Requested) => Reason::CancelRequested,
         Some(CancelCause::Deleted) => Reason::Deleted,
     };
@@ -153,12 +159,12 @@ fn cancels(facts: &Facts, transition: &Transition, applied: bool) -> bool {
 
 /// It failed after it had changed something, and nobody wants it to stop.
 fn may_be_undone(facts: &Facts) -> bool {
-    is_unrecorded(facts) && facts.cancel.is_none() && matches!(&facts.work, Work::Failed(failure) if failure.applied)
+    is_unrecorded(facts) && !is_stopped(facts) && matches!(&facts.work, Work::Failed(failure) if failure.applied)
 }
 
 /// It waits for its rollback, and nobody wants it to stop.
 fn may_roll_back(phase: Phase, facts: &Facts) -> bool {
-    phase == Phase::RollingBack && is_unrecorded(facts) && facts.cancel.is_none()
+    phase == Phase::RollingBack && is_unrecorded(facts) && !is_stopped(facts)
 }
 
 /// The end of one that failed, in the words of its step where it has any.
@@ -207,8 +213,13 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "what has not started is canceled at once, with nothing applied",
-        when: |phase, facts| phase == Phase::Pending && is_new(facts) && facts.cancel.is_some(),
+        when: |phase, facts| phase == Phase::Pending && is_new(facts) && is_stopped(facts),
         then: |facts, next| cancels(facts, next, false),
+    },
+    Rule {
+        name: "what has not started is replaced when its pin says something else, whatever the gates say",
+        when: |phase, facts| phase == Phase::Pending && is_new(facts) && facts.cancel == Some(CancelCause::Repinned),
+        then: |_, next| ends(next, Phase::Superseded, &Reason::Superseded, false),
     },
     Rule {
         name: "a gate that is closed for good refuses",
@@ -381,13 +392,13 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "who cancels what is rolled back waits no more, and the failure stays one",
-        when: |phase, facts| phase == Phase::RollingBack && is_unrecorded(facts) && facts.cancel.is_some(),
+        when: |phase, facts| phase == Phase::RollingBack && is_unrecorded(facts) && is_stopped(facts),
         then: |facts, next| fails(facts, next, (Phase::Failed, "was not waited for")),
     },
     Rule {
         name: "what runs is canceled between effects, and says whether something was applied",
         when: |phase, facts| {
-            phase == Phase::Running && is_unrecorded(facts) && facts.cancel.is_some() && is_unfinished_work(facts)
+            phase == Phase::Running && is_unrecorded(facts) && is_stopped(facts) && is_unfinished_work(facts)
         },
         then: |facts, next| cancels(facts, next, matches!(facts.work, Work::InProgress { applied: true, .. })),
     },
@@ -473,7 +484,7 @@ fn a_rollback_is_made_only_for_what_says_that_it_failed_and_changed_something() 
     for_every_case(|phase, facts| match step(phase, facts) {
         Transition::RollBack { failure, .. } => assert!(phase == Phase::Running && failure.applied),
         Transition::MakeRollback => {
-            assert_eq!((phase, facts.cancel), (Phase::RollingBack, None));
+            assert_eq!((phase, is_stopped(facts)), (Phase::RollingBack, false));
             assert!(matches!(facts.rollback, Rollback::Wanted { .. }));
         }
         Transition::Finish(End { phase: Phase::RolledBack, .. }) => {
@@ -496,7 +507,7 @@ fn a_rollback_is_made_only_for_what_says_that_it_failed_and_changed_something() 
 fn no_effect_happens_without_the_slot_or_before_running_is_written() {
     for_every_case(|phase, facts| {
         if step(phase, facts) == Transition::Work {
-            assert_eq!((phase, &facts.slot, facts.cancel), (Phase::Running, &Slot::Mine, None));
+            assert_eq!((phase, &facts.slot, is_stopped(facts)), (Phase::Running, &Slot::Mine, false));
         }
     });
 }
