@@ -4,6 +4,8 @@
 //! test has a space of its own, and an operator or a cluster of its own where it breaks something.
 
 // Paths are written out, since the benchmark includes this file from its own folder.
+#[path = "support/git.rs"]
+pub mod git;
 #[path = "support/image.rs"]
 pub mod image;
 #[path = "support/manifest.rs"]

@@ -62,7 +62,8 @@ pub async fn install(client: &Client, manager: &str, checkout: &Path) -> Result<
     policies_act(client).await
 }
 
-async fn established(client: &Client, name: &str) -> Result<(), InstallError> {
+/// Waits until the API server serves a definition.
+pub(crate) async fn established(client: &Client, name: &str) -> Result<(), InstallError> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let served = await_condition(definitions, name, is_crd_established());
     match tokio::time::timeout(PATIENCE, served).await {

@@ -12,6 +12,7 @@ pub mod audit;
 pub mod authority;
 mod control_plane;
 mod error;
+pub mod flux;
 mod identity;
 pub mod image;
 pub mod install;

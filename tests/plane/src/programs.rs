@@ -10,7 +10,7 @@ mod toolchain;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use build::{GoProgram, ProgramError, cache_directory, find_or_build};
+pub use build::{GoProgram, ProgramError, cache_directory, find_or_build, sources_of};
 
 /// A program that a cluster, or a test of it, runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +33,10 @@ pub enum Program {
     Registry,
     /// helm.
     Helm,
+    /// Flux's source-controller.
+    FluxSource,
+    /// Flux's kustomize-controller.
+    FluxKustomize,
     /// containerd, for real nodes.
     Containerd,
     /// containerd's shim, started by containerd.
@@ -55,6 +59,8 @@ impl Program {
             Self::Kwok => "kwok",
             Self::Registry => "registry",
             Self::Helm => "helm",
+            Self::FluxSource => "source-controller",
+            Self::FluxKustomize => "kustomize-controller",
             Self::Containerd => "containerd",
             Self::ContainerdShim => "containerd-shim-runc-v2",
             Self::Ctr => "ctr",
@@ -79,6 +85,8 @@ impl Program {
             Self::Ctr => ("containerd", "github.com/containerd/containerd/v2/cmd/ctr", 10),
             Self::Registry => ("registry", "github.com/distribution/distribution/v3/cmd/registry", 105),
             Self::Helm => ("helm", "helm.sh/helm/v4/cmd/helm", 145),
+            Self::FluxSource => ("flux-source", "github.com/fluxcd/source-controller", 220),
+            Self::FluxKustomize => ("flux-kustomize", "github.com/fluxcd/kustomize-controller", 240),
         };
         GoProgram { module, package, name: self.name(), seconds }
     }

@@ -104,6 +104,30 @@ pub async fn find_or_build(program: GoProgram) -> Result<PathBuf, ProgramError> 
         .map_err(|_| ProgramError::Interrupted { program: program.name })?
 }
 
+/// Where the sources of a Go module are, in the version that the module in `tests/plane/go/<pins>` asks for.
+///
+/// # Errors
+/// Go cannot be had, or does not find them.
+pub async fn sources_of(pins: &'static str, module: &'static str) -> Result<PathBuf, ProgramError> {
+    let found = tokio::task::spawn_blocking(move || find_sources(pins, module)).await;
+    found.map_err(|_| ProgramError::Interrupted { program: pins })?
+}
+
+fn find_sources(pins: &'static str, module: &'static str) -> Result<PathBuf, ProgramError> {
+    let go = toolchain::find_or_install()?;
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("go").join(pins);
+    let ask = |arguments: &[&str]| -> Result<String, ProgramError> {
+        let output = Command::new(&go).current_dir(&directory).args(arguments).env("GOWORK", "off").output();
+        let output = output.map_err(system(format!("asking go for {module}")))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        Err(ProgramError::Build { program: pins, output: String::from_utf8_lossy(&output.stderr).into_owned() })
+    };
+    ask(&["mod", "download", module])?;
+    ask(&["list", "-m", "-f", "{{.Dir}}", module]).map(PathBuf::from)
+}
+
 impl GoProgram {
     fn directory(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("go").join(self.module)
