@@ -21,6 +21,8 @@ mod environment;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod flux;
+#[cfg(test)]
 mod install;
 #[cfg(test)]
 mod leader;

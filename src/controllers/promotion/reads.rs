@@ -132,25 +132,18 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     let environment =
         environments.iter().find(|known| known.metadata.name.as_ref() == Some(&promotion.spec.environment)).cloned();
     let now = Timestamp::now();
-    let known = |outcomes| Known {
-        project: project.as_ref(),
-        release: release.as_ref(),
-        environments: &environments,
-        outcomes,
-        unfinished: &running,
-        now,
+    let judged = |release: Option<&Release>, outcomes: &[Arc<Outcome>]| {
+        let project = project.as_ref();
+        let known = Known { project, release, environments: &environments, outcomes, unfinished: &running, now };
+        (course::course(&promotion, &choice, known), current(&promotion, known), past(&promotion, known))
     };
-    let past = past(&promotion, known(&outcomes));
-    let mut course = course::course(&promotion, &choice, known(&outcomes));
-    let mut current = current(&promotion, known(&outcomes));
+    let (mut course, mut current, mut past) = judged(release.as_ref(), &outcomes);
     if context.outcomes.expects_any(&space) || course::may_be_missing(&course, &promotion) {
         let missing = unrecorded(&client, &promotion).await?.into_iter().map(Arc::new);
         let all: Vec<_> = outcomes.iter().cloned().chain(missing).collect();
-        current = self::current(&promotion, known(&all));
         // An end that is no longer kept anywhere else went into the rows before, perhaps after they were read.
         let (again, _) = read(get::<Release>(&client, &space, &release_name).await?);
-        let release = again.as_ref().or(release.as_ref());
-        course = course::course(&promotion, &choice, Known { release, ..known(&all) });
+        (course, current, past) = judged(again.as_ref().or(release.as_ref()), &all);
     }
     Ok(Observed {
         now,
