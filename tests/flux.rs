@@ -3,7 +3,7 @@
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Environment, Pin, Promotion};
 use gantry_plane::flux::Flux;
-use gantry_plane::{Ending, Identity, Options, Plane, Program};
+use gantry_plane::{Identity, Options, Plane, Program};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
@@ -179,11 +179,8 @@ async fn says(api: &Api<DynamicObject>, what: &str, says: impl Fn(&DynamicObject
 /// Every program of the cluster, the operator and Flux are ended and started again.
 async fn restart_everything(plane: &Plane, operator: &Operator, flux: &Flux) {
     operator.kill(plane);
-    for program in [Program::ControllerManager, Program::ApiServer, Program::Etcd] {
-        plane.halt(program, Ending::Kill).expect("it runs");
-    }
     for program in [Program::Etcd, Program::ApiServer, Program::ControllerManager] {
-        plane.resume(program).await.expect("it starts");
+        plane.restart(program).await.expect("it starts");
     }
     operator.resume(plane).await;
     flux.restart().expect("it starts");

@@ -205,7 +205,8 @@ async fn a_pin_waits_for_a_release_that_is_not_there_yet_and_that_is_no_reason_t
     } else {
         wait::object(&space.api(), "checkout.dev", "telling", |known: &Pin| {
             let message = known.status.as_ref().and_then(|status| status.message.as_deref());
-            message.is_some_and(|message| message.contains("release checkout-2.0.0 does not exist"))
+            message
+                .is_some_and(|message| message.contains("release checkout-2.0.0") && message.contains("does not exist"))
         })
         .await
         .status

@@ -393,10 +393,7 @@ impl Gate {
 }
 
 fn is_superseded(standing: &Standing) -> bool {
-    match standing {
-        Standing::SupersededBy { .. } => true,
-        Standing::Next | Standing::Behind { .. } | Standing::Ambiguous { .. } => false,
-    }
+    matches!(standing, Standing::SupersededBy { .. })
 }
 
 #[cfg(test)]
