@@ -18,6 +18,8 @@ pub mod place;
 pub mod project;
 pub mod promotion;
 pub mod release;
+pub mod scopes;
 pub mod stores;
 pub mod triggers;
+pub mod variable_set;
 pub mod workloads;

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use gantry::api::v1alpha1::{Project, Promotion};
+use gantry::api::v1alpha1::{Project, Promotion, VariableSet};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DynamicObject, ListParams};
 use kube::discovery::{Discovery, Scope, verbs};
 use kube::{Api, Client};
@@ -520,4 +521,76 @@ async fn a_secret_that_a_container_logs_is_taken_out_of_the_last_lines() {
     let namespaces = [space.name.clone(), format!("{}-dev", space.name)];
     assert!(!everything_but_secrets(&space.client, &namespaces).await.contains(&token));
     assert!(!cluster.operator.log(&cluster.plane).contains(&token));
+}
+
+/// A condition of an object: status, reason and sentence.
+fn says(conditions: Option<&[Condition]>, kind: &str) -> Option<(String, String, String)> {
+    let found = conditions?.iter().find(|one| one.type_ == kind)?;
+    Some((found.status.clone(), found.reason.clone(), found.message.clone()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_says_who_uses_it_and_whatever_a_scope_names_that_does_not_exist_is_told_and_heals() {
+    let (_, space, image) = shop(&["dev"]).await;
+    let scope = json!({"environments": ["dve"], "roles": ["web"], "steps": ["migrate"], "channels": ["beta"]});
+    let variables = json!([{"name": "LEVEL", "values": [{"value": "a"}, {"value": "b", "scope": scope}]}]);
+    space.apply(space.object("VariableSet", "shared", json!({"variables": variables}))).await;
+    let sets: Api<VariableSet> = space.api();
+    let of_set =
+        |set: &VariableSet, kind: &str| says(set.status.as_ref().map(|status| status.conditions.as_slice()), kind);
+    let untold =
+        wait::object(&sets, "shared", "judged", |set: &VariableSet| of_set(set, "ScopesKnown").is_some()).await;
+    let (holds, reason, said) = of_set(&untold, "ScopesKnown").expect("a condition");
+    assert_eq!((holds.as_str(), reason.as_str()), ("False", "UnknownName"));
+    assert!(said.contains("role web (LEVEL, value 2), environment dve (LEVEL, value 2); create it"), "{said}");
+    assert!(!said.contains("migrate"), "nobody uses it yet, so nobody knows the steps: {said}");
+    assert_eq!(of_set(&untold, "Ready").expect("a condition").1, "Valid");
+
+    let spec = |own: Value, sets: Value| {
+        json!({
+            "variableSets": sets, "packages": [{"name": "api", "image": image}], "variables": own,
+            "process": [{"name": "deploy", "apply": {"manifests": [settings(json!({}))]}}],
+        })
+    };
+    let own = json!([{"name": "OWN", "values": [{"value": 1, "scope": {"targets": ["eu"]}}]}]);
+    space.apply(space.object("Project", "checkout", spec(own, json!(["shared"])))).await;
+    let used = wait::object(&sets, "shared", "used", |set: &VariableSet| {
+        set.status.as_ref().is_some_and(|status| status.project_count == 1)
+    })
+    .await;
+    let (_, _, said) = of_set(&used, "ScopesKnown").expect("a condition");
+    assert!(said.contains("step migrate") && said.contains("channel beta"), "{said}");
+    assert_eq!(used.status.expect("a status").projects, ["checkout"]);
+    let of_project =
+        |project: &Project, kind: &str| says(project.status.as_ref().map(|status| status.conditions.as_slice()), kind);
+    let project =
+        space.project_says("checkout", "judged", |project| of_project(project, "ScopesKnown").is_some()).await;
+    let (holds, _, said) = of_project(&project, "ScopesKnown").expect("a condition");
+    assert!(holds == "False" && said.contains("target eu (OWN, value 1)"), "{said}");
+
+    // It heals with an environment that has the target, and with names that are right; nobody uses it: no name of a step is wrong.
+    let targets = json!([{"name": "eu", "namespace": format!("{}-eu", space.name), "roles": ["web"]}]);
+    space.environment_with("dve", json!({"order": 9, "targets": targets})).await;
+    space
+        .project_says("checkout", "right", |project| {
+            of_project(project, "ScopesKnown")
+                .is_some_and(|(holds, reason, _)| holds == "True" && reason == "NamesKnown")
+        })
+        .await;
+    space.apply(space.object("Project", "checkout", spec(json!([]), json!([])))).await;
+    let unused = wait::object(&sets, "shared", "used by nobody", |set: &VariableSet| {
+        set.status.as_ref().is_some_and(|status| status.project_count == 0)
+            && of_set(set, "ScopesKnown").is_some_and(|(holds, ..)| holds == "True")
+    })
+    .await;
+    assert_eq!(unused.status.expect("a status").observed_generation, unused.metadata.generation);
+    space.project_says("checkout", "without scopes", |project| of_project(project, "ScopesKnown").is_none()).await;
+    let wrong = json!({"variables": [{"name": "LEVEL", "values": [{"value": "${{ 1 +"}]}]});
+    space.apply(space.object("VariableSet", "shared", wrong)).await;
+    wait::object(&sets, "shared", "stalled", |set: &VariableSet| {
+        of_set(set, "Stalled").is_some_and(|(holds, reason, said)| {
+            holds == "True" && reason == "Invalid" && said.starts_with("spec.variables[0].values[0].value: ")
+        })
+    })
+    .await;
 }

@@ -24,6 +24,8 @@ pub enum ConditionType {
     Ready,
     /// Work is under way that can succeed without a person.
     Reconciling,
+    /// Every name in the scopes of variables exists.
+    ScopesKnown,
     /// A release's versions and process are fixed.
     Sealed,
     /// Nothing moves until a person acts.
@@ -45,6 +47,7 @@ impl ConditionType {
             Self::Finished => "Finished",
             Self::Ready => "Ready",
             Self::Reconciling => "Reconciling",
+            Self::ScopesKnown => "ScopesKnown",
             Self::Sealed => "Sealed",
             Self::Stalled => "Stalled",
             Self::Succeeded => "Succeeded",
@@ -112,6 +115,8 @@ closed_set! {
         RegistryRefused => "The registry must not be asked this way, or answered nonsense.",
         ManifestsNotFound => "The ConfigMap of manifests is missing or unreadable.",
         VariableSetNotFound => "A variable set that the project uses does not exist.",
+        UnknownName => "A scope of a variable names something that does not exist, so its value never holds there.",
+        NamesKnown => "Everything that scopes of variables name exists.",
         AmbiguousVariable => "A variable has several values of the same rank somewhere.",
         SnapshotTooLarge => "The process with its manifests is larger than 256 KiB.",
         Deployed => "The pin's version runs in its environment.",

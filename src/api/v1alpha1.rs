@@ -22,4 +22,4 @@ pub use project::{Project, ProjectSpec, ProjectStatus};
 pub use promotion::{Promotion, PromotionSpec};
 pub use promotion_status::PromotionStatus;
 pub use release::{Release, ReleaseSpec, ReleaseStatus};
-pub use variable_set::{VariableSet, VariableSetSpec};
+pub use variable_set::{VariableSet, VariableSetSpec, VariableSetStatus};

@@ -35,6 +35,7 @@ use crate::controllers::promotion::snapshots::Snapshots;
 use crate::controllers::release::ReleaseController;
 use crate::controllers::stores::Stores;
 use crate::controllers::triggers::{Queues, Triggers};
+use crate::controllers::variable_set::VariableSetController;
 use crate::controllers::workloads::Workloads;
 use crate::registry::{Access, Resolver};
 use crate::server::{self, Probes};
@@ -227,6 +228,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let (deployments, deployment_requests) = Queue::new();
     let (lifecycles, lifecycle_requests) = Queue::new();
     let (pins, pin_requests) = Queue::new();
+    let (variable_sets, variable_set_requests) = Queue::new();
     let (changed, objects) = mpsc::unbounded_channel();
     let bench = Bench::default();
     expect_ends(context);
@@ -249,6 +251,8 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     started.spawn(&mut tasks, DeploymentsController { context: shared() }, (deployment_requests, COALESCE));
     started.spawn(&mut tasks, LifecycleController { context: shared() }, (lifecycle_requests, COALESCE));
     started.spawn(&mut tasks, PinController { context: shared() }, (pin_requests, COALESCE));
+    let variable_set = VariableSetController { context: shared() };
+    started.spawn(&mut tasks, variable_set, (variable_set_requests, COALESCE));
     let release = ReleaseController::new(shared(), releases.clone());
     started.spawn(&mut tasks, release, (release_requests, COALESCE));
     let environment = Environments::new(context.as_ref().clone(), provisioned.clone());
@@ -256,7 +260,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let woken = wake::wake(context.stores.environments.clone(), provisioned.clone(), environments);
     started.until_stopped(&mut tasks, "the wake-ups of environments", woken);
     started.until_stopped(&mut tasks, "the wake-ups by what runs", context.workloads.clone().wake(projects.clone()));
-    let queues = Queues { promotions, projects, releases, deployments, lifecycles, pins };
+    let queues = Queues { promotions, projects, releases, deployments, lifecycles, pins, variable_sets };
     let triggers = Triggers { context: shared(), queues, bench };
     started.until_stopped(&mut tasks, "the triggers", triggers.run(objects));
     tasks

@@ -4,12 +4,12 @@
 //! |---|---|
 //! | a promotion that has not ended | itself, its project's rows and the pin of its place; when it waits or is gone, those that wait for the same slot |
 //! | a promotion that has ended and is not recorded everywhere | itself |
-//! | a project | itself, its promotions that wait, its releases, and its ends that are still to be recorded |
+//! | a project | itself, its promotions that wait, its releases, and its ends that are still to be recorded; when its spec changes, the variable sets that it uses or used |
 //! | a lifecycle | itself, and the projects that follow it with their releases and promotions that wait |
 //! | a release | itself, its promotions that wait, and its ends that are still to be recorded |
-//! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows and lifecycles of the space |
+//! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows and lifecycles of the space; with its targets, too, the projects and variable sets, whose scopes may name them |
 //! | a pin | itself, and promotions that wait in its place |
-//! | a variable set | the projects that use it |
+//! | a variable set | itself, and the projects that use it when its spec changes |
 //! | an end | the rows of project, environment and release, the pin of its place, and promotions of the project that wait |
 //! | what an environment provisioned | that environment: `environment/wake.rs` |
 //! | how an applied object is doing, or what should be there | the rows of its project: `workloads.rs` |
@@ -18,6 +18,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use kube::Resource;
 use kube::core::DynamicObject;
 use tokio::sync::{broadcast, mpsc};
 
@@ -25,6 +26,8 @@ use super::context::Context;
 use super::lifecycle::course;
 use super::promotion::bench::Bench;
 use super::promotion::reads;
+use super::variable_set;
+use crate::api::v1alpha1::environment::Target;
 use crate::api::v1alpha1::{Environment, Lifecycle, Pin, Project, Promotion, Release, VariableSet};
 use crate::api::{PROJECT_LABEL, RECORDED_FINALIZER};
 use crate::cluster::cache::{Change, Key};
@@ -47,10 +50,35 @@ pub struct Queues {
     pub lifecycles: Queue,
     /// Pins.
     pub pins: Queue,
+    /// Variable sets.
+    pub variable_sets: Queue,
 }
 
-/// The spec that was last seen of each object: UID and generation.
-type Generations = HashMap<Key, (Option<String>, Option<i64>)>;
+/// The spec that was last seen of each object of a kind: UID and generation.
+#[derive(Default)]
+struct Specs {
+    known: HashMap<Key, (Option<String>, Option<i64>)>,
+}
+
+impl Specs {
+    /// Whether the spec is another one than before. A status tells nobody else anything.
+    fn changed<K: Resource>(&mut self, change: &Change<K>) -> bool {
+        let spec = change.object.as_ref().filter(|_| !change.gone).map(|known| known.meta());
+        let spec = spec.map(|meta| (meta.uid.clone(), meta.generation));
+        let before = match spec.clone() {
+            Some(spec) => self.known.insert(change.key.clone(), spec),
+            None => self.known.remove(&change.key),
+        };
+        spec.is_none() || before != spec
+    }
+}
+
+/// What of an environment concerns more than itself.
+#[derive(Clone, PartialEq)]
+struct Shape {
+    order: i64,
+    targets: Vec<Target>,
+}
 
 /// Wakes runners until the caches end.
 pub struct Triggers {
@@ -75,7 +103,8 @@ impl Triggers {
         let mut unfinished = stores.unfinished.subscribe();
         let mut finished = stores.finished.subscribe();
         let mut outcomes = self.context.outcomes.subscribe();
-        let (mut orders, mut generations) = (HashMap::new(), HashMap::new());
+        let (mut shapes, mut of_lifecycles) = (HashMap::new(), Specs::default());
+        let (mut of_projects, mut of_sets) = (Specs::default(), Specs::default());
         loop {
             tokio::select! {
                 Some(change) = unfinished.recv() => self.unfinished(&change),
@@ -85,12 +114,12 @@ impl Triggers {
                         self.queues.promotions.add(change.key);
                     }
                 }
-                Some(change) = projects.recv() => self.project(&change),
+                Some(change) = projects.recv() => self.project(&change, &mut of_projects),
                 Some(change) = releases.recv() => self.release(&change),
-                Some(change) = variable_sets.recv() => self.variable_set(&change),
-                Some(change) = lifecycles.recv() => self.lifecycle(&change, &mut generations),
+                Some(change) = variable_sets.recv() => self.variable_set(&change, &mut of_sets),
+                Some(change) = lifecycles.recv() => self.lifecycle(&change, &mut of_lifecycles),
                 Some(change) = pins.recv() => self.pin(&change),
-                Some(change) = environments.recv() => self.environment(&change, &mut orders),
+                Some(change) = environments.recv() => self.environment(&change, &mut shapes),
                 ended = outcomes.recv() => match ended {
                     Ok(outcome) => self.ended(&outcome),
                     Err(broadcast::error::RecvError::Lagged(_)) => self.everything(),
@@ -120,7 +149,7 @@ impl Triggers {
         }
     }
 
-    fn project(&self, change: &Change<Project>) {
+    fn project(&self, change: &Change<Project>, specs: &mut Specs) {
         let Key { namespace, name } = &change.key;
         self.queues.projects.add(change.key.clone());
         self.waiting(namespace, |promotion| &promotion.spec.project == name);
@@ -130,20 +159,29 @@ impl Triggers {
             }
         }
         self.recorded(&self.context.outcomes.of_project(namespace, name));
+        if specs.changed(change) {
+            self.sets_of(change);
+        }
+    }
+
+    /// The variable sets that a project uses, or used before.
+    fn sets_of(&self, change: &Change<Project>) {
+        let Key { namespace, name } = &change.key;
+        let project = change.object.as_ref().filter(|_| !change.gone);
+        for set in self.context.stores.variable_sets.in_namespace(namespace) {
+            let used = set.status.as_ref().is_some_and(|status| status.projects.contains(name));
+            let of_set = set.metadata.name.as_deref().unwrap_or_default();
+            if used || project.is_some_and(|project| variable_set::uses(project, of_set)) {
+                self.queues.variable_sets.add(Key::of(set.as_ref()));
+            }
+        }
     }
 
     /// Whoever follows it is judged anew.
-    fn lifecycle(&self, change: &Change<Lifecycle>, generations: &mut Generations) {
+    fn lifecycle(&self, change: &Change<Lifecycle>, specs: &mut Specs) {
         let Key { namespace, name } = &change.key;
         self.queues.lifecycles.add(change.key.clone());
-        let spec = change.object.as_ref().filter(|_| !change.gone);
-        let spec = spec.map(|known| (known.metadata.uid.clone(), known.metadata.generation));
-        let before = match spec.clone() {
-            Some(spec) => generations.insert(change.key.clone(), spec),
-            None => generations.remove(&change.key),
-        };
-        // A status tells nobody else anything.
-        if spec.is_some() && before == spec {
+        if !specs.changed(change) {
             return;
         }
         let mut followers = self.context.stores.projects.in_namespace(namespace);
@@ -188,30 +226,49 @@ impl Triggers {
         self.recorded(&self.context.outcomes.of_release(space, &spec.project, &spec.version));
     }
 
-    fn variable_set(&self, change: &Change<VariableSet>) {
+    fn variable_set(&self, change: &Change<VariableSet>, specs: &mut Specs) {
         let Key { namespace, name } = &change.key;
+        self.queues.variable_sets.add(change.key.clone());
+        if !specs.changed(change) {
+            return;
+        }
         for project in self.context.stores.projects.in_namespace(namespace) {
-            if project.spec.variable_sets.contains(name) {
+            if variable_set::uses(&project, name) {
                 self.queues.projects.add(Key::of(project.as_ref()));
             }
         }
     }
 
-    fn environment(&self, change: &Change<Environment>, orders: &mut HashMap<Key, i64>) {
+    fn environment(&self, change: &Change<Environment>, shapes: &mut HashMap<Key, Shape>) {
         let Key { namespace, name } = &change.key;
         self.queues.deployments.add(change.key.clone());
-        let order = change.object.as_ref().filter(|_| !change.gone).map(|known| known.spec.order);
-        let before = match order {
-            Some(order) => orders.insert(change.key.clone(), order),
-            None => orders.remove(&change.key),
+        let shape = change.object.as_ref().filter(|_| !change.gone);
+        let shape = shape.map(|known| Shape { order: known.spec.order, targets: known.spec.targets.clone() });
+        let before = match shape.clone() {
+            Some(shape) => shapes.insert(change.key.clone(), shape),
+            None => shapes.remove(&change.key),
         };
+        let order = |shape: &Option<Shape>| shape.as_ref().map(|shape| shape.order);
         // One that does not read holds up its whole space, and lets it go on when it is gone.
-        if before == order && change.object.is_some() {
+        if order(&before) == order(&shape) && change.object.is_some() {
             self.waiting(namespace, |promotion| &promotion.spec.environment == name);
         } else {
             self.space(namespace);
         }
+        if before != shape {
+            self.scopes(namespace);
+        }
         self.recorded(&self.context.outcomes.of_environment(namespace, name));
+    }
+
+    /// What scopes of variables may name changed.
+    fn scopes(&self, namespace: &str) {
+        for set in self.context.stores.variable_sets.in_namespace(namespace) {
+            self.queues.variable_sets.add(Key::of(set.as_ref()));
+        }
+        for project in self.context.stores.projects.in_namespace(namespace) {
+            self.queues.projects.add(Key::of(project.as_ref()));
+        }
     }
 
     /// The environments of a space changed, and with them every lifecycle.

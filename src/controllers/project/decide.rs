@@ -6,7 +6,7 @@ use crate::api::condition::{self, ConditionType, Reason, Stamp, Standing};
 use crate::api::convert;
 use crate::api::v1alpha1::{ProjectStatus, Promotion, Release};
 use crate::api::variables;
-use crate::controllers::decision;
+use crate::controllers::{decision, scopes};
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::variable::resolve::{Unresolved, ambiguities};
 use crate::domain::variable::{Declared, Source};
@@ -43,6 +43,8 @@ pub fn decide(observed: &Observed) -> Decision {
         (wrong, _) => (Standing::Stalled, Reason::Invalid, sentence(wrong)),
     };
     condition::set_standing(&mut status.conditions, &standing, (reason.as_str(), &message), stamp);
+    let own = variables::declared(Source::Project, &project.spec.variables);
+    scopes::tell(&mut status.conditions, (&own.variables, &observed.names), stamp);
     let triggered = trigger::decide(observed);
     match triggered.fact {
         Some(fact) => condition::set(&mut status.conditions, &fact, stamp),

@@ -10,9 +10,11 @@ use crate::api::v1alpha1::{Project, Promotion, VariableSet};
 use crate::cluster::cache::Key;
 use crate::controllers::context::Context;
 use crate::controllers::lifecycle::course;
+use crate::controllers::scopes;
 use crate::controllers::workloads::standing::Standing;
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::trigger::{Made, Trigger};
+use crate::domain::variable::stray::Names;
 
 /// What one run knows.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct Observed {
     pub standings: BTreeMap<String, Standing>,
     /// The variable sets that it uses, with those that do not exist.
     pub variable_sets: Vec<(String, Option<Arc<VariableSet>>)>,
+    /// What the scopes of its variables may name.
+    pub names: Names,
     /// A lifecycle that it or one of its channels names and that does not exist.
     pub missing_lifecycle: Option<String>,
     /// Its triggers, and what is known of them.
@@ -81,6 +85,7 @@ pub fn observe(context: &Context, key: &Key) -> Option<Observed> {
     unfinished.retain(|promotion| promotion.spec.project == key.name);
     let set = |name: &String| (name.clone(), context.stores.variable_sets.get(&Key::new(&key.namespace, name)));
     Some(Observed {
+        names: scopes::names(environments.iter().map(AsRef::as_ref), [project.as_ref()]),
         variable_sets: project.spec.variable_sets.iter().map(set).collect(),
         outcomes: context.outcomes.of_project(&key.namespace, &key.name),
         unfinished,

@@ -9,6 +9,7 @@ use crate::api::v1alpha1::Project;
 use crate::api::v1alpha1::project::{Apply, Manifest, Package, Step};
 use crate::domain::promotion::outcome::example::success;
 use crate::domain::promotion::phase::Phase;
+use crate::domain::variable::stray::Names;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -28,6 +29,7 @@ fn project() -> Project {
 fn observed(outcomes: Vec<Outcome>, unfinished: Vec<Promotion>) -> Observed {
     Observed {
         variable_sets: Vec::new(),
+        names: Names::default(),
         project: Arc::new(project()),
         outcomes: outcomes.into_iter().map(Arc::new).collect(),
         unfinished: unfinished.into_iter().map(Arc::new).collect(),
@@ -125,4 +127,21 @@ fn a_project_that_cannot_be_used_is_stalled_and_names_the_field() {
     let stalled = condition::find(&status.conditions, ConditionType::Stalled).unwrap();
     assert_eq!((stalled.status.as_str(), stalled.reason.as_str()), ("True", "Invalid"));
     assert!(stalled.message.contains("spec.packages[0].image"), "{}", stalled.message);
+}
+
+#[test]
+fn a_scope_that_names_nothing_is_told_beside_a_project_that_can_be_released() {
+    let mut seen = observed(Vec::new(), Vec::new());
+    let scoped =
+        serde_json::json!([{"name": "LEVEL", "values": [{"value": 1, "scope": {"environments": ["dev", "dve"]}}]}]);
+    Arc::make_mut(&mut seen.project).spec.variables = serde_json::from_value(scoped).unwrap();
+    seen.names.environments = Some(["dev".to_owned()].into());
+    let status = decide(&seen).status;
+    let known = condition::find(&status.conditions, ConditionType::ScopesKnown).unwrap();
+    assert_eq!((known.status.as_str(), known.reason.as_str()), ("False", "UnknownName"));
+    assert!(known.message.contains("environment dve (LEVEL, value 1)"), "{}", known.message);
+    assert!(condition::is_true(&status.conditions, ConditionType::Ready));
+    Arc::make_mut(&mut seen.project).spec.variables.clear();
+    Arc::make_mut(&mut seen.project).status = Some(status);
+    assert_eq!(condition::find(&decide(&seen).status.conditions, ConditionType::ScopesKnown), None);
 }

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use super::*;
 use crate::api::v1alpha1::Project;
 use crate::api::v1alpha1::project::{Last, Underway};
+use crate::domain::variable::stray::Names;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -37,6 +38,7 @@ fn observed(dev: Option<Standing>) -> Observed {
     project.metadata.name = Some("checkout".into());
     Observed {
         variable_sets: Vec::new(),
+        names: Names::default(),
         project: Arc::new(project),
         outcomes: Vec::new(),
         unfinished: Vec::new(),

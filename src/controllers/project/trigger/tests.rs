@@ -10,6 +10,7 @@ use crate::api::condition;
 use crate::api::v1alpha1::{Project, ProjectStatus};
 use crate::controllers::release::problem::Problem;
 use crate::domain::trigger::Seen;
+use crate::domain::variable::stray::Names;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -53,6 +54,7 @@ fn observed(known: Option<Known>, made: Vec<Made>) -> Observed {
         standings: BTreeMap::new(),
         missing_lifecycle: None,
         variable_sets: Vec::new(),
+        names: Names::default(),
         triggers: vec![Watched { trigger: trigger(), known, next: Some(at(300)) }],
         made,
         now: at(10),
