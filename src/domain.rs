@@ -8,6 +8,7 @@
 //!
 //! - **space**: the namespace that holds a team's Gantry objects.
 //! - **project**: what is deployed together; it has packages and a process, and no versions.
+//! - **step**: one thing that a process does, in every target that its **conditions** fit; elsewhere it is **skipped**.
 //! - **package**: one image of a project; a release gives it a version, the registry its digest.
 //! - **release**: a version of a project, **sealed** when its packages and process can no longer change.
 //! - **channel**: which versions a project's release may be made of, and by which lifecycle it goes.
@@ -33,6 +34,7 @@ pub mod name;
 pub mod pin;
 pub mod promotion;
 pub mod queue;
+pub mod step;
 pub mod trigger;
 pub mod variable;
 pub mod version;

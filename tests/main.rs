@@ -57,6 +57,8 @@ mod release;
 #[cfg(test)]
 mod rollback;
 #[cfg(test)]
+mod steps;
+#[cfg(test)]
 mod steps_apply;
 #[cfg(test)]
 mod steps_health;

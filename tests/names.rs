@@ -12,8 +12,8 @@ use crate::support::shared::shared;
 use crate::support::space::Space;
 use crate::support::wait;
 
-/// Strings that people write as they like, patterns of theirs, and what only the API server and the operator write.
-const PROSE: [&str; 11] = [
+/// Strings that people write as they like, patterns and expressions of theirs, and what only the API server and the operator write.
+const PROSE: [&str; 12] = [
     "description",
     "onBehalfOf",
     "notes",
@@ -25,6 +25,7 @@ const PROSE: [&str; 11] = [
     "choices",
     "value",
     "prerelease",
+    "when",
 ];
 
 /// Strings of a schema that may hold anything.

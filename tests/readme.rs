@@ -30,8 +30,8 @@ async fn every_manifest_in_the_readme_is_applied_and_leads_to_a_success() {
         manifests += 1;
     }
     assert_eq!(
-        manifests, 11,
-        "one manifest for each of the kinds that people write, a release whose channel chooses, and the files of a repository"
+        manifests, 12,
+        "one manifest for each of the kinds that people write, a release whose channel chooses, several steps, and the files of a repository"
     );
     wait::object(&space.api(), "banner.production", "deployed", |known: &Pin| {
         known.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Succeeded"))

@@ -3,6 +3,7 @@
 
 mod channels;
 pub mod lifecycle;
+mod steps;
 mod triggers;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,7 @@ pub fn validate(spec: &ProjectSpec) -> Vec<Invalid> {
         Err(problems) => wrong.extend(problems),
     }
     let mut names = BTreeMap::new();
+    let known: Vec<&str> = spec.channels.iter().map(|channel| channel.name.as_str()).collect();
     for (index, step) in spec.process.iter().enumerate() {
         let path = format!("spec.process[{index}]");
         wrong.extend(StepName::try_from(step.name.as_str()).err().map(|error| error.at(format!("{path}.name"))));
@@ -62,6 +64,7 @@ pub fn validate(spec: &ProjectSpec) -> Vec<Invalid> {
             wrong.push(duplicate(format!("{path}.name"), "step", &step.name, first));
         }
         wrong.extend(timeout(&step.timeout, &format!("{path}.timeout")).err());
+        wrong.extend(steps::conditions(step, &known, &path));
         wrong.extend(inline_manifests(step, &path));
     }
     wrong.extend(super::variables::validate(&spec.variables, "spec.variables"));

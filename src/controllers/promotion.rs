@@ -4,6 +4,7 @@
 //! in a target namespace), `recording.rs` (from the end to every history).
 
 pub mod bench;
+pub mod conditions;
 pub mod course;
 pub mod current;
 pub mod decide;

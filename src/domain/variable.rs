@@ -9,6 +9,7 @@
 
 pub mod bindings;
 pub mod budget;
+pub mod condition;
 pub mod evaluate;
 pub mod expression;
 pub mod fault;

@@ -123,6 +123,27 @@ pub struct Step {
     /// Applies Kubernetes manifests and waits until they are healthy. Example: `apply: {manifestsFrom: {configMap: checkout}}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apply: Option<Apply>,
+    /// Environments that the step runs in; omitted, all. Elsewhere it is skipped, and what it had applied stays.
+    /// Example: `environments: [staging, production]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
+    pub environments: Vec<String>,
+    /// Channels whose releases the step runs for; omitted, all. Example: `channels: [stable]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
+    pub channels: Vec<String>,
+    /// Roles of targets that the step runs in: those that have one of them; omitted, all. Example: `roles: [web]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
+    pub roles: Vec<String>,
+    /// A condition, as a CEL expression: the step is skipped while it is false. It sees `promotion.mode` (`Deploy`, `Redeploy` or
+    /// `Rollback`), variables that are no secrets, and what else manifests see. Example: `when: promotion.mode != "Rollback"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub when: Option<String>,
     /// How long the step may take before it fails. Example: `timeout: 10m`
     #[serde(default = "default_timeout")]
     #[schemars(length(min = 2, max = 16), regex(pattern = "^([0-9]+(s|m|h))+$"))]

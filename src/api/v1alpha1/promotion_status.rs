@@ -131,6 +131,10 @@ pub struct StepRecord {
     /// `Pending`, `Started`, `Succeeded`, `Failed` or `Skipped`.
     #[schemars(length(max = 16))]
     pub phase: String,
+    /// Why it was skipped: `Environment`, `Channel`, `Roles`, `When`, `AfterFailure` or `Canceled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub reason: Option<String>,
     /// How long it may take.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 16))]

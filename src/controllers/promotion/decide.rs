@@ -1,12 +1,16 @@
 //! What a promotion does next: the machine of [`crate::domain::promotion::machine`], with the status and the Events that
 //! belong to each transition. Pure and total.
 
+use std::sync::Arc;
+
+use super::conditions::{self, Chosen};
 use super::facts::{self, facts, phase};
 use super::observe::Observed;
 use super::plan::PlanState;
 use super::progress::State;
 use super::{pinned, status, timeout};
 use crate::api::v1alpha1::PromotionStatus;
+use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::controllers::decision::{self, Next, Note, Severity};
 use crate::domain::promotion::machine::{self, End, Failure, Transition};
 use crate::domain::promotion::phase::Phase;
@@ -50,6 +54,7 @@ pub fn decide(observed: &Observed) -> Decision {
         Transition::Recheck => effect(observed, Effect::ReadLive),
         // What cannot be started takes no slot.
         Transition::TakeSlot if observed.plan == PlanState::Unknown => effect(observed, Effect::LoadPlan),
+        Transition::TakeSlot if cannot_start(observed) => start(observed),
         Transition::TakeSlot => effect(observed, Effect::TakeSlot),
         Transition::Wait { reason, message } => wait(observed, &reason, &message),
         Transition::Start => start(observed),
@@ -59,6 +64,12 @@ pub fn decide(observed: &Observed) -> Decision {
         Transition::MakeRollback => effect(observed, Effect::MakeRollback),
         Transition::Finish(end) => finish(observed, &end),
     }
+}
+
+/// Whether a promotion that has not started will fail as soon as it does.
+fn cannot_start(observed: &Observed) -> bool {
+    let PlanState::Known(plan) = &observed.plan else { return false };
+    phase(observed) == Phase::Pending && conditions::choose(observed, plan).failure.is_some()
 }
 
 fn rest(observed: &Observed) -> Decision {
@@ -107,10 +118,28 @@ fn start(observed: &Observed) -> Decision {
         PlanState::Broken(message) => return wait(observed, &Reason::ReleaseNotSealed, message),
         PlanState::Known(plan) => plan,
     };
+    let Chosen { records, failure } = conditions::choose(observed, plan);
+    if let Some(failure) = failure {
+        return fail_at_start(observed, (records, failure));
+    }
     let event =
         Note { severity: Severity::Normal, reason: "Started", action: "Promote", message: status::starts(observed) };
     let events = std::iter::once(event).chain(recovered(observed)).collect();
-    Decision { status: status::started(observed, plan), effects: Vec::new(), events, next: Next::Again }
+    Decision { status: status::started(observed, plan, records), effects: Vec::new(), events, next: Next::Again }
+}
+
+/// Fails before anything is applied: what its steps do cannot be decided.
+fn fail_at_start(observed: &Observed, (records, failure): (Vec<StepRecord>, FailureRecord)) -> Decision {
+    let end = End {
+        phase: Phase::Failed,
+        reason: Reason::Step(failure.reason.clone()),
+        message: failure.message.clone(),
+        applied: false,
+    };
+    let mut failing = observed.clone();
+    let status = Arc::make_mut(&mut failing.promotion).status.get_or_insert_default();
+    (status.steps, status.failure) = (records, Some(failure));
+    finish(&failing, &end)
 }
 
 /// A word on a promotion that went around the lifecycle.
@@ -196,4 +225,4 @@ fn unreadable(what: &str) -> End {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

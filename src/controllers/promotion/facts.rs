@@ -16,6 +16,7 @@ use super::observe::{Observed, Trace};
 use super::pinned;
 use super::plan::PlanState;
 use super::progress::State;
+use super::status::{PENDING, SKIPPED};
 use super::timeout;
 
 /// The phase that the promotion's status says; a status that says none is `Pending`.
@@ -183,14 +184,18 @@ fn work(observed: &Observed) -> Work {
     if let Some(failure) = timeout::expired(observed) {
         return Work::Failed(Failure { reason: failure.reason, message: failure.message, applied: applied(observed) });
     }
-    let last = steps.len().saturating_sub(1);
+    if !steps.is_empty() && steps.iter().all(|step| step.phase == SKIPPED) {
+        return Work::Nothing;
+    }
+    let left = steps.iter().any(|step| step.phase == PENDING);
+    let running = timeout::current(observed).map(|(index, _)| index);
     match observed.progress.as_ref().map(|progress| (&progress.state, progress.step)) {
         Some((State::Failed(failure), _)) => Work::Failed(Failure {
             reason: failure.reason.clone(),
             message: failure.message.clone(),
             applied: applied(observed),
         }),
-        Some((State::Done, step)) if step >= last => Work::Done,
+        Some((State::Done, step)) if !left && Some(step) == running => Work::Done,
         Some((State::Done, _)) | None => {
             Work::InProgress { message: "applies its manifests".to_owned(), applied: applied(observed) }
         }

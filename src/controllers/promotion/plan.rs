@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::api::v1alpha1::history::PinnedPackage;
 use crate::api::v1alpha1::promotion_status::StepRecord;
 use crate::api::v1alpha1::release::ResolvedPackage;
-use crate::api::v1alpha1::{Environment, PromotionStatus, Release};
+use crate::api::v1alpha1::{Environment, Promotion, PromotionStatus, Release};
 use crate::controllers::release::snapshot::{Snapshot, SnapshotStep};
 
-use super::status::PENDING;
+use super::status::{PENDING, SKIPPED};
 use super::variables;
 use crate::domain::variable::Declared;
 
@@ -23,11 +23,28 @@ pub struct Plan {
     pub variables: Vec<Declared>,
 }
 
+impl Plan {
+    /// The first step that runs, as the status of the promotion says.
+    #[must_use]
+    pub fn first<'a>(&'a self, promotion: &Promotion) -> Option<&'a PlannedStep> {
+        self.steps.iter().enumerate().find(|(index, _)| !is_skipped(promotion, *index)).map(|(_, step)| step)
+    }
+}
+
+/// Whether a step does not run, as the status of the promotion says.
+#[must_use]
+pub fn is_skipped(promotion: &Promotion, index: usize) -> bool {
+    let record = promotion.status.as_ref().and_then(|status| status.steps.get(index));
+    record.is_some_and(|record| record.phase == SKIPPED)
+}
+
 /// One step in one target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedStep {
     /// How it is written into status before it starts.
     pub record: StepRecord,
+    /// Its place in the process.
+    pub place: usize,
     /// What it does.
     pub step: Arc<SnapshotStep>,
 }
@@ -48,8 +65,8 @@ pub enum PlanState {
 #[must_use]
 pub fn resumed(snapshot: &Snapshot, status: &PromotionStatus) -> Plan {
     let step = |record: &StepRecord| {
-        let step = snapshot.process.iter().find(|step| step.name == record.name)?;
-        Some(PlannedStep { record: record.clone(), step: Arc::new(step.clone()) })
+        let (place, step) = snapshot.process.iter().enumerate().find(|(_, step)| step.name == record.name)?;
+        Some(PlannedStep { record: record.clone(), place, step: Arc::new(step.clone()) })
     };
     Plan {
         steps: status.steps.iter().filter_map(step).collect(),
@@ -63,7 +80,7 @@ pub fn resumed(snapshot: &Snapshot, status: &PromotionStatus) -> Plan {
 pub fn plan(snapshot: &Snapshot, release: &Release, environment: &Environment) -> Plan {
     let targets = environment.status.as_ref().map(|status| status.targets.as_slice()).unwrap_or_default();
     let mut steps = Vec::new();
-    for step in &snapshot.process {
+    for (place, step) in snapshot.process.iter().enumerate() {
         let shared = Arc::new(step.clone());
         steps.extend(targets.iter().map(|target| PlannedStep {
             record: StepRecord {
@@ -74,6 +91,7 @@ pub fn plan(snapshot: &Snapshot, release: &Release, environment: &Environment) -
                 timeout: step.timeout.clone(),
                 ..StepRecord::default()
             },
+            place,
             step: Arc::clone(&shared),
         }));
     }

@@ -111,7 +111,7 @@ impl Renderer<'_> {
     /// What is wrong with the values that came with the promotion: told once, by the first step.
     fn complaints(&self, bindings: &Bindings<'_>, planned: &PlannedStep) -> Problems {
         let mut problems = Problems::default();
-        if self.plan.steps.first().is_some_and(|first| first.record == planned.record) {
+        if self.plan.first(&self.observed.promotion) == Some(planned) {
             for (_, fault) in bindings.complaints() {
                 problems.push(self.problem(planned, (fault.reason, fault.to_string())));
             }

@@ -18,6 +18,7 @@ use crate::domain::promotion::mode::Mode;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 use crate::domain::promotion::rollback::Rollback;
+use crate::domain::step::Skip;
 
 /// A step whose effects may have begun.
 pub const STARTED: &str = "Started";
@@ -44,9 +45,9 @@ pub fn waiting(observed: &Observed, reason: &Reason, message: &str) -> Promotion
     status
 }
 
-/// It starts: the first step is recorded as started before its first effect.
+/// It starts: the first step that runs is recorded as started before its first effect.
 #[must_use]
-pub fn started(observed: &Observed, plan: &Plan) -> PromotionStatus {
+pub fn started(observed: &Observed, plan: &Plan, steps: Vec<StepRecord>) -> PromotionStatus {
     let mut status = observed.promotion.status.clone().unwrap_or_default();
     status.phase = Some(Phase::Running.as_str().to_owned());
     status.started_at = Some(MicroTime(observed.now));
@@ -56,8 +57,8 @@ pub fn started(observed: &Observed, plan: &Plan) -> PromotionStatus {
         .snapshot
         .clone_from(&observed.release.as_ref().and_then(|release| release.status.as_ref()?.snapshot.clone()));
     status.packages.clone_from(&plan.packages);
-    status.steps = plan.steps.iter().map(|step| step.record.clone()).collect();
-    if let Some(first) = status.steps.first_mut() {
+    status.steps = steps;
+    if let Some(first) = next(&mut status) {
         begin(first, observed);
     }
     status.mode = Some(current::mode(observed).as_str().to_owned());
@@ -97,7 +98,7 @@ pub fn advanced(observed: &Observed, progress: &Progress) -> PromotionStatus {
     let mut status = observed.promotion.status.clone().unwrap_or_default();
     status.applied = progress.applied;
     conclude(&mut status, observed, progress);
-    if let Some(next) = status.steps.get_mut(progress.step + 1) {
+    if let Some(next) = next(&mut status) {
         let message = begin(next, observed);
         say(&mut status, observed, (&Reason::InProgress, &message));
     }
@@ -145,15 +146,25 @@ fn end_steps(status: &mut PromotionStatus, observed: &Observed, message: &str) {
     if let Some(progress) = &observed.progress {
         conclude(status, observed, progress);
     }
+    let canceled = status.phase.as_deref() == Some(Phase::Canceled.as_str());
+    let reason = if canceled { Skip::Canceled } else { Skip::AfterFailure };
     for step in &mut status.steps {
-        end_step(step, observed, message);
+        end_step(step, observed, (reason, message));
     }
 }
 
+/// The step whose turn is next.
+fn next(status: &mut PromotionStatus) -> Option<&mut StepRecord> {
+    status.steps.iter_mut().find(|step| step.phase == PENDING)
+}
+
 /// A step that had not ended takes the end of the promotion.
-fn end_step(step: &mut StepRecord, observed: &Observed, message: &str) {
+fn end_step(step: &mut StepRecord, observed: &Observed, (reason, message): (Skip, &str)) {
     if step.phase == PENDING {
         SKIPPED.clone_into(&mut step.phase);
+        step.reason = Some(reason.as_str().to_owned());
+        let why = if reason == Skip::Canceled { "the promotion was canceled" } else { "a step failed before its turn" };
+        step.message = Some(why.to_owned());
     }
     if step.phase == STARTED {
         FAILED.clone_into(&mut step.phase);

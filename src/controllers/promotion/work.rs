@@ -15,7 +15,7 @@ use super::plan::{Plan, PlanState, PlannedStep};
 use super::progress::{Progress, State};
 use super::rendering::{Rendered, Renderer};
 use super::slot::Slot;
-use super::{facts, lookout, manifests};
+use super::{facts, lookout, manifests, plan};
 use crate::api::v1alpha1::promotion_status::FailureRecord;
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
@@ -93,7 +93,8 @@ impl Workbench<'_> {
         let mut stored = Stored::read(&client, &self.observed.promotion, &self.planned.record.target).await?;
         let objects: Vec<&ObjectRef> = checked.iter().map(|one| &one.prepared.object).collect();
         // Written before the first effect, so that no crash leaves an object that nobody knows of.
-        stored.write(stored.inventory.merged(&Inventory::planned(objects))).await?;
+        let step = self.planned.record.name.as_str();
+        stored.write(stored.inventory.merged(&Inventory::planned(objects).by(step))).await?;
         self.controller.bench.touch(&self.observed.promotion);
         let mut applied = Vec::with_capacity(checked.len());
         for one in &checked {
@@ -102,12 +103,12 @@ impl Workbench<'_> {
                 Err(error) => {
                     let ended = self.stopped(error, &applied)?;
                     // What was applied is known from now on, although the rest was not.
-                    stored.write(stored.inventory.merged(&Inventory::of(&applied))).await?;
+                    stored.write(stored.inventory.merged(&Inventory::of(&applied).by(step))).await?;
                     return Ok(Err(ended));
                 }
             }
         }
-        stored.write(stored.inventory.merged(&Inventory::of(&applied))).await?;
+        stored.write(stored.inventory.merged(&Inventory::of(&applied).by(step))).await?;
         let watches = lookout::watch(self.controller, &deployer, &applied).await?;
         Ok(Ok(Job {
             uid: self.observed.promotion.metadata.uid.clone().unwrap_or_default(),
@@ -123,11 +124,11 @@ impl Workbench<'_> {
         }))
     }
 
-    /// Before the first effect of the promotion, every step in every target is checked; later ones check their own again.
+    /// Before the first effect of the promotion, every step that runs is checked in every target; later ones check their own again.
     async fn check(&self, deployer: &Deployer) -> Stage<(Vec<Checked>, Rendered)> {
         let mut problems = Problems::default();
-        if self.step == 0 {
-            for later in self.plan.steps.iter().skip(1) {
+        if self.plan.first(&self.observed.promotion) == Some(self.planned) {
+            for later in self.after() {
                 let deployer = self.deployer_of(&later.record.namespace)?;
                 if let Err(found) = self.check_one(&deployer, later).await? {
                     problems.extend(found.told().iter().cloned());
@@ -197,7 +198,8 @@ impl Workbench<'_> {
         let client = self.controller.context.cluster.client();
         let mut stored = Stored::read(&client, &self.observed.promotion, &self.planned.record.target).await?;
         let kept = self.kept(job, &stored.inventory).await?;
-        let leftovers = stored.inventory.leftovers(&kept);
+        let mut leftovers = stored.inventory.leftovers(&kept);
+        leftovers.retain(|entry| !self.stays(entry));
         if leftovers.is_empty() {
             return Ok(stored.pruned().to_vec());
         }
@@ -224,8 +226,8 @@ impl Workbench<'_> {
         let done: Vec<&String> = done.flat_map(|step| &step.objects).collect();
         let known = inventory.entries().iter().map(Entry::object);
         kept.extend(known.filter(|object| done.contains(&&object.slashed())));
-        for planned in self.plan.steps.iter().filter(|step| step.record.target == *target) {
-            if planned.record == self.planned.record {
+        for (index, planned) in self.plan.steps.iter().enumerate().filter(|(_, step)| step.record.target == *target) {
+            if index == self.step || self.is_skipped(index) {
                 continue;
             }
             let scope = self.terms(planned)?.scope;
@@ -238,9 +240,29 @@ impl Workbench<'_> {
         Ok(Inventory::planned(&kept))
     }
 
+    /// Whether a step that is skipped now may have applied an object earlier, or would if it ran: what it had stays as it is.
+    fn stays(&self, entry: &Entry) -> bool {
+        let target = &self.planned.record.target;
+        let skipped = self.plan.steps.iter().enumerate().filter(|(index, _)| self.is_skipped(*index));
+        let mut here = skipped.filter(|(_, planned)| planned.record.target == *target);
+        here.any(|(_, planned)| {
+            // Who applied it was not always kept.
+            entry.step.is_empty() || entry.step == planned.record.name || manifests::may_have(&planned.step, entry)
+        })
+    }
+
     fn is_last_of_target(&self) -> bool {
-        let rest = self.plan.steps.iter().skip(self.step + 1);
-        !rest.into_iter().any(|later| later.record.target == self.planned.record.target)
+        !self.after().any(|later| later.record.target == self.planned.record.target)
+    }
+
+    /// The steps after this one that run.
+    fn after(&self) -> impl Iterator<Item = &PlannedStep> {
+        let runs = |(index, planned)| (!self.is_skipped(index)).then_some(planned);
+        self.plan.steps.iter().enumerate().skip(self.step + 1).filter_map(runs)
+    }
+
+    fn is_skipped(&self, index: usize) -> bool {
+        plan::is_skipped(&self.observed.promotion, index)
     }
 
     fn deployer(&self) -> Result<Deployer, ClusterError> {

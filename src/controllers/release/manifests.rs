@@ -148,7 +148,7 @@ mod tests {
     fn checked(objects: &[Value]) -> Vec<String> {
         let manifests: Vec<_> = objects.iter().cloned().map(Manifest).collect();
         let apply = SnapshotApply { manifests: inline(&manifests), force_conflicts: false };
-        let step = SnapshotStep { name: "deploy".into(), timeout: "10m".into(), apply };
+        let step = SnapshotStep { name: "deploy".into(), timeout: "10m".into(), apply, ..SnapshotStep::default() };
         let spec = ReleaseSpec { project: "checkout".into(), version: "1.0.0".into(), ..ReleaseSpec::default() };
         let package = PinnedPackage {
             name: "api".into(),

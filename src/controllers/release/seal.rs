@@ -67,7 +67,7 @@ mod tests {
     fn step(text: &str) -> SnapshotStep {
         let manifests = vec![SnapshotManifest { origin: "manifests[0]".into(), object: json!({"text": text}) }];
         let apply = SnapshotApply { manifests, force_conflicts: false };
-        SnapshotStep { name: "deploy".into(), timeout: "10m".into(), apply }
+        SnapshotStep { name: "deploy".into(), timeout: "10m".into(), apply, ..SnapshotStep::default() }
     }
 
     #[test]

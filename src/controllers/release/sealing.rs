@@ -102,7 +102,15 @@ impl Sealing<'_> {
         let apply = step.apply.clone().unwrap_or_default();
         let manifests = self.manifests(&step.name, &apply).await?;
         let apply = SnapshotApply { manifests, force_conflicts: apply.force_conflicts };
-        Ok(SnapshotStep { name: step.name.clone(), timeout: step.timeout.clone(), apply })
+        Ok(SnapshotStep {
+            name: step.name.clone(),
+            timeout: step.timeout.clone(),
+            environments: step.environments.clone(),
+            channels: step.channels.clone(),
+            roles: step.roles.clone(),
+            when: step.when.clone(),
+            apply,
+        })
     }
 
     async fn manifests(&self, step: &str, apply: &Apply) -> Result<Vec<SnapshotManifest>, Vec<Problem>> {

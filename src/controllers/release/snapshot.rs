@@ -50,6 +50,18 @@ pub struct SnapshotStep {
     pub name: String,
     /// How long it may take, as the project writes it: `10m`.
     pub timeout: String,
+    /// Environments that it runs in; none means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<String>,
+    /// Channels whose releases it runs for; none means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
+    /// Roles of targets that it runs in; none means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// The condition that decides whether it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
     /// What it applies.
     pub apply: SnapshotApply,
 }
@@ -221,6 +233,7 @@ mod tests {
                     manifests: vec![SnapshotManifest { origin: "manifests[0]".into(), object }],
                     force_conflicts: false,
                 },
+                ..SnapshotStep::default()
             }],
             ..Snapshot::default()
         }
@@ -247,6 +260,13 @@ mod tests {
             let read = Snapshot::read(&revision_name("checkout", &content), &stored).unwrap();
             assert_eq!(read.content().unwrap().hash, content.hash);
         }
+    }
+
+    #[test]
+    fn a_step_without_conditions_is_stored_as_it_was_before_there_were_any() {
+        let stored = snapshot(json!({})).content().unwrap().data["process"][0].clone();
+        let fields: Vec<&String> = stored.as_object().unwrap().keys().collect();
+        assert_eq!(fields, ["apply", "name", "timeout"], "releases keep the name of their snapshot");
     }
 
     #[test]

@@ -85,8 +85,10 @@ pub enum Work {
         /// Whether anything in the environment was changed.
         applied: bool,
     },
-    /// Every step is done, everything is healthy.
+    /// Every step that runs is done, everything is healthy.
     Done,
+    /// No step runs, since what runs there already needs none.
+    Nothing,
     /// A step failed for good.
     Failed(Failure),
 }
@@ -107,7 +109,7 @@ impl Work {
     fn failure(&self) -> Failure {
         match self {
             Self::Failed(failure) => failure.clone(),
-            Self::NotStarted | Self::InProgress { .. } | Self::Done => Failure {
+            Self::NotStarted | Self::InProgress { .. } | Self::Done | Self::Nothing => Failure {
                 reason: "Unknown".to_owned(),
                 message: "its status does not say what failed".to_owned(),
                 applied: true,
@@ -238,12 +240,12 @@ fn running(facts: &Facts) -> Transition {
     match (&facts.used_name, &facts.work, cancel, &facts.slot) {
         (NameUse::RecordedSame { phase }, _, _, _) => recorded(*phase),
         (NameUse::RecordedOther, _, _, _) => name_used(),
-        (NameUse::Unknown | NameUse::Fresh, Work::Done, _, _) => Transition::Finish(End {
-            phase: Phase::Succeeded,
-            reason: Reason::Deployed,
-            message: "every step is done and everything is healthy".to_owned(),
-            applied: true,
-        }),
+        (NameUse::Unknown | NameUse::Fresh, Work::Done, _, _) => {
+            succeeded("every step is done and everything is healthy", true)
+        }
+        (NameUse::Unknown | NameUse::Fresh, Work::Nothing, _, _) => {
+            succeeded("every step was skipped, so nothing was changed where the release runs already", false)
+        }
         (NameUse::Unknown | NameUse::Fresh, Work::Failed(failure), _, _) => failing(failure, facts),
         (NameUse::Unknown | NameUse::Fresh, Work::NotStarted, Some(cause), _) => canceled(cause, false),
         (NameUse::Unknown | NameUse::Fresh, Work::InProgress { message: _, applied }, Some(cause), _) => {
@@ -255,6 +257,11 @@ fn running(facts: &Facts) -> Transition {
             Slot::Held { by } => slot_held(by),
         },
     }
+}
+
+fn succeeded(message: &str, applied: bool) -> Transition {
+    let (phase, reason) = (Phase::Succeeded, Reason::Deployed);
+    Transition::Finish(End { phase, reason, message: message.to_owned(), applied })
 }
 
 /// A step failed. What changed nothing has nothing to undo, and who wanted it to stop decides what comes next.

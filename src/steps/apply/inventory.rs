@@ -27,6 +27,9 @@ pub struct Entry {
     /// Which of its fields the project set, as a [`fingerprint`](super::fingerprint::fingerprint); empty while that is not known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fields: String,
+    /// The step that has applied it; empty where that was not kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub step: String,
 }
 
 impl Entry {
@@ -51,6 +54,7 @@ impl Entry {
             version: object.version.clone(),
             uid: uid.to_owned(),
             fields: String::new(),
+            step: String::new(),
         }
     }
 
@@ -109,6 +113,15 @@ impl Inventory {
     #[must_use]
     pub fn planned<'a>(objects: impl IntoIterator<Item = &'a ObjectRef>) -> Self {
         Self::new(objects.into_iter().map(|object| Entry::new(object, "")))
+    }
+
+    /// The same, applied by this step.
+    #[must_use]
+    pub fn by(mut self, step: &str) -> Self {
+        for entry in &mut self.entries {
+            step.clone_into(&mut entry.step);
+        }
+        self
     }
 
     /// The entries, sorted.
@@ -172,6 +185,7 @@ mod tests {
             version: "v1".into(),
             uid: uid.into(),
             fields: if uid.is_empty() { String::new() } else { format!("fields-{uid}") },
+            step: String::new(),
         }
     }
 
@@ -211,6 +225,15 @@ mod tests {
         assert_eq!(merged.entries(), [entry("Service", "a", "1"), entry("Deployment", "b", "")]);
         let applied = merged.merged(&Inventory::new([entry("Deployment", "b", "9"), entry("Service", "a", "2")]));
         assert_eq!(applied.entries(), [entry("Service", "a", "2"), entry("Deployment", "b", "9")]);
+    }
+
+    #[test]
+    fn who_applied_an_object_last_is_kept_with_it() {
+        let before = Inventory::new([entry("Service", "a", "1"), entry("Deployment", "b", "2")]).by("first");
+        let moved = before.merged(&Inventory::planned(&[entry("Deployment", "b", "").object()]).by("second"));
+        let steps: Vec<_> = moved.entries().iter().map(|entry| (entry.kind.as_str(), entry.step.as_str())).collect();
+        assert_eq!(steps, [("Service", "first"), ("Deployment", "second")]);
+        assert_eq!(serde_json::from_str::<Inventory>(&moved.canonical()).unwrap(), moved);
     }
 
     #[test]

@@ -102,6 +102,7 @@ mod tests {
             version: "v1".into(),
             uid: uid.into(),
             fields: String::new(),
+            step: String::new(),
         };
         let ours = [(SPACE, "shop"), (PROJECT, "checkout"), (ENVIRONMENT, "dev")];
         assert!(!stays(&entry("u1"), &live(&ours, &[]), &terms));

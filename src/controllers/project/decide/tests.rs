@@ -22,7 +22,8 @@ fn project() -> Project {
         vec![Package { name: "api".into(), image: "ghcr.io/acme/checkout".into(), pull_secret: None }];
     let manifest = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}});
     let apply = Apply { manifests: Some(vec![Manifest(manifest)]), ..Apply::default() };
-    project.spec.process = vec![Step { name: "deploy".into(), apply: Some(apply), timeout: "5m".into() }];
+    project.spec.process =
+        vec![Step { name: "deploy".into(), apply: Some(apply), timeout: "5m".into(), ..Step::default() }];
     project
 }
 

@@ -26,7 +26,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 /// A promotion of checkout 1.0.0 to dev whose gates are all open, read live, with a new name and a free slot.
-fn ready_to_start() -> Observed {
+pub(in crate::controllers::promotion) fn ready_to_start() -> Observed {
     let stamp = Stamp { now: at(0), generation: Some(1) };
     let mut release = Release::default();
     release.metadata.generation = Some(1);
@@ -107,6 +107,7 @@ fn plan(steps: usize) -> Plan {
             timeout: "5m".into(),
             ..StepRecord::default()
         },
+        place: index,
         step: Arc::new(SnapshotStep::default()),
     };
     Plan { steps: (0..steps).map(step).collect(), packages: Vec::new(), variables: Vec::new() }
@@ -285,6 +286,25 @@ fn a_step_that_is_done_starts_the_next_and_the_last_one_ends_it_all() {
 }
 
 #[test]
+fn a_step_that_is_skipped_is_passed_over_wherever_it_stands() {
+    let mut observed = running();
+    let skip = |observed: &mut Observed, index: usize| {
+        let status = Arc::make_mut(&mut observed.promotion).status.get_or_insert_default();
+        status.steps[index].phase = SKIPPED.into();
+    };
+    skip(&mut observed, 1);
+    observed.progress = Some(progress(0, State::Done));
+    let ended = decide(&observed).status;
+    assert_eq!((ended.phase.as_deref(), phases(&ended)), (Some("Succeeded"), vec![SUCCEEDED, SKIPPED]));
+    let mut observed = ready_to_start();
+    observed.plan = PlanState::Known(Arc::new(plan(3)));
+    Arc::make_mut(&mut observed.promotion).status = Some(decide(&observed).status);
+    skip(&mut observed, 1);
+    observed.progress = Some(progress(0, State::Done));
+    assert_eq!(phases(&decide(&observed).status), [SUCCEEDED, SKIPPED, STARTED]);
+}
+
+#[test]
 fn a_failed_step_ends_the_promotion_with_its_cause_and_skips_the_rest() {
     let mut observed = running();
     let failure = FailureRecord {
@@ -296,6 +316,7 @@ fn a_failed_step_ends_the_promotion_with_its_cause_and_skips_the_rest() {
     observed.progress = Some(progress(0, State::Failed(failure.clone())));
     let decision = decide(&observed);
     assert_eq!(phases(&decision.status), [FAILED, SKIPPED]);
+    assert_eq!(decision.status.steps[1].reason.as_deref(), Some("AfterFailure"));
     assert_eq!(decision.status.failure, Some(failure));
     assert_eq!(decision.status.reason.as_deref(), Some("ImagePullBackOff"));
     assert!(decision.status.applied);
@@ -319,6 +340,7 @@ fn cancel_ends_a_running_promotion_between_two_effects_and_says_whether_anything
     Arc::make_mut(&mut observed.promotion).spec.cancel = Some(Cancel { reason: None });
     let decision = decide(&observed);
     assert_eq!((decision.status.phase.as_deref(), decision.status.applied), (Some("Canceled"), true));
+    assert_eq!(decision.status.steps[1].reason.as_deref(), Some("Canceled"));
 }
 
 #[test]

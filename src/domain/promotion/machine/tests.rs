@@ -40,7 +40,7 @@ fn works() -> Vec<Work> {
     let progress = |applied| Work::InProgress { message: SAYS.to_owned(), applied };
     let failure =
         |applied| Work::Failed(Failure { reason: "CrashLoopBackOff".to_owned(), message: SAYS.to_owned(), applied });
-    vec![Work::NotStarted, progress(false), progress(true), Work::Done, failure(false), failure(true)]
+    vec![Work::NotStarted, progress(false), progress(true), Work::Done, Work::Nothing, failure(false), failure(true)]
 }
 
 fn rollbacks() -> Vec<Rollback> {
@@ -92,7 +92,7 @@ fn for_every_case(mut check: impl FnMut(Phase, &Facts)) {
             }
         }
     }
-    assert_eq!(cases, 13 * 4 * 5 * 4 * 4 * 6 * 7 * 10);
+    assert_eq!(cases, 13 * 4 * 5 * 4 * 4 * 7 * 7 * 10);
 }
 
 /// One sentence of the specification: when it applies, and what must follow.
@@ -171,7 +171,9 @@ fn may_roll_back(phase: Phase, facts: &Facts) -> bool {
 fn fails(facts: &Facts, next: &Transition, (phase, says): (Phase, &str)) -> bool {
     let (reason, applied, said) = match &facts.work {
         Work::Failed(failure) => (failure.reason.as_str(), failure.applied, failure.message.as_str()),
-        Work::NotStarted | Work::InProgress { .. } | Work::Done => ("Unknown", true, "its status does not say"),
+        Work::NotStarted | Work::InProgress { .. } | Work::Done | Work::Nothing => {
+            ("Unknown", true, "its status does not say")
+        }
     };
     let told = matches!(next, Transition::Finish(end) if end.message.contains(said) && end.message.contains(says));
     told && ends(next, phase, &Reason::Step(reason.to_owned()), applied)
@@ -313,6 +315,11 @@ const RULES: &[Rule] = &[
         name: "when every step is done it has succeeded, even if somebody wanted it to stop",
         when: |phase, facts| phase == Phase::Running && is_unrecorded(facts) && facts.work == Work::Done,
         then: |_, next| ends(next, Phase::Succeeded, &Reason::Deployed, true),
+    },
+    Rule {
+        name: "when no step runs it has succeeded, and changed nothing",
+        when: |phase, facts| phase == Phase::Running && is_unrecorded(facts) && facts.work == Work::Nothing,
+        then: |_, next| ends(next, Phase::Succeeded, &Reason::Deployed, false),
     },
     Rule {
         name: "a failed step that changed nothing, or that somebody wanted to stop, is the end, with the step's own words",
@@ -517,7 +524,8 @@ fn success_is_only_what_the_steps_or_the_record_say() {
     for_every_case(|phase, facts| {
         if let Transition::Finish(End { phase: Phase::Succeeded, .. }) = step(phase, facts) {
             let recorded = facts.used_name == NameUse::RecordedSame { phase: Phase::Succeeded };
-            assert!(recorded || (phase == Phase::Running && facts.work == Work::Done));
+            let done = matches!(facts.work, Work::Done | Work::Nothing);
+            assert!(recorded || (phase == Phase::Running && done));
         }
     });
 }

@@ -1,0 +1,131 @@
+//! Which steps run in which targets: decided once, on what was read live, and written with the start of the promotion. Pure.
+
+use serde_json::{Value, json};
+
+use super::current;
+use super::observe::Observed;
+use super::plan::{Plan, PlannedStep};
+use super::status::{FAILED, PENDING, SKIPPED};
+use super::variables;
+use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
+use crate::api::variables as wire;
+use crate::domain::promotion::mode::Mode;
+use crate::domain::step::{Conditions, Skip, Skipped};
+use crate::domain::variable::bindings::Secrets;
+use crate::domain::variable::{Bindings, Fault, FaultReason, Given};
+use crate::steps::apply::problem::{Problem, ProblemReason, Problems};
+
+/// The reason of a promotion none of whose steps runs.
+const NOTHING_TO_DO: &str = "NothingToDo";
+
+/// The steps as they are recorded when the promotion starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chosen {
+    /// One a step and target: those that do not run say why.
+    pub records: Vec<StepRecord>,
+    /// Why the promotion cannot start, if it cannot.
+    pub failure: Option<FailureRecord>,
+}
+
+/// Decides which steps run.
+#[must_use]
+pub fn choose(observed: &Observed, plan: &Plan) -> Chosen {
+    let given = wire::given(&observed.promotion.spec.variables);
+    let mut problems = Problems::default();
+    let records: Vec<StepRecord> = plan
+        .steps
+        .iter()
+        .map(|planned| match skipped(observed, plan, (planned, &given)) {
+            Ok(None) => planned.record.clone(),
+            Ok(Some(skipped)) => ended(planned, (SKIPPED, Some(skipped.reason), &skipped.message)),
+            Err(fault) => {
+                let problem = problem(observed, planned, &fault);
+                let record = ended(planned, (FAILED, None, &problem.to_string()));
+                problems.push(problem);
+                record
+            }
+        })
+        .collect();
+    let failure = if problems.is_empty() {
+        nothing_to_do(observed, &records)
+    } else {
+        Some(FailureRecord {
+            reason: problems.reason().as_str().to_owned(),
+            message: problems.to_string(),
+            details: problems.sentences(),
+            ..FailureRecord::default()
+        })
+    };
+    Chosen { records, failure }
+}
+
+/// Why a step does not run in its target, if it does not.
+fn skipped(
+    observed: &Observed,
+    plan: &Plan,
+    (planned, given): (&PlannedStep, &[Given]),
+) -> Result<Option<Skipped>, Fault> {
+    let subject = variables::subject(observed, &planned.record);
+    let step = &planned.step;
+    let conditions = Conditions {
+        environments: step.environments.clone(),
+        channels: step.channels.clone(),
+        roles: step.roles.clone(),
+    };
+    let (Some(when), None) = (&step.when, conditions.skipped(&subject)) else {
+        return Ok(conditions.skipped(&subject));
+    };
+    let mut names = variables::names(&observed.promotion, plan, &planned.record);
+    names.insert("promotion".to_owned(), promotion(observed));
+    let none = Secrets::new();
+    let mut bindings = Bindings::new((&plan.variables, given), &subject, (&names, &none));
+    let message = || format!("its condition is false: {when}");
+    Ok((!bindings.condition(when)?).then(|| Skipped { reason: Skip::When, message: message() }))
+}
+
+/// What conditions see of the promotion.
+fn promotion(observed: &Observed) -> Value {
+    json!({"mode": current::mode(observed).as_str()})
+}
+
+fn ended(planned: &PlannedStep, (phase, reason, message): (&str, Option<Skip>, &str)) -> StepRecord {
+    StepRecord {
+        phase: phase.to_owned(),
+        reason: reason.map(|reason| reason.as_str().to_owned()),
+        message: Some(crate::api::condition::cut(message, 1024)),
+        ..planned.record.clone()
+    }
+}
+
+fn problem(observed: &Observed, planned: &PlannedStep, fault: &Fault) -> Problem {
+    let reason: FaultReason = fault.reason;
+    Problem {
+        step: planned.record.name.clone(),
+        object: format!("Project {}", observed.promotion.spec.project),
+        path: format!("spec.process[{}].when", planned.place),
+        reason: ProblemReason::Variable(reason),
+        message: format!("step {} in target {}: {fault}", planned.record.name, planned.record.target),
+    }
+}
+
+/// A promotion that would do nothing is no success, since nothing of its release would run. Where it runs already, it may be one.
+fn nothing_to_do(observed: &Observed, records: &[StepRecord]) -> Option<FailureRecord> {
+    if records.iter().any(|record| record.phase == PENDING) || current::mode(observed) == Mode::Redeploy {
+        return None;
+    }
+    let spec = &observed.promotion.spec;
+    let first = records.first().and_then(|record| Some((&record.name, record.message.as_ref()?)));
+    let first = first.map(|(name, message)| format!(" (step {name}: {message})")).unwrap_or_default();
+    Some(FailureRecord {
+        reason: NOTHING_TO_DO.to_owned(),
+        message: format!(
+            "every step of {} {} is skipped in {}{first}, so nothing would be deployed: let a step run there, and make a new \
+             release",
+            spec.project, spec.version, spec.environment
+        ),
+        ..FailureRecord::default()
+    })
+}
+
+#[cfg(test)]
+mod tests;

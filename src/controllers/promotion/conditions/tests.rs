@@ -1,0 +1,159 @@
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::api::v1alpha1::promotion_status::StepRecord;
+use crate::api::v1alpha1::{Environment, Release};
+use crate::controllers::promotion::current::Current;
+use crate::controllers::promotion::decide::{decide, tests as example};
+use crate::controllers::promotion::plan::PlanState;
+use crate::controllers::release::snapshot::SnapshotStep;
+use crate::domain::variable::{Candidate, Content, Declared, Scope, Source, Variable};
+
+/// A plan of these steps in the targets `eu`, which has the role `web`, and `us`, which has none.
+fn plan(steps: &[SnapshotStep]) -> Plan {
+    let planned = steps.iter().enumerate().flat_map(|(place, step)| {
+        ["eu", "us"].map(|target| PlannedStep {
+            record: StepRecord {
+                name: step.name.clone(),
+                target: target.into(),
+                phase: PENDING.into(),
+                ..StepRecord::default()
+            },
+            place,
+            step: Arc::new(step.clone()),
+        })
+    });
+    let value = Candidate { content: Content::Value(json!("yes")), scope: Scope::default() };
+    let variable = Variable { name: "MIGRATE".into(), values: vec![value], prompt: None };
+    let variables = vec![Declared { source: Source::Project, variables: vec![variable] }];
+    Plan { steps: planned.collect(), packages: Vec::new(), variables }
+}
+
+/// A promotion to dev of a release of the channel `beta`, all of whose gates are open.
+fn observed(plan: Plan) -> Observed {
+    let mut observed = example::ready_to_start();
+    let mut environment = Environment::clone(observed.environment.as_deref().unwrap());
+    environment.spec = serde_json::from_value(json!({"order": 10, "targets": [
+        {"name": "eu", "namespace": "shop-eu", "roles": ["web"]}, {"name": "us", "namespace": "shop-us"},
+    ]}))
+    .unwrap();
+    let mut release = Release::clone(observed.release.as_deref().unwrap());
+    release.status.get_or_insert_default().channel = Some("beta".into());
+    (observed.environment, observed.release) = (Some(Arc::new(environment)), Some(Arc::new(release)));
+    observed.plan = PlanState::Known(Arc::new(plan));
+    observed
+}
+
+fn step(name: &str, change: impl Fn(&mut SnapshotStep)) -> SnapshotStep {
+    let mut step = SnapshotStep { name: name.into(), ..SnapshotStep::default() };
+    change(&mut step);
+    step
+}
+
+fn when(name: &str, text: &str) -> SnapshotStep {
+    step(name, |step| step.when = Some(text.into()))
+}
+
+fn runs(version: &str) -> Current {
+    let since = jiff::Timestamp::UNIX_EPOCH;
+    let (promotion, promotion_uid) = ("p".into(), "u".into());
+    Current { promotion, promotion_uid, version: version.into(), since, made: None }
+}
+
+/// Step, target and why it was skipped, of those that were.
+fn skips(records: &[StepRecord]) -> Vec<(&str, &str, &str)> {
+    let reason = |step: &StepRecord| step.reason.as_ref().map(|_| ());
+    let skipped = records.iter().filter(|step| reason(step).is_some());
+    skipped.map(|step| (step.name.as_str(), step.target.as_str(), step.reason.as_deref().unwrap())).collect()
+}
+
+#[test]
+fn a_step_that_does_not_run_has_a_row_that_says_why_and_the_first_that_runs_is_started() {
+    let steps = [
+        step("elsewhere", |step| step.environments = vec!["production".into()]),
+        step("stable", |step| step.channels = vec!["stable".into()]),
+        step("web", |step| step.roles = vec!["web".into()]),
+        when("back", "promotion.mode == 'Rollback'"),
+        when("here", "target.name == 'us' && variables.MIGRATE == 'yes' && environment.name == 'dev'"),
+    ];
+    let started = decide(&observed(plan(&steps))).status;
+    assert_eq!(
+        skips(&started.steps),
+        [
+            ("elsewhere", "eu", "Environment"),
+            ("elsewhere", "us", "Environment"),
+            ("stable", "eu", "Channel"),
+            ("stable", "us", "Channel"),
+            ("web", "us", "Roles"),
+            ("back", "eu", "When"),
+            ("back", "us", "When"),
+            ("here", "eu", "When"),
+        ]
+    );
+    let running: Vec<_> = started.steps.iter().filter(|step| step.phase == "Started").collect();
+    assert_eq!(
+        running.iter().map(|step| (step.name.as_str(), step.target.as_str())).collect::<Vec<_>>(),
+        [("web", "eu")]
+    );
+    let message = started.steps[6].message.as_deref();
+    assert_eq!(message, Some("its condition is false: promotion.mode == 'Rollback'"));
+}
+
+#[test]
+fn a_condition_sees_what_the_promotion_is_to_what_runs_there() {
+    for (current, mode) in [(None, "Deploy"), (Some(runs("1.0.0")), "Redeploy"), (Some(runs("1.1.0")), "Rollback")] {
+        let steps = ["Deploy", "Redeploy", "Rollback"].map(|mode| when(mode, &format!("promotion.mode == '{mode}'")));
+        let mut observed = observed(plan(&steps));
+        observed.current = current;
+        let records = decide(&observed).status.steps;
+        let runs: Vec<_> = records.iter().filter(|step| step.reason.is_none()).map(|step| step.name.as_str()).collect();
+        assert_eq!(runs, [mode, mode]);
+    }
+}
+
+#[test]
+fn conditions_that_cannot_be_decided_fail_the_promotion_before_it_takes_its_turn_all_of_them_at_once() {
+    let steps = [step("fine", |_| {}), when("broken", "variables.NONE == 'x'"), when("word", "variables.MIGRATE")];
+    let mut observed = observed(plan(&steps));
+    observed.slot = crate::domain::promotion::machine::Slot::Free;
+    let decision = decide(&observed);
+    assert!(decision.effects.is_empty(), "the slot is not taken");
+    let status = decision.status;
+    assert_eq!((status.phase.as_deref(), status.finished, status.applied), (Some("Failed"), true, false));
+    let failure = status.failure.unwrap();
+    assert_eq!((failure.reason.as_str(), failure.details.len()), ("UnresolvedVariable", 4));
+    let first = "Project checkout: spec.process[1].when: step broken in target eu: ";
+    assert!(failure.details[0].starts_with(first), "{}", failure.details[0]);
+    assert!(failure.details[3].starts_with("Project checkout: spec.process[2].when: step word in target us: "));
+    let phases: Vec<&str> = status.steps.iter().map(|step| step.phase.as_str()).collect();
+    assert_eq!(phases, ["Skipped", "Skipped", "Failed", "Failed", "Failed", "Failed"]);
+}
+
+#[test]
+fn a_step_that_is_skipped_anyway_needs_no_condition_that_can_be_decided() {
+    let elsewhere = step("elsewhere", |step| {
+        (step.environments, step.when) = (vec!["production".into()], Some("variables.NONE".into()));
+    });
+    let status = decide(&observed(plan(&[elsewhere, step("fine", |_| {})]))).status;
+    assert_eq!(status.phase.as_deref(), Some("Running"));
+}
+
+#[test]
+fn a_promotion_that_would_do_nothing_is_no_success_except_where_its_release_runs_already() {
+    let steps = [step("elsewhere", |step| step.environments = vec!["production".into()])];
+    let nothing = decide(&observed(plan(&steps))).status;
+    assert_eq!((nothing.phase.as_deref(), nothing.reason.as_deref()), (Some("Failed"), Some("NothingToDo")));
+    let message = "every step of checkout 1.0.0 is skipped in dev (step elsewhere: it runs in production only, and this is dev), so \
+                   nothing would be deployed: let a step run there, and make a new release";
+    assert_eq!(nothing.message.as_deref(), Some(message));
+
+    let mut again = observed(plan(&[when("changed", "promotion.mode != 'Redeploy'")]));
+    again.current = Some(runs("1.0.0"));
+    let started = decide(&again).status;
+    assert_eq!(started.phase.as_deref(), Some("Running"));
+    Arc::make_mut(&mut again.promotion).status = Some(started);
+    let ended = decide(&again).status;
+    assert_eq!((ended.phase.as_deref(), ended.applied), (Some("Succeeded"), false));
+}
