@@ -1,6 +1,7 @@
 //! The apply step against a real API server, as a deployer with exactly the shipped rights.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use gantry::steps::apply::check::Terms;
 use gantry::steps::apply::fence::{Fence, Lost};
@@ -45,7 +46,7 @@ where
     F: Fn() -> T + Sync,
     T: Future<Output = ()> + Send,
 {
-    async fn verify(&self) -> Result<(), Lost> {
+    async fn verify(&self, _object_read: Instant) -> Result<(), Lost> {
         if self.verified.fetch_add(1, Ordering::Relaxed) > 0 {
             return Err(Lost::Taken { by: "its successor".into() });
         }

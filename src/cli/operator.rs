@@ -15,7 +15,7 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::error::ClusterError;
 use crate::cluster::events::Events;
 use crate::cluster::lease::Election;
-use crate::cluster::runner::{self, Queue};
+use crate::cluster::runner::{self, Queue, Quiet};
 use crate::cluster::tasks::{Ended, Tasks};
 use crate::cluster::watches::Watches;
 use crate::controllers::context::Context;
@@ -42,8 +42,11 @@ use crate::server::{self, Probes};
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
 
-/// Rows are written at most this often per object, so that a burst of promotions is one write.
-const COALESCE: Duration = Duration::from_millis(200);
+/// Rows are written at most this often per object, so that a burst of promotions is one write; and the more of it there is, the
+/// less often. A promotion itself tells at once.
+const ROWS: Quiet = Quiet { least: Duration::from_millis(200), most: Duration::from_secs(3) };
+/// What others wait for is looked at at most this often per object.
+const COALESCE: Quiet = Quiet::always(Duration::from_millis(200));
 /// How long an orderly stop waits for the last Events.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The leader Lease.
@@ -239,7 +242,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
         watches: Watches::new(changed),
         snapshots: Snapshots::default(),
     };
-    let settings = started.settings("promotion", Duration::ZERO);
+    let settings = started.settings("promotion", Quiet::NONE);
     let reconcile = move |key: Key| {
         let promotion = promotion.clone();
         async move { Box::pin(promotion.reconcile(key)).await }
@@ -247,16 +250,16 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     tasks.spawn("the controller promotion", runner::run(settings, promotion_requests, started.running(), reconcile));
     let shared = || Arc::clone(context);
     let project = ProjectController::new(shared(), Series::new(context.metrics.clone()), projects.clone());
-    started.spawn(&mut tasks, project, (project_requests, COALESCE));
-    started.spawn(&mut tasks, DeploymentsController { context: shared() }, (deployment_requests, COALESCE));
+    started.spawn(&mut tasks, project, (project_requests, ROWS));
+    started.spawn(&mut tasks, DeploymentsController { context: shared() }, (deployment_requests, ROWS));
     started.spawn(&mut tasks, LifecycleController { context: shared() }, (lifecycle_requests, COALESCE));
     started.spawn(&mut tasks, PinController { context: shared() }, (pin_requests, COALESCE));
     let variable_set = VariableSetController { context: shared() };
     started.spawn(&mut tasks, variable_set, (variable_set_requests, COALESCE));
     let release = ReleaseController::new(shared(), releases.clone());
-    started.spawn(&mut tasks, release, (release_requests, COALESCE));
+    started.spawn(&mut tasks, release, (release_requests, ROWS));
     let environment = Environments::new(context.as_ref().clone(), provisioned.clone());
-    started.spawn(&mut tasks, environment, (environment_requests, Duration::ZERO));
+    started.spawn(&mut tasks, environment, (environment_requests, Quiet::NONE));
     let woken = wake::wake(context.stores.environments.clone(), provisioned.clone(), environments);
     started.until_stopped(&mut tasks, "the wake-ups of environments", woken);
     started.until_stopped(&mut tasks, "the wake-ups by what runs", context.workloads.clone().wake(projects.clone()));
@@ -284,7 +287,7 @@ struct Started {
 }
 
 impl Started {
-    fn settings(&self, name: &'static str, quiet: Duration) -> runner::Settings {
+    fn settings(&self, name: &'static str, quiet: Quiet) -> runner::Settings {
         runner::Settings { name, workers: usize::from(self.context.settings.workers), quiet }
     }
 
@@ -306,7 +309,7 @@ impl Started {
         &self,
         tasks: &mut Tasks,
         controller: C,
-        (requests, quiet): (mpsc::UnboundedReceiver<Key>, Duration),
+        (requests, quiet): (mpsc::UnboundedReceiver<Key>, Quiet),
     ) {
         let context = Arc::clone(&self.context);
         let reconcile = move |key: Key| {

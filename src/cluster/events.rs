@@ -1,5 +1,7 @@
 //! Events (events.k8s.io/v1) of what happened, for `kubectl describe`. A courtesy: a failed one never fails a run.
 
+mod folds;
+
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -9,8 +11,10 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::folds::Folds;
 use crate::telemetry::metrics::Metrics;
 
 /// How many Events may wait to be written by each writer; a burst beyond that drops the newest, and counts them.
@@ -21,7 +25,7 @@ const WRITERS: usize = 4;
 const LONGEST_NOTE: usize = 1024;
 
 /// One Event to be written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Said {
     /// The object that it is about.
     pub regarding: ObjectReference,
@@ -35,6 +39,8 @@ pub struct Said {
     pub note: String,
     /// Another object that it is about.
     pub related: Option<ObjectReference>,
+    /// Whether many of its kind within seconds may become one, because each is told elsewhere, too.
+    pub foldable: bool,
 }
 
 /// The way to say something. One recorder writes for the whole process, so that repetitions are folded.
@@ -98,27 +104,44 @@ async fn write_all(
     (mut queue, closing): (mpsc::Receiver<Said>, CancellationToken),
     metrics: Metrics,
 ) {
+    let mut folds = Folds::default();
     loop {
+        let due = folds.due();
         let said = tokio::select! {
             biased;
             () = closing.cancelled(), if !queue.is_closed() => {
                 queue.close();
                 continue;
             }
+            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                for said in folds.ripe(Instant::now()) {
+                    write(&recorder, said, &metrics).await;
+                }
+                continue;
+            }
             said = queue.recv() => said,
         };
-        let Some(said) = said else { return };
-        let event = Event {
-            type_: if said.warning { EventType::Warning } else { EventType::Normal },
-            reason: said.reason,
-            note: Some(cut(said.note)),
-            action: said.action,
-            secondary: said.related,
-        };
-        if let Err(error) = recorder.publish(&event, &said.regarding).await {
-            metrics.event_dropped();
-            tracing::warn!(%error, reason = event.reason, "an Event was not written");
+        let Some(said) = said else { break };
+        if let Some(said) = folds.take(said, Instant::now()) {
+            write(&recorder, said, &metrics).await;
         }
+    }
+    for said in folds.rest() {
+        write(&recorder, said, &metrics).await;
+    }
+}
+
+async fn write(recorder: &Recorder, said: Said, metrics: &Metrics) {
+    let event = Event {
+        type_: if said.warning { EventType::Warning } else { EventType::Normal },
+        reason: said.reason,
+        note: Some(cut(said.note)),
+        action: said.action,
+        secondary: said.related,
+    };
+    if let Err(error) = recorder.publish(&event, &said.regarding).await {
+        metrics.event_dropped();
+        tracing::warn!(%error, reason = event.reason, "an Event was not written");
     }
 }
 
@@ -160,7 +183,7 @@ mod tests {
         (Client::new(service, "default"), sent)
     }
 
-    fn said(object: &str, reason: &str) -> Said {
+    pub(super) fn said(object: &str, reason: &str) -> Said {
         let name = Some(object.to_owned());
         Said {
             regarding: ObjectReference { name, namespace: Some("shop".into()), ..ObjectReference::default() },
@@ -169,6 +192,7 @@ mod tests {
             action: "Promoting".to_owned(),
             note: "It went well.".to_owned(),
             related: None,
+            foldable: false,
         }
     }
 

@@ -75,8 +75,37 @@ pub struct Settings {
     pub name: &'static str,
     /// How many keys run at once.
     pub workers: usize,
-    /// Least time between the starts of two runs of one key; coalesces bursts. The first runs at once.
-    pub quiet: Duration,
+    /// How long a key rests between the starts of two of its runs.
+    pub quiet: Quiet,
+}
+
+/// Least time between the starts of two runs of one key; coalesces bursts. The first runs at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quiet {
+    /// Between two runs, as long as few ask.
+    pub least: Duration,
+    /// Between two runs while many ask: the rest doubles up to this with every run that more than [`FEW`] have asked for.
+    pub most: Duration,
+}
+
+/// How many may ask for the same run before it counts as a burst: a run that writes is asked for again by its own write, and what
+/// caused it often comes in two changes.
+const FEW: u32 = 3;
+
+impl Quiet {
+    /// No rest at all.
+    pub const NONE: Self = Self::always(Duration::ZERO);
+
+    /// The same rest, however many ask.
+    #[must_use]
+    pub const fn always(rest: Duration) -> Self {
+        Self { least: rest, most: rest }
+    }
+
+    /// The rest after a run that so many asked for, when the last one was this long.
+    fn after(self, last: Duration, asked: u32) -> Duration {
+        if asked > FEW { last.saturating_mul(2).clamp(self.least, self.most) } else { self.least }
+    }
 }
 
 /// How often the loop says that it is alive.

@@ -101,14 +101,24 @@ pub fn say(events: &Events, note: Note, (regarding, related): (ObjectReference, 
     if related.is_none() {
         log(&note, &regarding);
     }
-    events.say(Said {
+    events.say(Said { related, ..said(note, regarding) });
+}
+
+/// Says on an object what is said of another in full: many of these within seconds become one.
+pub fn mention(events: &Events, note: Note, (regarding, of): (ObjectReference, ObjectReference)) {
+    events.say(Said { related: Some(of), foldable: true, ..said(note, regarding) });
+}
+
+fn said(note: Note, regarding: ObjectReference) -> Said {
+    Said {
         regarding,
         warning: note.severity == Severity::Warning,
         reason: note.reason.to_owned(),
         action: note.action.to_owned(),
         note: note.message,
-        related,
-    });
+        related: None,
+        foldable: false,
+    }
 }
 
 fn log(note: &Note, regarding: &ObjectReference) {

@@ -8,10 +8,12 @@ pub mod conditions;
 pub mod course;
 pub mod current;
 pub mod decide;
+pub mod environments;
 pub mod facts;
 pub mod inventory;
 pub mod lookout;
 pub mod manifests;
+pub mod object;
 pub mod observe;
 pub mod pinned;
 pub mod plan;
@@ -266,7 +268,7 @@ impl PromotionController {
             let environment = observed.environment.as_ref().map(|known| pipeline::reference(known.as_ref()));
             let release = observed.release.as_ref().map(|known| pipeline::reference(known.as_ref()));
             for regarding in environment.into_iter().chain(release) {
-                pipeline::say(events, note.clone(), (regarding, Some(promotion.clone())));
+                pipeline::mention(events, note.clone(), (regarding, promotion.clone()));
             }
         }
         pipeline::say(events, note, (promotion, None));

@@ -147,7 +147,7 @@ pub fn image() -> PinnedImage {
 pub struct Held;
 
 impl Fence for Held {
-    async fn verify(&self) -> Result<(), Lost> {
+    async fn verify(&self, _object_read: Instant) -> Result<(), Lost> {
         Ok(())
     }
 }

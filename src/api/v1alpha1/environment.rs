@@ -214,12 +214,10 @@ pub struct EnvironmentStatus {
     /// The namespaces as provisioned; `uid` notices one that was deleted and made again by somebody else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
-    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub targets: Vec<TargetStatus>,
     /// What runs here, one row a project.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
-    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["project".into()]))]
     pub deployments: Vec<DeploymentRow>,
     /// The newest ends of promotions here, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -218,7 +218,6 @@ pub struct ProjectStatus {
     /// One row an environment, in the order of the lifecycle.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
-    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub environments: Vec<EnvironmentRow>,
 }
 

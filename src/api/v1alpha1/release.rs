@@ -140,17 +140,14 @@ pub struct ReleaseStatus {
     /// The packages by digest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
-    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub packages: Vec<ResolvedPackage>,
     /// Where it has been and is, one row an environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
-    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub environments: Vec<ReleaseEnvironment>,
     /// The phases of its lifecycle and how far it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
-    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub phases: Vec<ReleasePhase>,
     /// Environments that a promotion would be let through to now, and that do not have it yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -159,7 +156,6 @@ pub struct ReleaseStatus {
     /// Promotions that Gantry made because the lifecycle says so, one an environment, each made once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
-    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["environment".into()]))]
     pub automatic: Vec<AutomaticPromotion>,
 }
 

@@ -30,7 +30,7 @@ struct Trial {
 
 impl Trial {
     /// Runs `reconcile` with the number of runs that its key had before.
-    fn begin<Fut>(quiet: Duration, workers: usize, reconcile: impl Fn(usize) -> Fut + Send + 'static) -> Self
+    fn begin<Fut>(quiet: Quiet, workers: usize, reconcile: impl Fn(usize) -> Fut + Send + 'static) -> Self
     where
         Fut: Future<Output = Result<Next, Failure>> + Send + 'static,
     {
@@ -77,7 +77,7 @@ fn ok() -> impl Future<Output = Result<Next, Failure>> + Send {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_begins_at_once_and_requests_before_it_are_one_run() {
-    let trial = Trial::begin(Duration::ZERO, 4, |_| ok());
+    let trial = Trial::begin(Quiet::NONE, 4, |_| ok());
     for _ in 0..10 {
         trial.ask("a");
     }
@@ -87,7 +87,7 @@ async fn a_run_begins_at_once_and_requests_before_it_are_one_run() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_during_a_run_is_one_more_run_after_it() {
-    let trial = Trial::begin(Duration::ZERO, 4, |_| async {
+    let trial = Trial::begin(Quiet::NONE, 4, |_| async {
         tokio::time::sleep(ms(10)).await;
         Ok(Next::Await)
     });
@@ -102,7 +102,7 @@ async fn a_request_during_a_run_is_one_more_run_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn no_more_keys_run_at_once_than_there_are_workers() {
-    let trial = Trial::begin(Duration::ZERO, 2, |_| async {
+    let trial = Trial::begin(Quiet::NONE, 2, |_| async {
         tokio::time::sleep(ms(10)).await;
         Ok(Next::Await)
     });
@@ -115,7 +115,7 @@ async fn no_more_keys_run_at_once_than_there_are_workers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_after_a_run_is_coalesced_to_one_run_a_quiet_period() {
-    let trial = Trial::begin(ms(200), 4, |_| ok());
+    let trial = Trial::begin(Quiet::always(ms(200)), 4, |_| ok());
     for _ in 0..100 {
         trial.ask("a");
         pass(ms(10)).await;
@@ -125,8 +125,35 @@ async fn a_burst_after_a_run_is_coalesced_to_one_run_a_quiet_period() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_longer_a_burst_lasts_the_longer_a_key_rests_and_after_it_as_little_as_before() {
+    let trial = Trial::begin(Quiet { least: ms(200), most: ms(1000) }, 4, |_| ok());
+    for _ in 0..300 {
+        trial.ask("a");
+        pass(ms(10)).await;
+    }
+    pass(ms(2000)).await;
+    trial.ask("a");
+    pass(ms(50)).await;
+    trial.ask("a");
+    pass(ms(1000)).await;
+    assert_eq!(times(&trial.ends().await), [0, 200, 600, 1400, 2400, 3400, 5000, 5200].map(ms));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_asked_for_again_by_its_own_write_is_no_burst() {
+    let trial = Trial::begin(Quiet { least: ms(200), most: ms(1000) }, 4, |_| ok());
+    for _ in 0..4 {
+        trial.ask("a");
+        pass(ms(10)).await;
+        trial.ask("a");
+        pass(ms(200)).await;
+    }
+    assert_eq!(times(&trial.ends().await), [0, 200, 400, 600, 800].map(ms));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_first_request_after_a_quiet_period_runs_at_once() {
-    let trial = Trial::begin(ms(200), 4, |_| ok());
+    let trial = Trial::begin(Quiet::always(ms(200)), 4, |_| ok());
     trial.ask("a");
     pass(ms(300)).await;
     trial.ask("a");
@@ -136,7 +163,7 @@ async fn the_first_request_after_a_quiet_period_runs_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_of_many_years_does_not_end_the_runner() {
-    let trial = Trial::begin(Duration::ZERO, 4, |_| async { Ok(Next::After(Duration::MAX)) });
+    let trial = Trial::begin(Quiet::NONE, 4, |_| async { Ok(Next::After(Duration::MAX)) });
     trial.ask("a");
     pass(ms(10)).await;
     trial.ask("b");
@@ -146,7 +173,7 @@ async fn a_pause_of_many_years_does_not_end_the_runner() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_ends_early_when_somebody_asks() {
-    let trial = Trial::begin(Duration::ZERO, 4, |before| async move {
+    let trial = Trial::begin(Quiet::NONE, 4, |before| async move {
         Ok(if before == 0 { Next::After(Duration::from_mins(1)) } else { Next::Await })
     });
     trial.ask("a");
@@ -158,7 +185,7 @@ async fn a_pause_ends_early_when_somebody_asks() {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_conflict_runs_again_at_once_and_the_second_waits() {
-    let trial = Trial::begin(Duration::ZERO, 4, |before| async move {
+    let trial = Trial::begin(Quiet::NONE, 4, |before| async move {
         if before < 2 { Err(Failure(Class::Retryable, true)) } else { Ok(Next::Await) }
     });
     trial.ask("a");
@@ -170,7 +197,7 @@ async fn the_first_conflict_runs_again_at_once_and_the_second_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn the_change_that_caused_a_conflict_wakes_at_once() {
-    let trial = Trial::begin(Duration::ZERO, 4, |before| async move {
+    let trial = Trial::begin(Quiet::NONE, 4, |before| async move {
         if before < 4 { Err(Failure(Class::Retryable, true)) } else { Ok(Next::Await) }
     });
     for _ in 0..5 {
@@ -183,7 +210,7 @@ async fn the_change_that_caused_a_conflict_wakes_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_wakes_a_failing_object_does_not_defeat_its_back_off() {
-    let trial = Trial::begin(Duration::ZERO, 4, |_| async { Err(Failure(Class::Retryable, false)) });
+    let trial = Trial::begin(Quiet::NONE, 4, |_| async { Err(Failure(Class::Retryable, false)) });
     for _ in 0..1000 {
         trial.ask("a");
         pass(ms(10)).await;
@@ -194,7 +221,7 @@ async fn what_wakes_a_failing_object_does_not_defeat_its_back_off() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_object_is_tried_again_within_a_minute_so_that_all_converges_after_faults() {
-    let trial = Trial::begin(Duration::ZERO, 4, |_| async { Err(Failure(Class::Retryable, false)) });
+    let trial = Trial::begin(Quiet::NONE, 4, |_| async { Err(Failure(Class::Retryable, false)) });
     trial.ask("a");
     pass(Duration::from_hours(1)).await;
     let starts = times(&trial.ends().await);
@@ -205,7 +232,7 @@ async fn a_failing_object_is_tried_again_within_a_minute_so_that_all_converges_a
 
 #[tokio::test(start_paused = true)]
 async fn a_mended_object_is_seen_soon_though_it_failed_for_long() {
-    let trial = Trial::begin(Duration::ZERO, 4, |before| async move {
+    let trial = Trial::begin(Quiet::NONE, 4, |before| async move {
         if before < 20 { Err(Failure(Class::Blocked, false)) } else { Ok(Next::Await) }
     });
     trial.ask("a");
@@ -221,7 +248,7 @@ async fn a_mended_object_is_seen_soon_though_it_failed_for_long() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_quarantines_only_the_object_that_caused_it() {
-    let trial = Trial::begin(Duration::ZERO, 1, |_| async { panic!("on purpose") as Result<Next, Failure> });
+    let trial = Trial::begin(Quiet::NONE, 1, |_| async { panic!("on purpose") as Result<Next, Failure> });
     for _ in 0..100 {
         trial.ask("bad");
         pass(ms(10)).await;
@@ -239,7 +266,7 @@ async fn a_panic_quarantines_only_the_object_that_caused_it() {
 async fn runs_under_way_are_finished_before_the_runner_ends() {
     let finished = Arc::new(Mutex::new(false));
     let seen = Arc::clone(&finished);
-    let trial = Trial::begin(Duration::ZERO, 4, move |_| {
+    let trial = Trial::begin(Quiet::NONE, 4, move |_| {
         let seen = Arc::clone(&seen);
         async move {
             tokio::time::sleep(ms(500)).await;

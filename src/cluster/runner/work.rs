@@ -32,6 +32,10 @@ struct Slot {
     failures: u32,
     /// It runs no earlier: bursts are coalesced.
     quiet_until: Option<Instant>,
+    /// How long it rested last.
+    rest: Duration,
+    /// How many asked for its next run.
+    asked: u32,
     /// Nobody wakes it earlier: it failed.
     held_until: Option<Instant>,
 }
@@ -75,6 +79,7 @@ impl<E: RunError> Work<E> {
     /// Somebody asks for a run.
     pub(super) fn ask(&mut self, key: Key) {
         let slot = self.slots.entry(key.clone()).or_default();
+        slot.asked = slot.asked.saturating_add(1);
         if slot.busy {
             slot.asked_again = true;
             return;
@@ -123,6 +128,7 @@ impl<E: RunError> Work<E> {
         let slot = self.slots.entry(key.clone()).or_default();
         slot.ready = false;
         slot.busy = true;
+        slot.rest = self.settings.quiet.after(slot.rest, std::mem::take(&mut slot.asked));
         let (controller, namespace, name) = (self.settings.name, &key.namespace, &key.name);
         // Not `name`: in JSON a span has that of itself.
         let span = tracing::info_span!("run", controller, namespace, object = name);
@@ -139,7 +145,7 @@ impl<E: RunError> Work<E> {
         let Some((key, begun)) = self.tasks.remove(&id) else { return };
         let mut slot = self.slots.remove(&key).unwrap_or_default();
         slot.busy = false;
-        slot.quiet_until = (!self.settings.quiet.is_zero()).then(|| begun + self.settings.quiet);
+        slot.quiet_until = (!slot.rest.is_zero()).then(|| begun + slot.rest);
         let (outcome, next) = match result {
             Ok(Ok(next)) => succeed(&mut slot, next),
             Ok(Err(error)) => self.fail((&key, begun), &mut slot, &error),

@@ -13,6 +13,7 @@ use crate::cluster::cache::Key;
 use crate::cluster::watches::Subscription;
 use crate::domain::variable::SecretText;
 use crate::steps::apply::Applied;
+use crate::steps::apply::inventory::Inventory;
 
 /// One promotion whose step runs.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ pub struct Job {
     pub secrets: Vec<SecretText>,
     /// How far the step is.
     pub progress: Progress,
+    /// The inventory after everything was applied.
+    pub inventory: Inventory,
     /// The watches that wake the promotion; they end with the job.
     pub watches: Vec<Arc<Subscription>>,
 }

@@ -1,19 +1,18 @@
 //! How what a promotion knows is read: cheaply from the caches, or live where a decision cannot be taken back.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use kube::Client;
 use kube::api::ListParams;
-use kube::core::DeserializeGuard;
-use kube::{Api, Client};
 
 use super::course::{self, Known};
 use super::current::{Current, current};
+use super::object::{all, get, read};
 use super::observe::{Observed, Trace, Unreadable};
 use super::pinned::{self, Pinned};
 use super::plan::PlanState;
-use super::{record, rollback};
+use super::{environments, record, rollback};
 use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::{Environment, Pin, Project, Promotion, Release};
 use crate::cluster::cache::Key;
@@ -115,7 +114,7 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     let (project, release, environments, rivals, choice, pin) = futures::try_join!(
         get::<Project>(&client, &space, &promotion.spec.project),
         get::<Release>(&client, &space, &release_name),
-        all::<Environment>(&client, &space, ListParams::default()),
+        environments::live(context, &space),
         all::<Promotion>(&client, &space, unfinished(&promotion)),
         lifecycle::live_choice(context, &space, chosen),
         pin(&client, &observed),
@@ -126,7 +125,6 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     let now_chosen = chosen_name(project.as_ref(), release.as_ref());
     let choice =
         if chosen == now_chosen { choice } else { lifecycle::live_choice(context, &space, now_chosen).await? };
-    let environments: Vec<_> = environments.into_iter().map(Arc::new).collect();
     outcomes.extend(context.outcomes.of_project(&space, &promotion.spec.project));
     let running = context.stores.unfinished.in_namespace(&space);
     let environment =
@@ -293,52 +291,6 @@ fn claim(promotion: &Promotion, now: Timestamp) -> Claim {
         Some(_) | None => Claim::Unjudged,
     }
 }
-
-/// An object, and else why it does not read as its kind, if it exists.
-fn read<K>(found: Option<DeserializeGuard<K>>) -> (Option<K>, Option<Arc<str>>) {
-    match found {
-        Some(DeserializeGuard(Ok(object))) => (Some(object), None),
-        Some(DeserializeGuard(Err(broken))) => (None, Some(broken.error.as_str().into())),
-        None => (None, None),
-    }
-}
-
-async fn get<K>(client: &Client, space: &str, name: &str) -> Result<Option<DeserializeGuard<K>>, ClusterError>
-where
-    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned,
-{
-    let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), space);
-    api.get_opt(name).await.map_err(|error| ClusterError::api(format!("read {name}"), error))
-}
-
-/// The objects of a kind that read as it, and those that do not by name: one of them stops nobody else.
-async fn all<K>(client: &Client, space: &str, which: ListParams) -> Result<Listed<K>, ClusterError>
-where
-    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned,
-{
-    let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), space);
-    let kind = K::plural(&());
-    let listed = api.list(&which).await.map_err(|error| ClusterError::api(format!("list {kind}"), error))?;
-    let (mut readable, mut broken) = (Vec::new(), BTreeMap::new());
-    for object in listed.items {
-        match object.0 {
-            Ok(object) => readable.push(object),
-            Err(wrong) => {
-                broken.insert(wrong.metadata.name.unwrap_or_default(), Arc::from(wrong.error));
-            }
-        }
-    }
-    Ok((readable, broken))
-}
-
-/// Readable objects, and why the others are not.
-type Listed<K> = (Vec<K>, BTreeMap<String, Arc<str>>);
 
 /// The name of the release that an outcome is of.
 #[must_use]

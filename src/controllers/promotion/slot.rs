@@ -4,6 +4,7 @@
 //! carries the resourceVersion that was read, so of two operators that both believe they lead, one gets a conflict.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -155,7 +156,7 @@ fn holder_uid(lease: &Lease) -> Option<&str> {
 
 impl Fence for Slot {
     /// The slot is still this promotion's, by a live read.
-    async fn verify(&self) -> Result<(), Lost> {
+    async fn verify(&self, _object_read: Instant) -> Result<(), Lost> {
         match self.look().await {
             Ok(Look { holder: Holder::Mine, .. }) => Ok(()),
             Ok(Look { holder: Holder::Held { by }, .. }) => Err(Lost::Taken { by }),

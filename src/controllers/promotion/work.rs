@@ -22,7 +22,7 @@ use crate::cluster::error::ClusterError;
 use crate::error::Class;
 use crate::steps::apply::check::{Checked, Terms, check};
 use crate::steps::apply::deployer::Deployer;
-use crate::steps::apply::fence::Lost;
+use crate::steps::apply::fence::{Lost, Shared};
 use crate::steps::apply::inventory::{Entry, Inventory};
 use crate::steps::apply::object::ObjectRef;
 use crate::steps::apply::problem::{ProblemReason, Problems};
@@ -89,7 +89,7 @@ impl Workbench<'_> {
             Err(progress) => return Ok(Err(progress)),
         };
         let client = self.controller.context.cluster.client();
-        let slot = Slot::of(&client, &self.observed.promotion);
+        let slot = Shared::new(Slot::of(&client, &self.observed.promotion));
         let mut stored = Stored::read(&client, &self.observed.promotion, &self.planned.record.target).await?;
         let objects: Vec<&ObjectRef> = checked.iter().map(|one| &one.prepared.object).collect();
         // Written before the first effect, so that no crash leaves an object that nobody knows of.
@@ -116,10 +116,12 @@ impl Workbench<'_> {
             namespace: self.planned.record.namespace.clone(),
             progress: Progress {
                 variables: rendered.used,
+                pruned: stored.pruned().to_vec(),
                 ..self.progress(&applied, waiting("its objects were just applied"))
             },
             applied,
             secrets: rendered.secrets,
+            inventory: stored.inventory,
             watches,
         }))
     }
@@ -195,14 +197,13 @@ impl Workbench<'_> {
 
     /// Deletes what the inventory has and this release has not, then forgets it.
     async fn prune(&self, job: &Job) -> Result<Vec<String>, ClusterError> {
+        let kept = self.kept(job, &job.inventory).await?;
+        if self.leftovers(&job.inventory, &kept).is_empty() {
+            return Ok(job.progress.pruned.clone());
+        }
         let client = self.controller.context.cluster.client();
         let mut stored = Stored::read(&client, &self.observed.promotion, &self.planned.record.target).await?;
-        let kept = self.kept(job, &stored.inventory).await?;
-        let mut leftovers = stored.inventory.leftovers(&kept);
-        leftovers.retain(|entry| !self.stays(entry));
-        if leftovers.is_empty() {
-            return Ok(stored.pruned().to_vec());
-        }
+        let leftovers = self.leftovers(&stored.inventory, &kept);
         let (deployer, terms) = (self.deployer()?, self.terms(self.planned)?);
         let slot = Slot::of(&client, &self.observed.promotion);
         let mut pruned = Vec::new();
@@ -238,6 +239,13 @@ impl Workbench<'_> {
             }
         }
         Ok(Inventory::planned(&kept))
+    }
+
+    /// What is to be pruned: the inventory has it, this release has not, and no step that is skipped now may have it.
+    fn leftovers(&self, inventory: &Inventory, kept: &Inventory) -> Vec<Entry> {
+        let mut leftovers = inventory.leftovers(kept);
+        leftovers.retain(|entry| !self.stays(entry));
+        leftovers
     }
 
     /// Whether a step that is skipped now may have applied an object earlier, or would if it ran: what it had stays as it is.

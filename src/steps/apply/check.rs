@@ -1,5 +1,7 @@
 //! Whether every object of a step would be taken: asked before the first one is applied. Changes nothing.
 
+use std::time::Instant;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::{Patch, PatchParams, ValidationDirective};
 use kube::core::Status;
@@ -34,6 +36,8 @@ pub struct Checked {
     pub prepared: Prepared,
     pub(super) kind: Kind,
     pub(super) live: Option<Live>,
+    /// When it had been read.
+    pub(super) read: Instant,
 }
 
 /// What is known of one object: that it would be taken, or everything that stands in the way.
@@ -73,12 +77,13 @@ async fn check_one(deployer: &Deployer, prepared: Prepared, terms: &Terms) -> Re
         Ok(live) => live,
         Err(error) => return refused(scope, &object, error).map(Err),
     };
+    let read = Instant::now();
     if let Some(problem) = live.as_ref().and_then(|live| owned_by_other(scope, &object, live)) {
         return Ok(Err(vec![problem]));
     }
     let mut problems = dry_run(deployer, &kind, (&prepared, terms)).await?;
     problems.extend(pod_security::check(deployer, &prepared, scope).await?);
-    Ok(if problems.is_empty() { Ok(Checked { prepared, kind, live }) } else { Err(problems) })
+    Ok(if problems.is_empty() { Ok(Checked { prepared, kind, live, read }) } else { Err(problems) })
 }
 
 /// What the API server would say to the apply. Conflicts of fields are looked at even if they are to be forced: those with

@@ -1,5 +1,7 @@
 //! Deletes what a release no longer has, fenced, and only while it is still ours.
 
+use std::time::Instant;
+
 use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
 
 use super::check::Terms;
@@ -36,13 +38,14 @@ pub async fn prune<F: Fence>(
     };
     for _ in 0..TRIES {
         let Some(live) = deployer.live(&kind, &object).await? else { return Ok(Some(object)) };
+        let read = Instant::now();
         if stays(entry, &live, terms) {
             return Ok(None);
         }
         if live.leaving {
             return Ok(Some(object));
         }
-        fence.verify().await?;
+        fence.verify(read).await?;
         match delete(deployer, &kind, (&object, &live)).await {
             Ok(()) => return Ok(Some(object)),
             Err(error) if error.is_not_found() => return Ok(Some(object)),

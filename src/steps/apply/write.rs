@@ -1,5 +1,7 @@
 //! Server-side apply of checked objects, fenced: nothing that somebody else has written since it was read is overwritten.
 
+use std::time::Instant;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -75,18 +77,19 @@ pub async fn write<F: Fence>(
     (terms, fence): (&Terms, &F),
 ) -> Result<Applied, WriteError> {
     let object = &checked.prepared.object;
-    let mut live = checked.live.clone();
+    let (mut live, mut read) = (checked.live.clone(), checked.read);
     for _ in 0..TRIES {
         if live.as_ref().is_some_and(|live| live.leaving) {
             return Err(WriteError::Busy(object.clone()));
         }
-        fence.verify().await?;
+        fence.verify(read).await?;
         match apply(deployer, checked, (terms, live.as_ref())).await {
             Ok(meta) => return Ok(applied(checked, meta, (terms, live.as_ref()))),
             Err(error) if is_stale(&error) => {}
             Err(error) => return Err(refusal_of(terms, object, error)),
         }
         live = deployer.live(&checked.kind, object).await?;
+        read = Instant::now();
         if let Some(problem) = live.as_ref().and_then(|live| owned_by_other(&terms.scope, object, live)) {
             return Err(Problems::from(problem).into());
         }

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::cluster::watches::{Subscription, Topic, Watches};
 use crate::controllers::promotion::lookout::{PATIENCE, settled};
 use crate::controllers::promotion::progress::{Progress, State};
+use crate::steps::apply::inventory::Inventory;
 use crate::steps::apply::object::ObjectRef;
 
 /// An API server that lets nobody list anything.
@@ -51,6 +52,7 @@ fn job(changed: bool, watches: Vec<Arc<Subscription>>) -> Job {
         namespace: "shop-dev".into(),
         applied: vec![applied(changed)],
         secrets: Vec::new(),
+        inventory: Inventory::default(),
         progress: Progress {
             step: 0,
             objects: Vec::new(),

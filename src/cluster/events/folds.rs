@@ -1,0 +1,160 @@
+//! Events of one kind that come close together on one object become one: the first is written at once, the rest of the next
+//! seconds as one that says how many there were. A thousand promotions to an environment are no reason for a thousand Events
+//! there: each of them has its own.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Said;
+
+/// How long Events of one kind on one object are gathered after one was written.
+pub(super) const WINDOW: Duration = Duration::from_secs(5);
+
+/// What makes two Events the same kind of Event on the same object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Same {
+    kind: String,
+    namespace: String,
+    name: String,
+    reason: String,
+    action: String,
+}
+
+impl Same {
+    fn of(said: &Said) -> Self {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        Self {
+            kind: text(&said.regarding.kind),
+            namespace: text(&said.regarding.namespace),
+            name: text(&said.regarding.name),
+            reason: said.reason.clone(),
+            action: said.action.clone(),
+        }
+    }
+}
+
+/// What was gathered since the last one was written.
+#[derive(Debug)]
+struct Fold {
+    until: Instant,
+    first: Option<Said>,
+    more: u32,
+}
+
+/// Events that are gathered.
+#[derive(Debug, Default)]
+pub(super) struct Folds {
+    open: HashMap<Same, Fold>,
+}
+
+impl Folds {
+    /// Takes one, and gives it back if it is to be written now. A warning always is, and what is not said to be foldable.
+    pub(super) fn take(&mut self, said: Said, now: Instant) -> Option<Said> {
+        if said.warning || !said.foldable {
+            return Some(said);
+        }
+        let fold = match self.open.entry(Same::of(&said)) {
+            Entry::Vacant(free) => {
+                free.insert(Fold { until: now + WINDOW, first: None, more: 0 });
+                return Some(said);
+            }
+            Entry::Occupied(fold) => fold.into_mut(),
+        };
+        match fold.first {
+            None => fold.first = Some(said),
+            Some(_) => fold.more = fold.more.saturating_add(1),
+        }
+        None
+    }
+
+    /// When the next gathering ends.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.open.values().map(|fold| fold.until).min()
+    }
+
+    /// What has been gathered for long enough. Where there was something, gathering goes on.
+    pub(super) fn ripe(&mut self, now: Instant) -> Vec<Said> {
+        let mut ripe = Vec::new();
+        self.open.retain(|_, fold| {
+            if fold.until > now {
+                return true;
+            }
+            let gathered = fold.first.take().map(|first| whole(first, std::mem::take(&mut fold.more)));
+            let goes_on = gathered.is_some();
+            ripe.extend(gathered);
+            fold.until = now + WINDOW;
+            goes_on
+        });
+        ripe
+    }
+
+    /// Everything that was gathered, however short the time was.
+    pub(super) fn rest(&mut self) -> Vec<Said> {
+        self.open.drain().filter_map(|(_, fold)| Some(whole(fold.first?, fold.more))).collect()
+    }
+}
+
+/// The first of several, which says how many more there were.
+fn whole(mut first: Said, more: u32) -> Said {
+    if more > 0 {
+        let seconds = WINDOW.as_secs();
+        first.note =
+            format!("{} The same happened {more} more times within {seconds} s; its status has all.", first.note);
+    }
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::said;
+    use super::*;
+
+    fn foldable(object: &str, reason: &str) -> Said {
+        Said { foldable: true, ..said(object, reason) }
+    }
+
+    fn notes(said: &[Said]) -> Vec<&str> {
+        said.iter().map(|said| said.note.as_str()).collect()
+    }
+
+    #[test]
+    fn the_first_is_written_at_once_and_the_rest_of_its_window_as_one() {
+        let (mut folds, begun) = (Folds::default(), Instant::now());
+        assert!(folds.take(foldable("a", "Started"), begun).is_some());
+        for _ in 0..3 {
+            assert_eq!(folds.take(foldable("a", "Started"), begun + WINDOW / 2), None);
+        }
+        assert!(folds.take(foldable("b", "Started"), begun + WINDOW).is_some(), "another object");
+        assert!(folds.take(foldable("a", "Succeeded"), begun + WINDOW).is_some(), "another reason");
+        assert_eq!(folds.due(), Some(begun + WINDOW));
+        assert!(folds.ripe(begun + WINDOW / 2).is_empty());
+        let ripe = folds.ripe(begun + WINDOW);
+        assert_eq!(notes(&ripe), ["It went well. The same happened 2 more times within 5 s; its status has all."]);
+        assert_eq!(folds.take(foldable("a", "Started"), begun + WINDOW), None, "it is still a burst");
+        assert_eq!(notes(&folds.ripe(begun + 2 * WINDOW)), ["It went well."], "one alone is as it was said");
+        assert!(folds.ripe(begun + 3 * WINDOW).is_empty());
+        assert_eq!(folds.due(), None, "nothing is kept of what is over");
+        assert!(folds.take(foldable("a", "Started"), begun + 3 * WINDOW).is_some());
+    }
+
+    #[test]
+    fn a_warning_and_what_is_not_foldable_is_never_held_back() {
+        let (mut folds, now) = (Folds::default(), Instant::now());
+        for _ in 0..2 {
+            assert!(folds.take(Said { warning: true, ..foldable("a", "Failed") }, now).is_some());
+            assert!(folds.take(said("a", "Sealed"), now).is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_gathered_when_all_ends_is_not_lost() {
+        let (mut folds, now) = (Folds::default(), Instant::now());
+        folds.take(foldable("a", "Started"), now);
+        folds.take(foldable("a", "Started"), now);
+        assert_eq!(notes(&folds.rest()), ["It went well."]);
+        assert_eq!(folds.due(), None);
+    }
+}
