@@ -44,7 +44,7 @@ async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let plane = shared::own(Options::default().with_simulated_nodes(4)).await;
+    let plane = shared::own(Options::default().with_simulated_nodes(4).without_audit_bodies()).await;
     let operator = Operator::start_quietly(&plane, "bench").await;
     let client = plane.client(&Identity::Admin).await.expect("a client");
     let mut table = Table::default();

@@ -1,6 +1,6 @@
 //! The demo where containers are simulated, as it is for who is not root; the one with real containers is run by `.ci/run`.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -31,19 +31,40 @@ fn sh(command: &str) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-#[test]
-fn kept_the_demo_tells_everything_runs_on_until_it_is_interrupted_and_can_be_looked_at_as_it_says() {
-    let cargo = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO"));
-        command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
-        command
-    };
-    assert!(cargo(&["build", "--example", "demo"]).status().expect("cargo").success());
+/// Builds the demo, and starts it where containers are simulated.
+fn start(arguments: &[&str], errors: Stdio) -> Demo {
+    let built = Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["build", "--example", "demo"])
+        .status()
+        .expect("cargo");
+    assert!(built.success());
     // Where the tests are, the examples are next to them.
     let program = Path::new(env!("CARGO_BIN_EXE_gantry")).with_file_name("examples").join("demo");
     let mut demo = Command::new(program);
-    let demo = demo.args(["--simulated", "--keep"]).stdout(Stdio::piped()).spawn().expect("the demo starts");
-    let mut demo = Demo(demo);
+    let demo = demo.arg("--simulated").args(arguments).stdout(Stdio::piped()).stderr(errors);
+    Demo(demo.spawn().expect("the demo starts"))
+}
+
+#[test]
+fn a_demo_whose_operator_dies_says_so_and_does_not_end_well() {
+    let mut demo = start(&[], Stdio::piped());
+    let mut lines = BufReader::new(demo.0.stdout.take().expect("an output")).lines();
+    let ready = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("environment production is ready")));
+    assert!(ready.is_some(), "the demo got that far");
+    sh(&format!("pkill -KILL -P {} -f -- --operator", demo.0.id()));
+    let told: Vec<String> = lines.map(|line| line.expect("text")).collect();
+    let ended = demo.0.wait().expect("an end");
+    let mut said = String::new();
+    demo.0.stderr.take().expect("its errors").read_to_string(&mut said).expect("text");
+    assert_eq!(ended.code(), Some(1), "{said}");
+    assert!(said.contains("\n✗ the operator has ended; the last of its log:\n"), "{said}");
+    assert!(!told.iter().any(|line| line.contains("really happened")), "{told:?}");
+}
+
+#[test]
+fn kept_the_demo_tells_everything_runs_on_until_it_is_interrupted_and_can_be_looked_at_as_it_says() {
+    let mut demo = start(&["--keep"], Stdio::inherit());
     let mut said = Vec::new();
     for line in BufReader::new(demo.0.stdout.take().expect("an output")).lines() {
         said.push(line.expect("text"));

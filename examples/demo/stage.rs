@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 /// How long one step of the story may take, on two slow cores.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// How often is looked whether the operator still runs.
+const LOOK: Duration = Duration::from_millis(500);
 /// The team's space.
 pub const SPACE: &str = "shop";
 
@@ -108,6 +110,16 @@ impl Story {
         Ok(())
     }
 
+    /// Waits until there is no operator any more, which is the end of the demo.
+    async fn operator_has_ended(&self) -> String {
+        let run = self.plane.run();
+        let mut tick = tokio::time::interval(LOOK);
+        while run.process_id("operator").is_some() {
+            tick.tick().await;
+        }
+        format!("the operator has ended; the last of its log:\n{}", run.log_tail("operator"))
+    }
+
     pub async fn end(self, keep: bool) -> Outcome<()> {
         if keep {
             let kubeconfig = self.plane.kubeconfig(&Identity::Admin).await?;
@@ -141,7 +153,11 @@ impl Story {
     {
         let api: Api<K> = self.api();
         let reached = await_condition(api.clone(), name, |object: Option<&K>| object.is_some_and(&condition));
-        if let Ok(found) = tokio::time::timeout(PATIENCE, reached).await {
+        let found = tokio::select! {
+            found = tokio::time::timeout(PATIENCE, reached) => found,
+            told = self.operator_has_ended() => return Err(told.into()),
+        };
+        if let Ok(found) = found {
             return found?.ok_or_else(|| format!("{name} is gone").into());
         }
         let last = serde_json::to_value(api.get_opt(name).await?)?;

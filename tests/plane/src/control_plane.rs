@@ -13,17 +13,20 @@ use crate::readiness::{answers, until_ready};
 use crate::run::{Invocation, Run};
 
 /// What is asked of the API server's audit log. A request is recorded once it is answered, not when it arrives.
-const AUDIT_POLICY: &str = r#"{
-  "apiVersion": "audit.k8s.io/v1",
-  "kind": "Policy",
-  "omitStages": ["RequestReceived"],
-  "rules": [
-    { "level": "None", "nonResourceURLs": ["/readyz*", "/livez*", "/healthz*"] },
-    { "level": "Metadata", "verbs": ["get", "list", "watch"] },
-    { "level": "RequestResponse", "resources": [{ "group": "gantry.dev" }] },
-    { "level": "Metadata" }
-  ]
-}"#;
+fn audit_policy(bodies: bool) -> String {
+    let ours = if bodies { "RequestResponse" } else { "Metadata" };
+    let rules = serde_json::json!([
+        { "level": "None", "nonResourceURLs": ["/readyz*", "/livez*", "/healthz*"] },
+        { "level": "Metadata", "verbs": ["get", "list", "watch"] },
+        { "level": ours, "resources": [{ "group": "gantry.dev" }] },
+        { "level": "Metadata" },
+    ]);
+    let stages = ["RequestReceived"];
+    let policy =
+        serde_json::json!({ "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": stages, "rules": rules });
+    policy.to_string()
+}
+
 /// The name of the API server for those that are let in by a pod's address.
 const SERVICE_NAMES: [&str; 5] =
     ["localhost", "127.0.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
@@ -57,7 +60,7 @@ struct Files {
 
 impl ControlPlane {
     /// Writes what the programs need and chooses their ports.
-    pub(crate) fn prepare(run: Arc<Run>, authority: &Authority) -> Result<Self, PlaneError> {
+    pub(crate) fn prepare(run: Arc<Run>, authority: &Authority, audit_bodies: bool) -> Result<Self, PlaneError> {
         let directory = run.directory().join("pki");
         std::fs::create_dir(&directory).map_err(PlaneError::system(format!("making {}", directory.display())))?;
         let gateway = node::gateway(run.slot()).to_string();
@@ -75,7 +78,7 @@ impl ControlPlane {
             audit_log: run.directory().join("logs/audit.log"),
         };
         write_private(&files.authority, authority.certificate().as_bytes())?;
-        write_private(&files.audit_policy, AUDIT_POLICY.as_bytes())?;
+        write_private(&files.audit_policy, audit_policy(audit_bodies).as_bytes())?;
         let (api_server, etcd) = (run.free_port()?, run.free_port()?);
         let (controller_manager, scheduler) = (run.free_port()?, run.free_port()?);
         Ok(Self { run, files, api_server, etcd, controller_manager, scheduler })

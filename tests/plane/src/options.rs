@@ -9,11 +9,13 @@ pub struct Options {
     pub simulated_nodes: usize,
     /// Whether to run a real node: containerd, runc and kubelet. Needs root on Linux.
     pub real_node: bool,
+    /// Whether the audit log has what was sent and answered, of writes of our kinds.
+    pub audit_bodies: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { simulated_nodes: 1, real_node: false }
+        Self { simulated_nodes: 1, real_node: false, audit_bodies: true }
     }
 }
 
@@ -21,7 +23,7 @@ impl Options {
     /// One real node and no simulated one.
     #[must_use]
     pub const fn real() -> Self {
-        Self { simulated_nodes: 0, real_node: true }
+        Self { simulated_nodes: 0, real_node: true, audit_bodies: true }
     }
 
     /// The same with `count` simulated nodes. Where both kinds are present, a pod chooses by the
@@ -36,6 +38,13 @@ impl Options {
     #[must_use]
     pub const fn with_real_node(mut self) -> Self {
         self.real_node = true;
+        self
+    }
+
+    /// The same with an audit log that says who did what, but not the objects: as most clusters have it.
+    #[must_use]
+    pub const fn without_audit_bodies(mut self) -> Self {
+        self.audit_bodies = false;
         self
     }
 

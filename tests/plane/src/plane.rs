@@ -58,7 +58,7 @@ impl Plane {
         let programs = Programs::find_or_build(&options.programs()).await?;
         let run = Arc::new(Run::create()?);
         let authority = Authority::create()?;
-        let control = ControlPlane::prepare(Arc::clone(&run), &authority)?;
+        let control = ControlPlane::prepare(Arc::clone(&run), &authority, options.audit_bodies)?;
         control.start_store_and_server(&programs, options.real_node)?;
         let launch = Launch { program: programs.path(Program::Registry)?, options: RegistryOptions::default() };
         let registry = Registry::launch(Arc::clone(&run), Program::Registry.name(), launch)?;
