@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 
-use super::object::{Listed, get, read};
+use super::object::{Listed, all};
 use crate::api::v1alpha1::Environment;
 use crate::cluster::cache::{Key, Versioned};
 use crate::cluster::error::ClusterError;
@@ -36,13 +36,10 @@ pub(super) async fn live(context: &Context, space: &str) -> Result<Listed<Arc<En
             None => unknown.push(name),
         }
     }
-    for (name, found) in read_each(&client, space, unknown).await? {
-        match read(found) {
-            (Some(environment), _) => known.0.push(Arc::new(environment)),
-            (None, Some(broken)) => drop(known.1.insert(name, broken)),
-            // It went between the two reads.
-            (None, None) => {}
-        }
+    // One that went between the two reads is not there.
+    for (found, broken) in read_each(&client, space, unknown).await? {
+        known.0.extend(found.into_iter().map(Arc::new));
+        known.1.extend(broken);
     }
     known.0.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
     Ok(known)
@@ -52,13 +49,10 @@ fn is_same(cached: &impl Versioned, live: &impl Versioned) -> bool {
     cached.uid() == live.uid() && cached.resource_version() == live.resource_version()
 }
 
-/// An object by name, as it was found.
-type Found = (String, Option<DeserializeGuard<Environment>>);
-
-async fn read_each(client: &Client, space: &str, names: Vec<String>) -> Result<Vec<Found>, ClusterError> {
-    let reads = names.into_iter().map(|name| async move {
-        let found = get::<Environment>(client, space, &name).await?;
-        Ok((name, found))
-    });
-    stream::iter(reads).buffered(AT_ONCE).try_collect().await
+/// The operator may list environments, and an answer to a list of one is as good as that to a read.
+async fn read_each(client: &Client, space: &str, names: Vec<String>) -> Result<Vec<Listed<Environment>>, ClusterError> {
+    let one = |name: String| {
+        all::<Environment>(client, space, ListParams::default().fields(&format!("metadata.name={name}")))
+    };
+    stream::iter(names).map(one).buffered(AT_ONCE).try_collect().await
 }
