@@ -19,6 +19,7 @@ pub mod project;
 pub mod promotion;
 pub mod release;
 pub mod scopes;
+pub mod secret_versions;
 pub mod stores;
 pub mod triggers;
 pub mod variable_set;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gantry::api::v1alpha1::{Project, Promotion, VariableSet};
+use gantry::api::v1alpha1::{Project, Promotion, Release, VariableSet};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -593,4 +593,58 @@ async fn a_set_says_who_uses_it_and_whatever_a_scope_names_that_does_not_exist_i
         })
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_says_when_a_secret_changed_since_it_was_sealed_and_never_what_is_in_it() {
+    let (_, space, image) = shop(&["dev"]).await;
+    let (then, now) = ("what-it-was-when-it-was-sealed", "what-it-became-since");
+    secret(&space, ("database", "dev"), json!({"password": then})).await;
+    let variables = json!([
+        {"name": "PASSWORD", "values": [{"secretKeyRef": {"name": "database", "key": "password", "from": "Space"}}]},
+        {"name": "LATER", "values": [{"secretKeyRef": {"name": "later", "key": "a", "from": "Space"}, "scope": {"environments": ["dev"]}}]},
+        {"name": "TLS", "values": [{"secretKeyRef": {"name": "tls", "key": "a"}}]},
+    ]);
+    let manifests = json!([{
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "app"},
+        "stringData": {"password": "${{ variables.PASSWORD }}"},
+    }]);
+    project(&space, &image, (variables, manifests)).await;
+    let of_release =
+        |release: &Release| says(release.status.as_ref().map(|status| status.conditions.as_slice()), "SecretsChanged");
+    let releases: Api<Release> = space.api();
+    space.release("checkout", "1.0.0").await;
+    let sealed = wait::object(&releases, "checkout-1.0.0", "compared", |known| of_release(known).is_some()).await;
+    let (holds, reason, said) = of_release(&sealed).expect("a condition");
+    assert_eq!((holds.as_str(), reason.as_str()), ("False", "Unchanged"), "{said}");
+    assert!(said.contains("Secret tls of targets is never read"), "{said}");
+    let rows = sealed.status.expect("a status").secrets;
+    let seen: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.resource_version.is_some())).collect();
+    assert_eq!(seen, [("database", true), ("later", false), ("tls", false)]);
+
+    space.deploy("checkout", "1.0.0", "dev").await;
+    secret(&space, ("database", "dev"), json!({"password": now})).await;
+    // Whoever uses it notices.
+    let again = json!({"project": "checkout", "version": "1.0.0", "environment": "dev"});
+    space.apply(space.object("Promotion", "again", again)).await;
+    assert_eq!(space.ended("again").await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+    let changed = wait::object(&releases, "checkout-1.0.0", "changed", |known| {
+        of_release(known).is_some_and(|(holds, ..)| holds == "True")
+    })
+    .await;
+    let (_, reason, said) = of_release(&changed).expect("a condition");
+    assert_eq!(reason, "SecretChanged");
+    assert!(
+        said.starts_with("Secret database changed since it was sealed: ") && said.contains("promote it again"),
+        "{said}"
+    );
+    let made: Api<Secret> = space.in_environment("dev");
+    let made = made.get("app").await.expect("the Secret").data.unwrap_or_default();
+    assert_eq!(made["password"].0, now.as_bytes());
+    let text = serde_json::to_string(&changed).expect("JSON");
+    assert!(!text.contains(then) && !text.contains(now), "{text}");
+    // A release that is made now is sealed with what is there now.
+    space.release("checkout", "1.1.0").await;
+    let fresh = wait::object(&releases, "checkout-1.1.0", "compared", |known| of_release(known).is_some()).await;
+    assert_eq!(of_release(&fresh).expect("a condition").0, "False");
 }

@@ -28,6 +28,8 @@ pub enum ConditionType {
     ScopesKnown,
     /// A release's versions and process are fixed.
     Sealed,
+    /// A Secret that a release's variables refer to changed since it was sealed.
+    SecretsChanged,
     /// Nothing moves until a person acts.
     Stalled,
     /// A promotion has ended well.
@@ -49,6 +51,7 @@ impl ConditionType {
             Self::Reconciling => "Reconciling",
             Self::ScopesKnown => "ScopesKnown",
             Self::Sealed => "Sealed",
+            Self::SecretsChanged => "SecretsChanged",
             Self::Stalled => "Stalled",
             Self::Succeeded => "Succeeded",
             Self::Triggered => "Triggered",
@@ -118,6 +121,10 @@ closed_set! {
         UnknownName => "A scope of a variable names something that does not exist, so its value never holds there.",
         NamesKnown => "Everything that scopes of variables name exists.",
         AmbiguousVariable => "A variable has several values of the same rank somewhere.",
+        SecretChanged => "A Secret that the release refers to changed or is gone since it was sealed.",
+        SecretUnreadable => "A Secret that the release refers to cannot be read now.",
+        NotRead => "Nothing was seen of the Secrets that the release refers to.",
+        Unchanged => "No Secret that the release refers to changed since it was sealed.",
         SnapshotTooLarge => "The process with its manifests is larger than 256 KiB.",
         Deployed => "The pin's version runs in its environment.",
         Deploying => "The pin's promotion is on its way, or waits for something that comes by itself.",

@@ -33,6 +33,7 @@ use crate::controllers::promotion::PromotionController;
 use crate::controllers::promotion::bench::Bench;
 use crate::controllers::promotion::snapshots::Snapshots;
 use crate::controllers::release::ReleaseController;
+use crate::controllers::secret_versions::SecretVersions;
 use crate::controllers::stores::Stores;
 use crate::controllers::triggers::{Queues, Triggers};
 use crate::controllers::variable_set::VariableSetController;
@@ -130,6 +131,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
         discovery: Discovery::new(cluster.client()),
         registry: Arc::new(Resolver::new(&access).map_err(|error| StartError::Registry(error.to_string()))?),
         outcomes: Outcomes::default(),
+        secret_versions: SecretVersions::default(),
         settings: Arc::new(settings),
         cluster,
         events,

@@ -10,6 +10,7 @@ use crate::cluster::client::Cluster;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::events::Events;
 use crate::controllers::outcomes::Outcomes;
+use crate::controllers::secret_versions::SecretVersions;
 use crate::controllers::stores::Stores;
 use crate::controllers::workloads::Workloads;
 use crate::domain::promotion::outcome::Outcome;
@@ -34,6 +35,8 @@ pub struct Context {
     pub stores: Stores,
     /// What was applied, as it is now.
     pub workloads: Workloads,
+    /// Which versions of Secrets were seen.
+    pub secret_versions: SecretVersions,
     /// Ends of promotions that are still to be recorded.
     pub outcomes: Outcomes,
     /// How the operator runs.

@@ -21,14 +21,17 @@ pub mod revision;
 pub mod rows;
 pub mod seal;
 pub mod sealing;
+pub mod secrets;
 pub mod snapshot;
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::api::condition::{self, Reason, Standing};
+use crate::api::v1alpha1::variable::SecretFrom;
 use crate::api::v1alpha1::{Release, ReleaseStatus};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
@@ -73,6 +76,23 @@ impl ReleaseController {
         })
     }
 
+    /// Looks at the Secrets that a release refers to, in the background, when it is time to.
+    fn look_at_secrets(&self, key: &Key, release: &Release) {
+        let rows = release.status.as_ref().map(|status| status.secrets.as_slice()).unwrap_or_default();
+        let of_space = rows.iter().filter(|row| row.from == SecretFrom::Space);
+        let named = of_space.map(|row| Key::new(&key.namespace, &row.name));
+        let due = self.context.secret_versions.due(named, Timestamp::now());
+        if due.is_empty() {
+            return;
+        }
+        let (context, queue, key) = (Arc::clone(&self.context), self.queue.clone(), key.clone());
+        tokio::spawn(async move {
+            let client = context.cluster.client();
+            join_all(due.into_iter().map(|secret| context.secret_versions.look(&client, secret))).await;
+            queue.add(key);
+        });
+    }
+
     /// Looks, keeps what was found, and asks for a run.
     async fn look(self, key: Key, release: Arc<Release>, basis: Basis) {
         // The semaphore is never closed.
@@ -103,6 +123,7 @@ impl Controller for ReleaseController {
         } else {
             Some(self.find(key, &release))
         };
+        self.look_at_secrets(key, &release);
         Ok(Some(observe::observe(&self.context, release, sealing)))
     }
 

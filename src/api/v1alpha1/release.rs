@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::history::{Person, PinnedPackage};
+use super::variable::SecretFrom;
 
 /// A version of a project: image versions and the process, sealed when it was made.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -120,8 +121,8 @@ pub struct ReleaseStatus {
     /// Generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled` as kstatus defines them, and `Sealed`; where they have something to say, `Blocked` and
-    /// `AutomaticallyPromoted`.
+    /// `Ready`, `Reconciling`, `Stalled` as kstatus defines them, and `Sealed`; where they have something to say, `Blocked`,
+    /// `AutomaticallyPromoted` and `SecretsChanged`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
@@ -157,6 +158,26 @@ pub struct ReleaseStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub automatic: Vec<AutomaticPromotion>,
+    /// The Secrets that its variables refer to: what was seen of them, never what is in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into(), "from".into()]))]
+    pub secrets: Vec<SealedSecret>,
+}
+
+/// A Secret that variables of a release refer to.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SealedSecret {
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Where it is; those of targets are never read.
+    pub from: SecretFrom,
+    /// Its resourceVersion when the release was sealed, or when it was seen first after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub resource_version: Option<String>,
 }
 
 /// A promotion that Gantry made for a release.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 
@@ -14,8 +15,10 @@ use super::plan::{Plan, PlannedStep};
 use super::variables;
 use crate::api::v1alpha1::variable::UsedVariable;
 use crate::api::{SECRET_ENVIRONMENTS_LABEL, variables as wire};
+use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
+use crate::controllers::secret_versions;
 use crate::domain::variable::bindings::Secrets;
 use crate::domain::variable::{Bindings, FaultReason, SecretReference, SecretText};
 use crate::steps::apply::ownership::Scope;
@@ -136,7 +139,9 @@ impl Renderer<'_> {
         let space = self.observed.promotion.metadata.namespace.as_deref().unwrap_or_default();
         let secrets: Api<Secret> = Api::namespaced(self.context.cluster.client(), space);
         let SecretReference { name, .. } = reference;
-        let secret = match secrets.get_opt(name).await {
+        let found = secrets.get_opt(name).await;
+        self.saw(Key::new(space, name), &found);
+        let secret = match found {
             Ok(Some(secret)) => secret,
             Ok(None) => {
                 return Ok(Err(format!(
@@ -151,6 +156,14 @@ impl Renderer<'_> {
             Err(error) => return Err(ClusterError::api(format!("read Secret {name}"), error)),
         };
         Ok(entry(&secret, reference, &spec.environment))
+    }
+
+    /// Releases say which of their Secrets changed.
+    fn saw(&self, key: Key, found: &Result<Option<Secret>, kube::Error>) {
+        if let Ok(found) = found {
+            let seen = secret_versions::of(found.as_ref().map(|secret| secret.metadata.resource_version.clone()));
+            self.context.secret_versions.saw(key, seen, Timestamp::now());
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::observe::Observed;
 use super::problem::{self, Problem};
 use super::rows;
 use super::seal::Seal;
+use super::secrets;
 use crate::api::condition::{self, ConditionType, Fact, Reason, Standing};
 use crate::api::v1alpha1::release::ResolvedPackage;
 use crate::api::v1alpha1::{Release, ReleaseStatus};
@@ -68,6 +69,8 @@ fn at_rest(status: ReleaseStatus) -> Decision {
 fn sealed(observed: &Observed, status: ReleaseStatus) -> Decision {
     let (mut decision, journey) = fixed(observed, status);
     let (wanted, notes) = automatic::plan(observed, &mut decision.status, journey.as_ref());
+    decision.events.extend(secrets::tell(&mut decision.status, observed));
+    decision.next = decision.next.sooner(secrets::look_again(&decision.status, observed));
     decision.effects.extend(wanted.into_iter().map(Effect::Promote));
     decision.events.extend(notes);
     decision
@@ -94,6 +97,7 @@ fn seal_now(observed: &Observed, mut status: ReleaseStatus, seal: &Arc<Seal>) ->
     status.snapshot = Some(seal.name.clone());
     status.channel.clone_from(&seal.channel);
     status.packages.clone_from(&seal.packages);
+    status.secrets.clone_from(&seal.secrets);
     let spec = &observed.release.spec;
     let note = Note {
         severity: Severity::Normal,
@@ -106,7 +110,10 @@ fn seal_now(observed: &Observed, mut status: ReleaseStatus, seal: &Arc<Seal>) ->
     };
     let effects = vec![Effect::StoreSnapshot(Arc::clone(seal))];
     let events = std::iter::once(note).chain(moving(&seal.packages)).collect();
-    Decision { effects, events, ..fixed(observed, status).0 }
+    let mut decision = Decision { effects, events, ..fixed(observed, status).0 };
+    // What was just seen is what it is compared with: there is nothing to say as an Event.
+    let _ = secrets::tell(&mut decision.status, observed);
+    decision
 }
 
 /// A warning about packages whose tag is the one that always moves.

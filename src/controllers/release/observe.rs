@@ -18,6 +18,7 @@ use crate::cluster::cache::Key;
 use crate::controllers::context::Context;
 use crate::controllers::lifecycle::course::{self, Course, Governing};
 use crate::controllers::lifecycle::reads;
+use crate::controllers::secret_versions::Sighting;
 use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::outcome::Outcome;
 
@@ -46,6 +47,8 @@ pub struct Observed {
     pub pinned: BTreeSet<String>,
     /// Its promotions that have not ended: environment and name.
     pub underway: BTreeMap<String, Vec<String>>,
+    /// What was seen of the Secrets of the space that it refers to, by name.
+    pub secrets: BTreeMap<String, Sighting>,
     /// The time of the run.
     pub now: Timestamp,
 }
@@ -96,7 +99,6 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
         names.extend(promotion.metadata.name.clone());
     }
     Observed {
-        sealing,
         outcomes: context.outcomes.of_release(&space, &spec.project, &spec.version),
         overtaken: overtaken(context, &release, &runs),
         pinned: pinned(context, &space, &spec.project),
@@ -105,10 +107,25 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
         environments: environments.iter().filter_map(|known| known.metadata.name.clone()).collect(),
         happened: Happened::of(&spec.version, (&spec.project, sources)),
         governing: reads::choice(context, &space, (project.as_deref(), Some(&release))).governing(&orders),
+        secrets: secrets(context, &space, (&release, sealing.as_ref())),
+        sealing,
         places: orders.into_iter().map(|(name, _)| name).collect(),
         now,
         release,
     }
+}
+
+/// What was seen of the Secrets that a release refers to, or will once it is sealed.
+fn secrets(context: &Context, space: &str, release: (&Release, Option<&Found>)) -> BTreeMap<String, Sighting> {
+    let rows = match release {
+        (_, Some(Found::Sealable(seal))) => seal.secrets.as_slice(),
+        (release, _) => release.status.as_ref().map(|status| status.secrets.as_slice()).unwrap_or_default(),
+    };
+    let seen = rows.iter().filter_map(|row| {
+        let sighting = context.secret_versions.known(&Key::new(space, &row.name))?;
+        Some((row.name.clone(), sighting))
+    });
+    seen.collect()
 }
 
 /// Promotions of a project that have not ended.

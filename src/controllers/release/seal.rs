@@ -1,12 +1,13 @@
 //! What a release is once it is sealed. Pure.
 
 use super::problem::Problem;
+use super::secrets;
 use super::snapshot::{
     self, Content, LARGEST, Snapshot, SnapshotLifecycle, SnapshotPackage, SnapshotStep, SnapshotVariableSet,
 };
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::Project;
-use crate::api::v1alpha1::release::ResolvedPackage;
+use crate::api::v1alpha1::release::{ResolvedPackage, SealedSecret};
 
 /// Everything that is fixed for good.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Seal {
     pub channel: Option<String>,
     /// The packages by digest.
     pub packages: Vec<ResolvedPackage>,
+    /// The Secrets that the variables refer to.
+    pub secrets: Vec<SealedSecret>,
     /// Name of the snapshot.
     pub name: String,
     /// The snapshot.
@@ -42,6 +45,8 @@ pub fn seal(
         variables: project.spec.variables.clone(),
         variable_sets,
     };
+    let shared = snapshot.variable_sets.iter().flat_map(|set| &set.variables);
+    let secrets = secrets::referenced(snapshot.variables.iter().chain(shared));
     let content = snapshot
         .content()
         .map_err(|error| Problem::new(Reason::Failed, format!("the process cannot be written as JSON: {error}")))?;
@@ -54,7 +59,7 @@ pub fn seal(
         return Err(Problem::new(Reason::SnapshotTooLarge, message));
     }
     let name = snapshot::revision_name(project.metadata.name.as_deref().unwrap_or_default(), &content);
-    Ok(Seal { channel, packages, name, content })
+    Ok(Seal { channel, packages, secrets, name, content })
 }
 
 #[cfg(test)]

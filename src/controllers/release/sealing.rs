@@ -15,10 +15,13 @@ use super::snapshot::{SnapshotApply, SnapshotManifest, SnapshotStep, SnapshotVar
 use crate::api::condition::Reason;
 use crate::api::convert;
 use crate::api::v1alpha1::project::{Apply, Step};
-use crate::api::v1alpha1::release::ResolvedPackage;
+use crate::api::v1alpha1::release::{ResolvedPackage, SealedSecret};
+use crate::api::v1alpha1::variable::SecretFrom;
 use crate::api::v1alpha1::{Project, Release, VariableSet};
 use crate::api::variables;
+use crate::cluster::cache::Key;
 use crate::controllers::context::Context;
+use crate::controllers::secret_versions::Seen;
 
 /// What is looked at for one release.
 pub struct Sealing<'a> {
@@ -71,7 +74,22 @@ impl Sealing<'_> {
             return Err(problems);
         }
         let channel = channel.map(|channel| channel.name.to_string());
-        seal::seal(&project, (steps, sets), (channel, pinned)).map_err(|problem| vec![problem])
+        let mut seal = seal::seal(&project, (steps, sets), (channel, pinned)).map_err(|problem| vec![problem])?;
+        join_all(seal.secrets.iter_mut().map(|secret| self.secret(secret))).await;
+        Ok(seal)
+    }
+
+    /// The version of a Secret now, if it may be read and is there. Those of targets are never read.
+    async fn secret(&self, secret: &mut SealedSecret) {
+        if secret.from == SecretFrom::Target {
+            return;
+        }
+        let (versions, key) = (&self.context.secret_versions, Key::new(self.space, &secret.name));
+        versions.look(&self.context.cluster.client(), key.clone()).await;
+        secret.resource_version = match versions.known(&key).map(|sighting| sighting.seen) {
+            Some(Seen::There(version)) => Some(version),
+            Some(Seen::Missing | Seen::Unreadable) | None => None,
+        };
     }
 
     /// A variable set as it is now.

@@ -39,6 +39,7 @@ fn observed() -> Observed {
         places: ["dev", "eu", "us"].map(environment).into(),
         overtaken: [].into(),
         pinned: [].into(),
+        secrets: [].into(),
         underway: [].into(),
         now: Timestamp::from_second(100).unwrap(),
     }
