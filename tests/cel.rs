@@ -287,6 +287,8 @@ fn of_promotions() -> Vec<Case> {
         changed("spec.notBefore is immutable", json!({"notBefore": "2026-07-01T22:00:00Z"})),
         changed("spec.expiresAt is immutable", json!({"expiresAt": "2026-07-01T22:00:00Z"})),
         changed("spec.priority is immutable", json!({"priority": 1})),
+        changed("spec.targets is immutable", json!({"targets": ["eu"]})),
+        changed("spec.skipSteps is immutable", json!({"skipSteps": ["migrate"]})),
         Case::new(
             "Promotion",
             "spec.expiresAt must be after spec.notBefore",

@@ -162,7 +162,11 @@ impl PromotionController {
                 let name_use = record::look_up(&client, &promotion).await?;
                 Ok(Observed { name_use, ..observed })
             }
-            Effect::ReadLive => Box::pin(reads::live(&self.context, observed)).await,
+            Effect::ReadLive => {
+                let observed = Box::pin(reads::live(&self.context, observed)).await?;
+                let names_steps = !promotion.spec.skip_steps.is_empty() && observed.plan == PlanState::Unknown;
+                if names_steps { Ok(Observed { plan: self.plan(&observed).await?, ..observed }) } else { Ok(observed) }
+            }
             Effect::TakeSlot => {
                 let slot = Slot::of(&client, &promotion).take(jiff::Timestamp::now()).await?;
                 Ok(Observed { slot, ..observed })

@@ -24,6 +24,10 @@ pub enum Skip {
     Channel,
     /// It runs in targets of other roles.
     Roles,
+    /// The promotion goes to other targets only.
+    TargetLeftOut,
+    /// The promotion leaves it out.
+    SkippedByPerson,
     /// Its condition is false.
     When,
     /// An earlier step failed.
@@ -43,8 +47,16 @@ pub struct Skipped {
 
 impl Skip {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 6] =
-        [Self::Environment, Self::Channel, Self::Roles, Self::When, Self::AfterFailure, Self::Canceled];
+    pub const ALL: [Self; 8] = [
+        Self::Environment,
+        Self::Channel,
+        Self::Roles,
+        Self::TargetLeftOut,
+        Self::SkippedByPerson,
+        Self::When,
+        Self::AfterFailure,
+        Self::Canceled,
+    ];
 
     /// The reason as it is written in status.
     #[must_use]
@@ -53,6 +65,8 @@ impl Skip {
             Self::Environment => "Environment",
             Self::Channel => "Channel",
             Self::Roles => "Roles",
+            Self::TargetLeftOut => "TargetLeftOut",
+            Self::SkippedByPerson => "SkippedByPerson",
             Self::When => "When",
             Self::AfterFailure => "AfterFailure",
             Self::Canceled => "Canceled",

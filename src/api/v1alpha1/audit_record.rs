@@ -66,6 +66,14 @@ pub struct AuditRecordSpec {
     /// Whether it left out targets or steps of its release. Example: `partial: true`
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// The only targets that it was to go to, if it named any. Example: `targets: [eu]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(max = 63)))]
+    pub targets: Vec<String>,
+    /// The steps that it left out. Example: `skipSteps: [migrate]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(max = 63)))]
+    pub skip_steps: Vec<String>,
     /// SHA-256 of the variables that were given with it, if there were any. Example: `variablesGiven: 9f86d081884c…`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::history::Person;
 use super::promotion_status::PromotionStatus;
 use super::variable::GivenVariable;
+use crate::domain::promotion::parts::Parts;
 
 /// One request to put a release into an environment. Its name is used once and for ever.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,10 @@ use super::variable::GivenVariable;
         .message("spec.expiresAt must be after spec.notBefore; else the promotion could never start"),
     validation = Rule::new("self.priority == oldSelf.priority")
         .message("spec.priority is immutable; cancel this promotion and make a new one with another name"),
+    validation = Rule::new("has(self.targets) == has(oldSelf.targets) && (!has(self.targets) || self.targets == oldSelf.targets)")
+        .message("spec.targets is immutable; make a new promotion with another name"),
+    validation = Rule::new("has(self.skipSteps) == has(oldSelf.skipSteps) && (!has(self.skipSteps) || self.skipSteps == oldSelf.skipSteps)")
+        .message("spec.skipSteps is immutable; make a new promotion with another name"),
     validation = Rule::new("has(self.variables) == has(oldSelf.variables) && (!has(self.variables) || self.variables == oldSelf.variables)")
         .message("spec.variables is immutable; make a new promotion with another name"),
     validation = Rule::new("!has(oldSelf.requestedBy) || (has(self.requestedBy) && self.requestedBy == oldSelf.requestedBy)")
@@ -99,6 +104,18 @@ pub struct PromotionSpec {
     #[serde(default)]
     #[schemars(range(min = -1000, max = 1000))]
     pub priority: i32,
+    /// The only targets of the environment that it goes to; omitted, all. What leaves out targets or steps is a part of the
+    /// release: it replaces no other promotion, and its success does not make the release what runs there.
+    /// Example: `targets: [eu]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
+    pub targets: Vec<String>,
+    /// Steps of the release that it leaves out; what they had applied stays. Example: `skipSteps: [migrate]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
+    pub skip_steps: Vec<String>,
     /// Values that are asked for, or that replace others. Example: `variables: [{name: TICKET, value: CHG-1234}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -120,7 +137,13 @@ impl PromotionSpec {
     /// the release what runs there.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        false
+        self.parts().is_partial()
+    }
+
+    /// What it leaves out of its release.
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        Parts { skip_steps: self.skip_steps.clone(), targets: self.targets.clone() }
     }
 }
 

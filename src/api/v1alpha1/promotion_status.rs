@@ -131,7 +131,8 @@ pub struct StepRecord {
     /// `Pending`, `Started`, `Succeeded`, `Failed` or `Skipped`.
     #[schemars(length(max = 16))]
     pub phase: String,
-    /// Why it was skipped: `Environment`, `Channel`, `Roles`, `When`, `AfterFailure` or `Canceled`.
+    /// Why it was skipped: `Environment`, `Channel`, `Roles`, `TargetLeftOut`, `SkippedByPerson`, `When`, `AfterFailure` or
+    /// `Canceled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub reason: Option<String>,

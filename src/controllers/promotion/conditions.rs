@@ -72,8 +72,10 @@ fn skipped(
         channels: step.channels.clone(),
         roles: step.roles.clone(),
     };
-    let (Some(when), None) = (&step.when, conditions.skipped(&subject)) else {
-        return Ok(conditions.skipped(&subject));
+    let parts = observed.promotion.spec.parts();
+    let without = conditions.skipped(&subject).or_else(|| parts.skipped(&subject));
+    let (Some(when), None) = (&step.when, &without) else {
+        return Ok(without);
     };
     let mut names = variables::names(&observed.promotion, plan, &planned.record);
     names.insert("promotion".to_owned(), promotion(observed));
@@ -110,17 +112,22 @@ fn problem(observed: &Observed, planned: &PlannedStep, fault: &Fault) -> Problem
 
 /// A promotion that would do nothing is no success, since nothing of its release would run. Where it runs already, it may be one.
 fn nothing_to_do(observed: &Observed, records: &[StepRecord]) -> Option<FailureRecord> {
-    if records.iter().any(|record| record.phase == PENDING) || current::mode(observed) == Mode::Redeploy {
+    let spec = &observed.promotion.spec;
+    let again = current::mode(observed) == Mode::Redeploy && !spec.is_partial();
+    if records.iter().any(|record| record.phase == PENDING) || again {
         return None;
     }
-    let spec = &observed.promotion.spec;
     let first = records.first().and_then(|record| Some((&record.name, record.message.as_ref()?)));
     let first = first.map(|(name, message)| format!(" (step {name}: {message})")).unwrap_or_default();
+    let remedy = if spec.is_partial() {
+        "leave out less, in a new promotion with another name"
+    } else {
+        "let a step run there, and make a new release"
+    };
     Some(FailureRecord {
         reason: NOTHING_TO_DO.to_owned(),
         message: format!(
-            "every step of {} {} is skipped in {}{first}, so nothing would be deployed: let a step run there, and make a new \
-             release",
+            "every step of {} {} is skipped in {}{first}, so nothing would be deployed: {remedy}",
             spec.project, spec.version, spec.environment
         ),
         ..FailureRecord::default()

@@ -62,8 +62,21 @@ pub fn decide(observed: &Observed) -> Decision {
         Transition::LookForRollback => effect(observed, Effect::LookForRollback),
         Transition::RollBack { failure, message } => roll_back(observed, &failure, &message),
         Transition::MakeRollback => effect(observed, Effect::MakeRollback),
-        Transition::Finish(end) => finish(observed, &end),
+        Transition::Finish(end) => finish(observed, &of_a_part(observed, end)),
     }
+}
+
+/// The success of a part of a release says that it is one.
+fn of_a_part(observed: &Observed, end: End) -> End {
+    let spec = &observed.promotion.spec;
+    if end.phase != Phase::Succeeded || !spec.is_partial() || end.reason == Reason::AlreadyRecorded {
+        return end;
+    }
+    let message = format!(
+        "{}, and it brought only a part of the release, which does not count as what runs in {}",
+        end.message, spec.environment
+    );
+    End { message, ..end }
 }
 
 /// Whether a promotion that has not started will fail as soon as it does.

@@ -3,9 +3,10 @@
 use crate::api::condition::{self, ConditionType};
 use crate::api::v1alpha1::environment::QueuePolicy;
 use crate::api::v1alpha1::promotion::WhenNotReady as WhenNotReadyField;
+use crate::controllers::environment::desired;
 use crate::domain::name::{EnvironmentName, InvalidName, ProjectName, ReleaseVersion};
 use crate::domain::promotion::gate::{
-    self, EnvironmentFact, GateFacts, Presence, ReleaseFact, Requester, Subject, WhenNotReady,
+    self, EnvironmentFact, GateFacts, PartsFact, Presence, ReleaseFact, Requester, Subject, WhenNotReady,
 };
 use crate::domain::promotion::machine::{CancelCause, Facts, Failure, Slot, Work};
 use crate::domain::promotion::phase::Phase;
@@ -58,6 +59,7 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
         lifecycle: observed.course.reach(&environment),
         recovering: pinned::recovery(observed).is_some(),
         blocked: observed.course.block(&environment),
+        parts: parts(observed),
         when_not_ready: match observed.promotion.spec.when_not_ready {
             WhenNotReadyField::Refuse => WhenNotReady::Refuse,
             WhenNotReadyField::Wait => WhenNotReady::Wait,
@@ -145,6 +147,22 @@ fn environment_fact(observed: &Observed) -> EnvironmentFact {
         return EnvironmentFact::NotReady { message };
     }
     if environment.spec.paused { EnvironmentFact::Paused } else { EnvironmentFact::Ready }
+}
+
+/// Whether what the promotion names exists. The gates before wait for the release and the environment.
+fn parts(observed: &Observed) -> PartsFact {
+    let parts = observed.promotion.spec.parts();
+    let Some(environment) = observed.environment.as_ref().filter(|_| parts.is_partial()) else {
+        return PartsFact::Known;
+    };
+    let targets: Vec<String> = desired::targets(environment).into_iter().map(|target| target.name).collect();
+    let steps = match &observed.plan {
+        _ if parts.skip_steps.is_empty() => Vec::new(),
+        PlanState::Unknown => return PartsFact::Unread,
+        PlanState::Broken(_) => return PartsFact::Known,
+        PlanState::Known(plan) => plan.names(),
+    };
+    parts.unknown(&steps, &targets).map_or(PartsFact::Known, PartsFact::Unknown)
 }
 
 fn standing(observed: &Observed) -> Standing {

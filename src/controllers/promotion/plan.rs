@@ -24,6 +24,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The names of the steps, in the order in which they run.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.steps.iter().map(|step| step.record.name.clone()).collect();
+        names.dedup();
+        names
+    }
+
     /// The first step that runs, as the status of the promotion says.
     #[must_use]
     pub fn first<'a>(&'a self, promotion: &Promotion) -> Option<&'a PlannedStep> {

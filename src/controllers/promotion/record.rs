@@ -61,6 +61,8 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
             expires_at: promotion.spec.expires_at.clone(),
             priority: promotion.spec.priority,
             partial: promotion.spec.is_partial(),
+            targets: promotion.spec.targets.clone(),
+            skip_steps: promotion.spec.skip_steps.clone(),
             variables_given: variables_given(promotion),
             requested_by: promotion.spec.requested_by.clone(),
             cause: promotion.spec.cause.clone(),
@@ -144,12 +146,20 @@ fn name_use(record: &AuditRecordSpec, promotion: &Promotion) -> NameUse {
         == (&spec.project, &spec.version, &spec.environment, &spec.reason)
         && record.on_behalf_of == spec.on_behalf_of
         && record.variables_given == variables_given(promotion)
+        && (sorted(&record.targets), sorted(&record.skip_steps)) == (sorted(&spec.targets), sorted(&spec.skip_steps))
         && (seconds(record.not_before.as_ref()), seconds(record.expires_at.as_ref()), record.priority)
             == (seconds(spec.not_before.as_ref()), seconds(spec.expires_at.as_ref()), spec.priority);
     match Phase::parse(&record.phase) {
         Some(phase) if same => NameUse::RecordedSame { phase },
         Some(_) | None => NameUse::RecordedOther,
     }
+}
+
+/// Names that are the same in any order.
+fn sorted(names: &[String]) -> Vec<&String> {
+    let mut names: Vec<&String> = names.iter().collect();
+    names.sort();
+    names
 }
 
 /// A time as records keep it.

@@ -15,6 +15,7 @@ use crate::api::v1alpha1::PromotionStatus;
 use crate::api::v1alpha1::promotion_status::{DecidedOn, FailureRecord, RollbackRecord, StepRecord};
 use crate::domain::promotion::machine::{End, Failure};
 use crate::domain::promotion::mode::Mode;
+use crate::domain::promotion::parts::Parts;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 use crate::domain::promotion::rollback::Rollback;
@@ -78,10 +79,18 @@ pub fn starts(observed: &Observed) -> String {
         (Mode::Deploy, Some(runs)) => format!("{what}, where {runs} runs"),
         (Mode::Deploy | Mode::Rollback, None) => what,
     };
+    let what = if spec.is_partial() { format!("{what}, {}", left_out(&spec.parts())) } else { what };
     match spec.reason.as_deref().filter(|reason| !reason.is_empty()) {
         Some(reason) => format!("{what} ({})", condition::cut(reason, REASON)),
         None => what,
     }
+}
+
+/// What of a release is left out.
+fn left_out(parts: &Parts) -> String {
+    let targets = (!parts.targets.is_empty()).then(|| format!("in {} only", parts.targets.join(", ")));
+    let steps = (!parts.skip_steps.is_empty()).then(|| format!("without {}", parts.skip_steps.join(", ")));
+    targets.into_iter().chain(steps).collect::<Vec<_>>().join(" and ")
 }
 
 /// Its step takes a while: what it waits for.

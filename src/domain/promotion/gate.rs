@@ -5,140 +5,14 @@
 //! cached ones the verdict is [`Verdict::Recheck`]. A new gate is a variant of [`Gate`], its place in
 //! [`Gate::CHAIN`], and one function.
 
-use jiff::Timestamp;
+mod facts;
 
+pub use facts::{EnvironmentFact, GateFacts, PartsFact, Presence, ReleaseFact, Requester, Subject, WhenNotReady};
+
+use super::parts::Missing;
 use super::reason::Reason;
-use super::window::Window;
 use crate::domain::lifecycle::reach::Reach;
-use crate::domain::name::{EnvironmentName, ProjectName, ReleaseVersion, release_name};
 use crate::domain::queue::Standing;
-
-/// Everything the gates look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GateFacts {
-    /// What the promotion asks for.
-    pub subject: Subject,
-    /// Who asked, as the API server authenticated them; nobody, if it was never recorded.
-    pub stamped: Option<Requester>,
-    /// The project.
-    pub project: Presence,
-    /// The release.
-    pub release: ReleaseFact,
-    /// The environment.
-    pub environment: EnvironmentFact,
-    /// Whether the release may go to the environment.
-    pub lifecycle: Reach,
-    /// Whether it may pass the lifecycle because the history that the lifecycle asks for was lost.
-    pub recovering: bool,
-    /// Why somebody blocked the release, if that keeps it out of the environment.
-    pub blocked: Option<String>,
-    /// What the promotion wants if it may not.
-    pub when_not_ready: WhenNotReady,
-    /// When it may start.
-    pub window: Window,
-    /// The time.
-    pub now: Timestamp,
-    /// Its place among the promotions that want the same slot.
-    pub standing: Standing,
-    /// Whether all of this was read live, not from a cache.
-    pub fresh: bool,
-}
-
-/// What a promotion asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject {
-    /// The project.
-    pub project: ProjectName,
-    /// The version of its release.
-    pub version: ReleaseVersion,
-    /// Where it should go.
-    pub environment: EnvironmentName,
-}
-
-impl Subject {
-    /// The name of the release: `checkout-1.4.2`.
-    #[must_use]
-    pub fn release(&self) -> String {
-        release_name(&self.project, &self.version)
-    }
-}
-
-/// Who asked for a promotion.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requester {
-    /// The user's name, as authenticated.
-    pub name: String,
-    /// The user's uid, where the authenticator gives one.
-    pub uid: Option<String>,
-}
-
-/// Whether an object exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Presence {
-    /// It does.
-    Found,
-    /// It does not.
-    Absent,
-    /// It does, and does not read as its kind.
-    Unreadable {
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
-/// What is known of the release.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReleaseFact {
-    /// It does not exist.
-    Absent,
-    /// It exists, and does not read as its kind.
-    Unreadable {
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Its packages and process are not fixed yet.
-    NotSealed {
-        /// What its own condition says.
-        message: String,
-        /// Whether it needs a person to go on.
-        stalled: bool,
-    },
-    /// It is what it will always be.
-    Sealed,
-}
-
-/// What is known of the environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EnvironmentFact {
-    /// It does not exist.
-    Absent,
-    /// It, or another one of the space, exists and does not read as its kind: then nobody knows the lifecycle.
-    Unreadable {
-        /// Which.
-        name: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Its targets cannot be used.
-    NotReady {
-        /// What its own condition says.
-        message: String,
-    },
-    /// It is ready and lets nothing start.
-    Paused,
-    /// It can be used.
-    Ready,
-}
-
-/// What a promotion wants when a gate that does not open by waiting is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum WhenNotReady {
-    /// To be refused.
-    #[default]
-    Refuse,
-    /// To wait all the same.
-    Wait,
-}
 
 /// The gates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,6 +25,8 @@ pub enum Gate {
     ReleaseSealed,
     /// The environment exists, is ready and not paused.
     EnvironmentReady,
+    /// The steps and targets exist that it names.
+    PartsKnown,
     /// The lifecycle lets the release go there.
     LifecycleReached,
     /// Nobody blocked the release, or it has come so far already.
@@ -211,11 +87,12 @@ pub fn judge(facts: &GateFacts) -> Verdict {
 
 impl Gate {
     /// The gates in the order in which they are asked: what can never change first, the turn last.
-    pub const CHAIN: [Self; 8] = [
+    pub const CHAIN: [Self; 9] = [
         Self::Stamped,
         Self::ProjectFound,
         Self::ReleaseSealed,
         Self::EnvironmentReady,
+        Self::PartsKnown,
         Self::LifecycleReached,
         Self::NotBlocked,
         Self::InTime,
@@ -230,6 +107,7 @@ impl Gate {
             Self::ProjectFound => self.project_found(facts),
             Self::ReleaseSealed => self.release_sealed(facts),
             Self::EnvironmentReady => self.environment_ready(facts),
+            Self::PartsKnown => self.parts_known(facts),
             Self::LifecycleReached => self.lifecycle_reached(facts),
             Self::NotBlocked => self.not_blocked(facts),
             Self::InTime => self.in_time(facts),
@@ -245,6 +123,7 @@ impl Gate {
             Self::ProjectFound => "ProjectFound",
             Self::ReleaseSealed => "ReleaseSealed",
             Self::EnvironmentReady => "EnvironmentReady",
+            Self::PartsKnown => "PartsKnown",
             Self::LifecycleReached => "LifecycleReached",
             Self::NotBlocked => "NotBlocked",
             Self::InTime => "InTime",
@@ -329,6 +208,26 @@ impl Gate {
                 Reason::EnvironmentPaused,
                 format!("environment {environment} is paused: set its spec.paused to false to let promotions start"),
             ),
+        }
+    }
+
+    /// What does not exist would be left out without a word, so whoever misspells it is told at once.
+    fn parts_known(self, facts: &GateFacts) -> Verdict {
+        let Subject { environment, .. } = &facts.subject;
+        match &facts.parts {
+            PartsFact::Known => Verdict::Open,
+            PartsFact::Unread | PartsFact::Unknown(_) if !facts.fresh => Verdict::Recheck,
+            PartsFact::Unread => {
+                let message = format!("the process of release {} was not read yet", facts.subject.release());
+                self.waiting(Reason::ReleaseNotSealed, message)
+            }
+            PartsFact::Unknown(unknown) => {
+                let (reason, whose) = match unknown.kind {
+                    Missing::Step => (Reason::StepNotFound, format!("release {}", facts.subject.release())),
+                    Missing::Target => (Reason::TargetNotFound, format!("environment {environment}")),
+                };
+                Verdict::Closed { gate: self, reason, message: unknown.sentence(&whose) }
+            }
         }
     }
 

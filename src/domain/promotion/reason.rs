@@ -19,6 +19,10 @@ pub enum Reason {
     EnvironmentNotReady,
     /// The environment lets nothing start. Waits.
     EnvironmentPaused,
+    /// It leaves out a step that its release does not have. Refuses.
+    StepNotFound,
+    /// It goes to a target that its environment does not have. Refuses.
+    TargetNotFound,
     /// An earlier phase of the lifecycle is not complete. Refuses, or waits if the promotion says so.
     LifecycleNotReached,
     /// The lifecycle does not hold the environment. Refuses, or waits if the promotion says so.
@@ -63,7 +67,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason that is not a step's own, in the order of declaration.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::NotStamped,
         Self::ProjectNotFound,
         Self::ReleaseNotFound,
@@ -71,6 +75,8 @@ impl Reason {
         Self::EnvironmentNotFound,
         Self::EnvironmentNotReady,
         Self::EnvironmentPaused,
+        Self::StepNotFound,
+        Self::TargetNotFound,
         Self::LifecycleNotReached,
         Self::NotInLifecycle,
         Self::LifecycleNotFound,
@@ -103,6 +109,8 @@ impl Reason {
             Self::EnvironmentNotFound => "EnvironmentNotFound",
             Self::EnvironmentNotReady => "EnvironmentNotReady",
             Self::EnvironmentPaused => "EnvironmentPaused",
+            Self::StepNotFound => "StepNotFound",
+            Self::TargetNotFound => "TargetNotFound",
             Self::LifecycleNotReached => "LifecycleNotReached",
             Self::NotInLifecycle => "NotInLifecycle",
             Self::LifecycleNotFound => "LifecycleNotFound",

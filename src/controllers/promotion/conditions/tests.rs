@@ -141,6 +141,59 @@ fn a_step_that_is_skipped_anyway_needs_no_condition_that_can_be_decided() {
 }
 
 #[test]
+fn what_a_person_leaves_out_is_skipped_before_its_condition_is_looked_at() {
+    let steps = [step("migrate", |step| step.roles = vec!["web".into()]), when("deploy", "target.name == 'us'")];
+    let mut observed = observed(plan(&steps));
+    let spec = &mut Arc::make_mut(&mut observed.promotion).spec;
+    (spec.targets, spec.skip_steps) = (vec!["us".into()], vec!["migrate".into()]);
+    let started = decide(&observed).status;
+    let expected = [("migrate", "eu", "TargetLeftOut"), ("migrate", "us", "Roles"), ("deploy", "eu", "TargetLeftOut")];
+    assert_eq!(skips(&started.steps), expected);
+    let message = started.message.as_deref();
+    assert_eq!(message, Some("checkout 1.0.0 is being applied to dev, in us only and without migrate"));
+}
+
+#[test]
+fn a_name_that_does_not_exist_refuses_the_promotion_once_the_process_was_read() {
+    let mut observed = observed(plan(&[step("deploy", |_| {})]));
+    let spec = &mut Arc::make_mut(&mut observed.promotion).spec;
+    spec.skip_steps = vec!["migrate".into()];
+    let refused = decide(&observed).status;
+    assert_eq!((refused.phase.as_deref(), refused.reason.as_deref()), (Some("Refused"), Some("StepNotFound")));
+    let known = std::mem::replace(&mut observed.plan, PlanState::Unknown);
+    observed.fresh = false;
+    assert_eq!(decide(&observed).effects, [crate::controllers::promotion::decide::Effect::ReadLive]);
+    (observed.plan, observed.fresh) = (known, true);
+    let spec = &mut Arc::make_mut(&mut observed.promotion).spec;
+    (spec.targets, spec.skip_steps) = (vec!["asia".into()], Vec::new());
+    let refused = decide(&observed).status;
+    assert_eq!(refused.reason.as_deref(), Some("TargetNotFound"));
+    let message = "environment dev has no target asia (spec.targets[0]), it has eu, us: make a new promotion with one of these under another name";
+    assert_eq!(refused.message.as_deref(), Some(message));
+}
+
+#[test]
+fn the_success_of_a_part_says_that_it_is_one() {
+    let mut observed = observed(plan(&[step("deploy", |_| {}), step("banner", |_| {})]));
+    Arc::make_mut(&mut observed.promotion).spec.skip_steps = vec!["banner".into(), "deploy".into()];
+    observed.current = Some(runs("1.0.0"));
+    let nothing = decide(&observed).status;
+    assert_eq!(nothing.reason.as_deref(), Some("NothingToDo"), "not even where it runs already");
+    assert!(nothing.message.unwrap().ends_with("leave out less, in a new promotion with another name"));
+
+    Arc::make_mut(&mut observed.promotion).spec.skip_steps = vec!["banner".into()];
+    let mut status = decide(&observed).status;
+    status.steps.iter_mut().for_each(|step| step.phase = SKIPPED.into());
+    Arc::make_mut(&mut observed.promotion).status = Some(status);
+    let ended = decide(&observed).status;
+    let message = ended.message.unwrap();
+    assert!(
+        message.ends_with("it brought only a part of the release, which does not count as what runs in dev"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_promotion_that_would_do_nothing_is_no_success_except_where_its_release_runs_already() {
     let steps = [step("elsewhere", |step| step.environments = vec!["production".into()])];
     let nothing = decide(&observed(plan(&steps))).status;

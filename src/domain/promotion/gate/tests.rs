@@ -1,5 +1,10 @@
+use jiff::Timestamp;
+
 use super::*;
 use crate::domain::lifecycle::reach::Unreached;
+use crate::domain::name::{EnvironmentName, ProjectName, ReleaseVersion};
+use crate::domain::promotion::parts::Unknown;
+use crate::domain::promotion::window::Window;
 
 fn environment(name: &str) -> EnvironmentName {
     EnvironmentName::try_from(name).unwrap()
@@ -20,6 +25,7 @@ fn open() -> GateFacts {
         lifecycle: Reach::Reachable,
         recovering: false,
         blocked: None,
+        parts: PartsFact::Known,
         when_not_ready: WhenNotReady::Refuse,
         window: Window::default(),
         now: at(100),
@@ -56,6 +62,16 @@ fn no_lifecycle() -> Reach {
 
 fn blocked() -> String {
     "bug 42".to_owned()
+}
+
+fn unknown_target() -> PartsFact {
+    let (path, name) = ("spec.targets[0]".to_owned(), "asia".to_owned());
+    PartsFact::Unknown(Unknown { kind: Missing::Target, path, name, known: vec!["eu".to_owned()] })
+}
+
+fn unknown_step() -> PartsFact {
+    let (path, name) = ("spec.skipSteps[0]".to_owned(), "migrat".to_owned());
+    PartsFact::Unknown(Unknown { kind: Missing::Step, path, name, known: vec!["migrate".to_owned()] })
 }
 
 fn not_sealed(stalled: bool) -> ReleaseFact {
@@ -154,6 +170,14 @@ fn the_lifecycle_and_the_turn_say_why_and_what_to_do() {
             "waiting LifecycleReached LifecycleNotFound: lifecycle hotfix of checkout-1.4.2 does not exist in this space: create it, or correct the project's lifecycle",
         ),
         (
+            GateFacts { parts: unknown_target(), when_not_ready: wait, ..open() },
+            "closed PartsKnown TargetNotFound: environment production has no target asia (spec.targets[0]), it has eu: make a new promotion with one of these under another name",
+        ),
+        (
+            GateFacts { parts: unknown_step(), ..open() },
+            "closed PartsKnown StepNotFound: release checkout-1.4.2 has no step migrat (spec.skipSteps[0]), it has migrate: make a new promotion with one of these under another name",
+        ),
+        (
             GateFacts { blocked: Some(blocked()), ..open() },
             "closed NotBlocked ReleaseBlocked: release checkout-1.4.2 is blocked (bug 42): it may go to environments of its first phase and of phases that it has entered, and production is none; remove its spec.blocked to let it go on",
         ),
@@ -189,6 +213,7 @@ fn the_first_gate_that_is_not_open_decides() {
         project: Presence::Absent,
         release: ReleaseFact::Absent,
         environment: EnvironmentFact::Paused,
+        parts: unknown_step(),
         lifecycle: unreached(),
         blocked: Some(blocked()),
         window: tonight(),
@@ -199,11 +224,12 @@ fn the_first_gate_that_is_not_open_decides() {
         Verdict::Waiting { gate, .. } | Verdict::Closed { gate, .. } => Some(gate),
         Verdict::Open | Verdict::Recheck | Verdict::Expired { .. } => None,
     };
-    let repairs: [fn(&mut GateFacts); 8] = [
+    let repairs: [fn(&mut GateFacts); 9] = [
         |facts| facts.stamped = open().stamped,
         |facts| facts.project = Presence::Found,
         |facts| facts.release = ReleaseFact::Sealed,
         |facts| facts.environment = EnvironmentFact::Ready,
+        |facts| facts.parts = PartsFact::Known,
         |facts| facts.lifecycle = Reach::Reachable,
         |facts| facts.blocked = None,
         |facts| facts.window = Window::default(),
@@ -251,6 +277,7 @@ fn all() -> Vec<GateFacts> {
         |facts| facts.lifecycle = Reach::NotInLifecycle,
         |facts| facts.lifecycle = no_lifecycle(),
     ]);
+    vary(&[|_| {}, |facts| facts.parts = PartsFact::Unread, |facts| facts.parts = unknown_step()]);
     vary(&[|_| {}, |facts| facts.blocked = Some(blocked())]);
     vary(&[|_| {}, |facts| facts.window = tonight(), |facts| facts.window = over()]);
     vary(&[|_| {}, |facts| facts.when_not_ready = WhenNotReady::Wait]);
@@ -307,11 +334,12 @@ fn on_live_facts_there_is_always_an_answer_with_a_message() {
 }
 
 #[test]
-fn only_a_missing_stamp_the_lifecycle_and_a_block_refuse_and_never_when_told_to_wait() {
+fn only_a_missing_stamp_an_unknown_part_the_lifecycle_and_a_block_refuse_the_last_two_never_when_told_to_wait() {
     for facts in all() {
         if let Verdict::Closed { gate, .. } = judge(&facts) {
             match gate {
                 Gate::Stamped => assert_eq!(facts.stamped, None),
+                Gate::PartsKnown => assert_eq!(facts.parts, unknown_step()),
                 Gate::LifecycleReached => {
                     assert!(facts.lifecycle != Reach::Reachable && facts.lifecycle != no_lifecycle());
                     assert_eq!(facts.when_not_ready, WhenNotReady::Refuse);
