@@ -2,6 +2,7 @@
 
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Release, ReleaseStatus};
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
@@ -199,7 +200,8 @@ async fn a_registry_that_is_slow_refuses_or_talks_nonsense_is_named_and_every_re
         ("4", Mood::Refusing(429), "RegistryUnreachable", "429 Too Many Requests"),
         ("5", Mood::Refusing(500), "RegistryUnreachable", "500"),
         ("6", Mood::Malformed, "RegistryRefused", "no such JSON"),
-        ("7", Mood::Slow, "RegistryUnreachable", "no list of tags within 30 seconds"),
+        ("7", Mood::BusyUntil(5), "RegistryUnreachable", "429 Too Many Requests"),
+        ("8", Mood::Slow, "RegistryUnreachable", "no list of tags within 30 seconds"),
     ] {
         front.set(mood);
         let name = release(&space, version, json!({})).await;
@@ -226,4 +228,67 @@ async fn a_release_that_is_applied_again_changes_nothing_and_an_edit_is_refused_
     let edited = release_object(&space, "1", json!({"channel": "other"}));
     let refused = space.try_apply(edited).await.expect_err("no edit");
     assert!(refused.contains("spec is immutable"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hotfix_goes_straight_to_staging_by_the_lifecycle_of_its_channel_and_has_the_values_of_its_channel() {
+    let space = space().await;
+    for (order, name) in (1..).zip(["dev", "staging", "production"]) {
+        space.environment(name, order).await;
+    }
+    let lifecycle = |names: &[&str]| {
+        let phases: Vec<Value> = names.iter().map(|name| json!({"name": name, "environments": [name]})).collect();
+        json!({"phases": phases})
+    };
+    space.apply(space.object("Lifecycle", "standard", lifecycle(&["dev", "staging", "production"]))).await;
+    space.apply(space.object("Lifecycle", "short", lifecycle(&["staging", "production"]))).await;
+    let text = "${{ variables.LEVEL }} ${{ variables.BANNER }}";
+    let spec = json!({
+        "lifecycle": "standard",
+        "channels": [{"name": "stable", "default": true}, {"name": "hotfix", "lifecycle": "short"}],
+        "variables": [
+            {"name": "LEVEL", "values": [{"value": "info"}, {"value": "debug", "scope": {"channels": ["hotfix"]}}]},
+            {"name": "BANNER", "values": [
+                {"value": "hotfix", "scope": {"channels": ["hotfix"]}},
+                {"value": "staging", "scope": {"environments": ["staging"]}},
+                {"value": "none"},
+            ]},
+        ],
+        "process": [{"name": "deploy", "timeout": "2m", "apply": {"manifests": [config_map("settings", text)]}}],
+    });
+    space.apply(space.object("Project", "checkout", spec)).await;
+    let name = release(&space, "1.0.1", json!({"channel": "hotfix"})).await;
+    let follows = async |name: &str, phases: &[&str], next: &str| {
+        let what = format!("{phases:?}, then {next}");
+        wait::object(&space.api(), name, &what, |known: &Release| {
+            let Some(status) = &known.status else { return false };
+            status.phases.iter().map(|phase| phase.name.as_str()).eq(phases.iter().copied()) && status.next == [next]
+        })
+        .await;
+    };
+    follows(&name, &["staging", "production"], "staging").await;
+    let refused = async |version: &str, environment: &str| {
+        let promotion = space.promote("checkout", version, environment).await;
+        let ended = space.ended(&promotion).await.status.expect("a status");
+        assert_eq!(ended.phase.as_deref(), Some("Refused"), "{:?}", ended.message);
+        (ended.reason.expect("a reason"), ended.message.expect("a sentence"))
+    };
+    let (reason, said) = refused("1.0.1", "dev").await;
+    assert_eq!(reason, "NotInLifecycle");
+    assert!(said.contains("environment dev is not in the lifecycle of checkout-1.0.1"), "{said}");
+    space.deploy("checkout", "1.0.1", "staging").await;
+    let applied = async |environment: &str| {
+        let maps: Api<ConfigMap> = space.in_environment(environment);
+        maps.get("settings").await.expect("the ConfigMap").data.expect("data")["text"].clone()
+    };
+    assert_eq!(applied("staging").await, "debug staging", "an environment is more specific than a channel");
+    space.deploy("checkout", "1.0.1", "production").await;
+    assert_eq!(applied("production").await, "debug hotfix");
+
+    // What is no hotfix goes the long way, and has the other values.
+    let name = release(&space, "1.1.0", json!({})).await;
+    follows(&name, &["dev", "staging", "production"], "dev").await;
+    assert_eq!(refused("1.1.0", "staging").await.0, "LifecycleNotReached");
+    space.deploy("checkout", "1.1.0", "dev").await;
+    assert_eq!(applied("dev").await, "info none");
 }

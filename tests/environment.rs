@@ -1,7 +1,7 @@
 //! What an environment provisions, keeps, refuses and gives up, on the real cluster, under the shipped rights and policies.
 
 use gantry::api::condition::{self, ConditionType};
-use gantry::api::v1alpha1::Environment;
+use gantry::api::v1alpha1::{Environment, Lifecycle};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
 use k8s_openapi::api::events::v1::Event;
@@ -642,4 +642,50 @@ async fn one_refused_target_does_not_stop_the_others() {
     let said = not_ready(&space, "dev", "NamespaceTaken").await;
     assert!(said.starts_with("spec.targets[0].namespace: "), "{said}");
     wait::object(&inside::<RoleBinding>(&space, &free), "gantry-impersonator", "there", |_: &RoleBinding| true).await;
+}
+
+/// What `kubectl get` shows of a kind in a space: the names of its columns, and its rows.
+async fn table(space: &Space, plural: &str) -> (Vec<String>, Vec<Vec<Value>>) {
+    let path = format!("/apis/gantry.dev/v1alpha1/namespaces/{}/{plural}", space.name);
+    let request = http::Request::get(path).header(http::header::ACCEPT, "application/json;as=Table;v=v1;g=meta.k8s.io");
+    let answer: Value = space.client.request(request.body(Vec::new()).expect("a request")).await.expect("a table");
+    let list = |path: &str| answer[path].as_array().expect("a list").iter();
+    let columns = list("columnDefinitions").map(|column| column["name"].as_str().expect("a name").to_owned());
+    let rows = list("rows").map(|row| row["cells"].as_array().expect("cells").clone());
+    (columns.collect(), rows.collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn environments_are_rows_with_order_and_readiness_and_one_that_a_lifecycle_names_is_missed_when_it_is_deleted() {
+    let space = space().await;
+    for (name, order) in [("production", 30), ("dev", 10), ("test", 20)] {
+        space.environment(name, order).await;
+    }
+    let phases: Vec<Value> =
+        ["dev", "test", "production"].iter().map(|name| json!({"name": name, "environments": [name]})).collect();
+    space.apply(space.object("Lifecycle", "standard", json!({"phases": phases}))).await;
+    let (columns, rows) = table(&space, "environments").await;
+    let column = |name: &str| columns.iter().position(|column| column == name).expect(name);
+    let (name, order, ready) = (column("Name"), column("Order"), column("Ready"));
+    let mut shown: Vec<_> =
+        rows.iter().map(|row| (row[order].as_i64(), row[name].as_str(), row[ready].as_str())).collect();
+    shown.sort_unstable();
+    let row = |order, name| (Some(order), Some(name), Some("True"));
+    assert_eq!(shown, [row(10, "dev"), row(20, "test"), row(30, "production")]);
+
+    let said = |reason: &'static str| {
+        let lifecycles: Api<Lifecycle> = space.api();
+        async move {
+            let of = |known: &Lifecycle| {
+                let ready = condition::find(&known.status.as_ref()?.conditions, ConditionType::Ready)?;
+                (ready.reason == reason).then(|| ready.message.clone())
+            };
+            let known = wait::object(&lifecycles, "standard", reason, |known: &Lifecycle| of(known).is_some()).await;
+            of(&known).expect("a sentence")
+        }
+    };
+    said("Valid").await;
+    let environments: Api<Environment> = space.api();
+    environments.delete("test", &DeleteParams::default()).await.expect("an administrator may");
+    assert!(said("UnknownEnvironment").await.contains("no environment test (spec.phases[1].environments): create it"));
 }

@@ -577,3 +577,29 @@ async fn two_phases_of_one_name_and_an_environment_named_twice_are_refused() {
     let refused = space.try_apply(tried(twice)).await.expect_err("no two environments");
     assert!(refused.contains("environments") && refused.to_lowercase().contains("duplicate"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_required_prompt_that_nobody_answers_stops_an_automatic_promotion_and_the_release_says_so() {
+    let phases = json!([{"name": "dev", "environments": ["dev"], "automatic": ["dev"]}]);
+    let space = shop(&["dev"], phases).await;
+    let prompt = json!([{"name": "TICKET", "prompt": {"label": "Change ticket", "required": true}}]);
+    let apply = json!({"manifests": [config_map("settings", "${{ variables.TICKET }}")]});
+    let process = json!([{"name": "deploy", "timeout": "2m", "apply": apply}]);
+    let spec = json!({"lifecycle": "standard", "variables": prompt, "process": process});
+    space.apply(space.object("Project", "checkout", spec)).await;
+    let name = release(&space, "1.0.0").await;
+    let status = says(&space, &name, "telling", |status| {
+        condition_of(status, ConditionType::AutomaticallyPromoted).is_some_and(|said| said.1 == "NotPromoted")
+    })
+    .await;
+    let (holds, _, message) = condition_of(&status, ConditionType::AutomaticallyPromoted).expect("the condition");
+    assert_eq!(holds, "False");
+    assert!(message.contains("dev") && message.contains("Change ticket"), "{message}");
+    let made = caused(&space).await;
+    let failure = made[0].status.as_ref().and_then(|status| status.failure.as_ref()).expect("a failure");
+    assert_eq!((made.len(), failure.reason.as_str()), (1, "PromptUnanswered"));
+    // A person who answers promotes it.
+    let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "dev", "variables": [{"name": "TICKET", "value": "CHG-1"}]});
+    space.apply(space.object("Promotion", "answered", spec)).await;
+    assert_eq!(space.ended("answered").await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+}

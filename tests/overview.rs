@@ -245,3 +245,35 @@ async fn health_costs_no_write_of_its_own_and_a_restarted_operator_says_the_same
     assert!(writes.iter().all(|event| is_row_write(event)) && writes.len() == 1, "{writes:#?}");
     assert_eq!(degraded.current, row(&space, "there", |_| true).await.current);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overview_says_which_release_runs_and_how_the_last_attempt_ended_and_keeps_both_without_their_promotions() {
+    let space = shop(None).await;
+    let image = format!("{}/checkout", shared().await.plane.registry().host());
+    // A promotion that fails leaves what ran before as what runs.
+    space.project("checkout", &image, json!([config_map("settings", "${{ variables.MISSING }}")])).await;
+    release(&space, "1.1.0").await;
+    let failed = space.promote("checkout", "1.1.0", "dev").await;
+    assert_eq!(space.ended(&failed).await.status.expect("a status").phase.as_deref(), Some("Failed"));
+    let both = |row: &EnvironmentRow| {
+        let last = row.last.as_ref().map(|last| (last.version.clone(), last.phase.clone()));
+        (row.current.as_ref().map(|current| (current.version.clone(), current.by.clone())), last)
+    };
+    let before = row(&space, "both ends", |row| row.last.as_ref().is_some_and(|last| last.version == "1.1.0")).await;
+    let (current, last) = both(&before);
+    let (version, by) = current.expect("something runs");
+    assert_eq!((version.as_str(), by.is_empty()), ("1.0.0", false));
+    assert_eq!(last, Some(("1.1.0".to_owned(), "Failed".to_owned())));
+    let promotions: Api<Promotion> = space.api();
+    for name in ["checkout-1.0.0-dev", failed.as_str()] {
+        promotions.delete(name, &DeleteParams::default()).await.expect("an administrator may");
+        wait::gone(&promotions, name).await;
+    }
+    let after = row(&space, "there", |_| true).await;
+    assert_eq!(both(&after), both(&before));
+    let (_, metrics) = shared().await.operator.get("/metrics").await.expect("metrics");
+    let here = format!("space=\"{}\"", space.name);
+    let info = metrics.lines().filter(|line| line.starts_with("gantry_deployment_info{") && line.contains(&here));
+    let info: Vec<_> = info.collect();
+    assert!(info.len() == 1 && info[0].contains("version=\"1.0.0\""), "{info:?}");
+}

@@ -7,14 +7,15 @@ use gantry::controllers::release::snapshot;
 use gantry_plane::authority::Authority;
 use gantry_plane::registry::REMOTE;
 use gantry_plane::{Identity, Login, Reach, Registry, RegistryOptions};
-use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::image::{push, push_over_tls};
-use crate::support::manifest::config_map;
+use crate::support::manifest::{config_map, deployment};
 use crate::support::shared::shared;
 use crate::support::space::Space;
 use crate::support::wait;
@@ -384,4 +385,33 @@ async fn a_registry_without_tls_on_another_machine_is_refused_with_the_remedy() 
     let said = not_sealed(&space, &name, "RegistryRefused").await;
     assert!(said.contains(&format!("registry {host}")) && said.contains("plain HTTP"), "{said}");
     assert!(said.contains("plainHttpRegistries"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn releases_of_one_project_differ_in_their_images_only_and_each_applies_the_process_that_it_was_made_with() {
+    let cluster = shared().await;
+    let image = format!("{}/checkout", cluster.plane.registry().host());
+    let space = shop(json!({"name": "api", "image": image})).await;
+    space.environment("dev", 10).await;
+    let process = |text: &str| json!({"manifests": [deployment("checkout", &image), config_map("settings", text)]});
+    let packages = json!([{"name": "api", "image": image}]);
+    project(&space, packages.clone(), process("as it was")).await;
+    let mut made = Vec::new();
+    for version in ["1.0.0", "1.1.0"] {
+        let name = release(&space, version, json!([{"name": "api", "version": version}])).await;
+        made.push(sealed(&space, &name).await);
+    }
+    assert_eq!(made[0].snapshot, made[1].snapshot, "one process");
+    assert_ne!(made[0].packages[0].digest, made[1].packages[0].digest);
+    project(&space, packages, process("edited since")).await;
+    let (deployments, maps): (Api<Deployment>, Api<ConfigMap>) =
+        (space.in_environment("dev"), space.in_environment("dev"));
+    for (version, status) in ["1.0.0", "1.1.0"].into_iter().zip(&made) {
+        space.deploy("checkout", version, "dev").await;
+        let applied = deployments.get("checkout").await.expect("the Deployment").spec.expect("a spec").template.spec;
+        let runs = applied.expect("a pod").containers[0].image.clone().expect("an image");
+        assert_eq!(runs, format!("{image}:{version}@{}", status.packages[0].digest));
+        let text = maps.get("settings").await.expect("the ConfigMap").data.expect("data")["text"].clone();
+        assert_eq!(text, "as it was", "{version}");
+    }
 }

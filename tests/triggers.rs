@@ -2,14 +2,17 @@
 
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Project, Release};
+use gantry_plane::{Identity, Options};
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::support::image::push;
 use crate::support::manifest::config_map;
+use crate::support::operator::Operator;
+use crate::support::proxy::{Moment, Proxy};
 use crate::support::registry_front::{Mood, RegistryFront};
-use crate::support::shared::shared;
+use crate::support::shared::{own, shared};
 use crate::support::space::Space;
 use crate::support::wait;
 
@@ -166,6 +169,9 @@ async fn a_registry_that_fails_is_named_on_the_project_and_the_trigger_heals() {
         (Mood::Refusing(401), "RegistryUnauthorized", "without credentials"),
         (Mood::Refusing(404), "TagNotFound", "does not exist in its registry"),
         (Mood::Malformed, "RegistryRefused", "no such JSON"),
+        (Mood::Refusing(500), "RegistryUnreachable", "500"),
+        (Mood::BusyUntil(3), "RegistryUnreachable", "too busy"),
+        (Mood::Slow, "RegistryUnreachable", "no list of tags within 30 seconds"),
     ]
     .into_iter()
     .enumerate()
@@ -188,4 +194,107 @@ async fn nobody_makes_a_release_in_the_name_of_a_trigger() {
     let spec = json!({"project": "checkout", "version": "1.0.0", "cause": cause});
     let refused = space.try_apply(space.object("Release", "checkout-1.0.0", spec)).await.expect_err("no cause");
     assert!(refused.contains("spec.cause") && refused.contains("written by Gantry alone"), "{refused}");
+}
+
+/// A space of an operator that dies at a write, with the project `checkout`, and a repository of its own with 1.0.0.
+async fn mortal(world: &Mortal, number: usize) -> (Space, String) {
+    let space = Space::create(world.client.clone()).await;
+    let repository = format!("mortal/api{number}");
+    push((&world.host, None), (&repository, "1.0.0"), "one").await;
+    let packages = json!([{"name": "api", "image": format!("{}/{repository}", world.host)}]);
+    project(&space, json!({"packages": packages})).await;
+    let valid = |known: &Project| {
+        let conditions = known.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        condition::is_true(conditions, ConditionType::Ready)
+    };
+    space.project_says("checkout", "ready", valid).await;
+    (space, repository)
+}
+
+/// A cluster whose operator's writes can be stopped.
+struct Mortal {
+    plane: gantry_plane::Plane,
+    proxy: Proxy,
+    operator: Operator,
+    client: kube::Client,
+    host: String,
+}
+
+impl Mortal {
+    async fn start(name: &str) -> Self {
+        let plane = own(Options::default()).await;
+        let proxy = Proxy::start(&plane, name).await;
+        let operator = Operator::start_against(&plane, name, proxy.kubeconfig.clone()).await;
+        let client = plane.client(&Identity::Admin).await.expect("a client");
+        let host = plane.registry().host();
+        Self { plane, proxy, operator, client, host }
+    }
+
+    /// The operator dies when every space has come to its write, and lives again.
+    async fn die(&self, spaces: usize) {
+        assert_eq!(self.proxy.until_stopped().await, spaces);
+        self.operator.kill(&self.plane);
+        self.proxy.disarm();
+    }
+}
+
+/// The writes from the first look on: before and after each.
+fn deaths(writes: usize) -> impl Iterator<Item = (usize, Moment)> {
+    (1..=writes).flat_map(|n| [Moment::Before, Moment::AfterCommit].map(|moment| (n, moment)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_write_the_operator_makes_the_release_of_a_trigger_once() {
+    let world = Mortal::start("triggered").await;
+    // What the project says, the release, its snapshot and its status.
+    let prepared = deaths(4).enumerate().map(|(number, (n, moment))| {
+        let world = &world;
+        async move {
+            let (space, repository) = mortal(world, number).await;
+            world.proxy.arm(&space.name, n, moment);
+            let packages = json!([{"name": "api", "image": format!("{}/{repository}", world.host)}]);
+            project(&space, json!({"packages": packages, "triggers": [{"name": "new", "interval": "5s"}]})).await;
+            (space, format!("write {n}, {moment:?}"))
+        }
+    });
+    let prepared = futures::future::join_all(prepared).await;
+    world.die(prepared.len()).await;
+    world.operator.resume(&world.plane).await;
+    for (space, died) in prepared {
+        let release = made(&space, "checkout-1.0.0").await;
+        assert_eq!(release.spec.packages[0].version.as_deref(), Some("1.0.0"), "{died}");
+        assert_eq!(release.spec.cause.expect("a cause").name, "new", "{died}");
+        says(&space, "True", "Watching").await;
+        assert_eq!(names(&space).await, ["checkout-1.0.0"], "{died}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_write_the_operator_chooses_the_versions_of_a_release_once() {
+    let world = Mortal::start("chosen").await;
+    // The snapshot and the status, which is the choice.
+    let prepared = deaths(2).enumerate().map(|(number, (n, moment))| {
+        let world = &world;
+        async move {
+            let (space, repository) = mortal(world, number).await;
+            world.proxy.arm(&space.name, n, moment);
+            let spec = json!({"project": "checkout", "version": "7"});
+            space.apply(space.object("Release", "checkout-7", spec)).await;
+            (space, repository, (n, moment))
+        }
+    });
+    let prepared = futures::future::join_all(prepared).await;
+    world.die(prepared.len()).await;
+    for (_, repository, _) in &prepared {
+        push((&world.host, None), (repository, "1.1.0"), "two").await;
+    }
+    world.operator.resume(&world.plane).await;
+    for (space, _, (n, moment)) in &prepared {
+        let status = space.sealed("checkout-7").await.status.expect("a status");
+        let chosen = status.packages[0].version.as_deref();
+        // What was written stands; what was not is chosen anew, of what there is by then.
+        let expected = if (*n, *moment) == (2, Moment::AfterCommit) { "1.0.0" } else { "1.1.0" };
+        assert_eq!(chosen, Some(expected), "write {n}, {moment:?}");
+        assert!(status.snapshot.is_some() && status.sealed_at.is_some());
+    }
 }

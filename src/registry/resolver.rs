@@ -8,7 +8,7 @@ use super::challenge::{Challenge, challenge, may_receive_password};
 use super::credentials::Credentials;
 use super::error::{Identity, RegistryError, printable};
 use crate::domain::image::{Digest, Repository, Tag};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -280,7 +280,8 @@ impl Question<'_> {
         match status.as_u16() {
             401 | 403 => self.unauthorized(),
             429 | 503 => {
-                let pause = answer.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
+                let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+                let pause = text(RETRY_AFTER).and_then(|wish| retry_after(wish, text(DATE)));
                 RegistryError::Busy { host: self.host(), status: status.to_string(), pause }
             }
             500..=599 => self.unreachable(&format!("it answers {status}")),
@@ -319,10 +320,16 @@ impl Question<'_> {
     }
 }
 
-/// The pause that a `Retry-After` asks for (RFC 9110, section 10.2.3), where it counts seconds. A date is taken as no wish: it
-/// would need the registry's clock.
-fn retry_after(value: &str) -> Option<Duration> {
-    value.trim().parse().ok().map(Duration::from_secs)
+/// The pause that a `Retry-After` asks for (RFC 9110, section 10.2.3): so many seconds, or until a time. That one is compared
+/// with the answer's own `Date`, since the registry's clock is not ours; without one it is no wish.
+fn retry_after(wish: &str, date: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = wish.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    // The form of HTTP dates in use is that of mail (RFC 9110, section 5.6.7).
+    let time = |text: &str| jiff::fmt::rfc2822::parse(text.trim()).ok().map(|time| time.timestamp());
+    let pause = time(wish)?.duration_since(time(date?)?);
+    Some(Duration::try_from(pause).unwrap_or(Duration::ZERO))
 }
 
 /// The chain of causes, outermost first, an I/O error's own content included (its `source` skips it).

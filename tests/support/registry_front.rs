@@ -19,6 +19,8 @@ pub enum Mood {
     Slow,
     /// It answers this status, with `Retry-After: 1`.
     Refusing(u16),
+    /// It answers 429, with a `Retry-After` that is a time so many seconds from now.
+    BusyUntil(i64),
     /// It answers 200 and something that is no list of tags.
     Malformed,
 }
@@ -80,6 +82,15 @@ async fn pass(State(state): State<Arc<Inner>>, request: Request) -> Response {
             let answer = Response::builder().status(status).header(header::RETRY_AFTER, "1");
             let answer = answer.header(header::WWW_AUTHENTICATE, "Basic realm=\"front\"");
             answer.body(Body::empty()).expect("an answer")
+        }
+        Mood::BusyUntil(seconds) => {
+            let now = jiff::Timestamp::now();
+            let date = |time: jiff::Timestamp| {
+                jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).expect("a date")
+            };
+            let until = now + jiff::SignedDuration::from_secs(seconds);
+            let answer = Response::builder().status(429).header(header::RETRY_AFTER, date(until));
+            answer.header(header::DATE, date(now)).body(Body::empty()).expect("an answer")
         }
         Mood::Malformed => Response::new(Body::from("{\"tags\": 7")),
     };

@@ -174,3 +174,20 @@ async fn plain_http_is_refused_unless_the_host_is_listed() {
     let found = Resolver::new(&access).unwrap().digest(&repository, &"1.0.0".parse().unwrap(), None).await;
     assert!(found.is_ok());
 }
+
+#[test]
+fn a_wish_to_be_left_alone_is_so_many_seconds_or_until_a_time_by_the_registrys_own_clock() {
+    let date = Some("Wed, 21 Oct 2015 07:27:00 GMT");
+    for (wish, date, expected) in [
+        ("120", None, Some(120)),
+        (" 0 ", date, Some(0)),
+        ("Wed, 21 Oct 2015 07:28:30 GMT", date, Some(90)),
+        ("Wed, 21 Oct 2015 07:26:00 GMT", date, Some(0)),
+        ("Wed, 21 Oct 2015 07:28:30 GMT", None, None),
+        ("Wed, 21 Oct 2015 07:28:30 GMT", Some("today"), None),
+        ("soon", date, None),
+        ("-1", date, None),
+    ] {
+        assert_eq!(super::retry_after(wish, date).map(|pause| pause.as_secs()), expected, "{wish} {date:?}");
+    }
+}
