@@ -4,6 +4,7 @@
 //! (`decide`, to plain data that tests compare), and writes (`act`: effects, then status, then events). [`pipeline`] drives
 //! that shape for every kind; `promotion` is where the promises are kept. Start with `promotion/decide.rs`.
 
+pub mod approval;
 pub mod bound;
 pub mod context;
 pub mod decision;

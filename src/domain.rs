@@ -16,6 +16,7 @@
 //! - **environment**: where releases run; its **targets** are the namespaces that hold the workloads.
 //! - **lifecycle**: the order in which a release goes through environments, as **phases**.
 //! - **promotion**: one request to put one release into one environment. Its **outcome** is its end.
+//! - **approval**: one person's yes or no to one promotion's **plan**: which release, where, with which variables.
 //! - **gate**: one named condition a promotion must meet before it starts; the gates' **verdict** says
 //!   open, waiting or closed.
 //! - **slot**: the right to run in one environment of one project; one promotion holds it at a time.

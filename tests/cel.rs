@@ -109,10 +109,24 @@ fn cases() -> Vec<Case> {
     cases.extend(of_releases());
     cases.extend(of_promotions());
     cases.push(of_pins());
+    cases.push(of_approvals());
     cases.extend(of_variables());
     let records = Case::new("AuditRecord", "spec is immutable", (record("it runs"), record("it never ran")));
     cases.push(records.after(record("it runs")));
     cases
+}
+
+fn of_approvals() -> Case {
+    let approval = |decision: &str| {
+        let spec = json!({
+            "promotion": "checkout-1.4.2-dev", "promotionUid": "u", "environment": "dev", "planDigest": "a".repeat(64),
+            "decision": decision,
+        });
+        object("Approval", "of-bob", spec)
+    };
+    let case =
+        Case::new("Approval", "spec is immutable, a decision is made once", (approval("Approve"), approval("Reject")));
+    case.after(approval("Approve"))
 }
 
 fn of_environments() -> Vec<Case> {
@@ -131,6 +145,14 @@ fn of_environments() -> Vec<Case> {
             "Environment",
             "spec.targets[].namespace must differ",
             (environment("dev", &["shop-a", "shop-b"]), environment("dev", &["shop-a", "shop-a"])),
+        ),
+        Case::new(
+            "Environment",
+            "spec.approvals.rollback must not be more",
+            (
+                object("Environment", "dev", json!({"order": 1, "approvals": {"required": 1, "rollback": 0}})),
+                object("Environment", "dev", json!({"order": 1, "approvals": {"required": 1, "rollback": 2}})),
+            ),
         ),
     ]
 }

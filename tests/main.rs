@@ -1,6 +1,8 @@
 //! Integration tests.
 
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod bad_input;

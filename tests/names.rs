@@ -13,7 +13,8 @@ use crate::support::space::Space;
 use crate::support::wait;
 
 /// Strings that people write as they like, patterns and expressions of theirs, and what only the API server and the operator write.
-const PROSE: [&str; 12] = [
+const PROSE: [&str; 13] = [
+    "comment",
     "description",
     "onBehalfOf",
     "notes",

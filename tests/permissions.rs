@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use gantry::api::v1alpha1::{Environment, Pin, Promotion, Release};
+use gantry::api::v1alpha1::{Approval, Environment, Pin, Promotion, Release};
 use gantry_plane::node::simulated::EXIT_CODE;
 use gantry_plane::{AuditEvent, manifests};
 use k8s_openapi::ByteString;
@@ -206,12 +206,14 @@ fn the_operator_reads_no_secret_of_the_whole_cluster_and_promotes_nothing() {
     for call in granted(&operator) {
         assert!(!call.resource.ends_with("/secrets") && !call.resource.ends_with("/configmaps"), "{call}");
         assert!(call.verb != "promote" && call.verb != "impersonate", "{call}");
-        let asked_for = ["promotions", "pins", "releases", "projects", "environments", "lifecycles"]
+        let asked_for = ["promotions", "pins", "approvals", "releases", "projects", "environments", "lifecycles"]
             .map(|kind| format!("gantry.dev/{kind}"));
         let writes = ["create", "update", "delete"].contains(&call.verb.as_str());
         // The admission policies hold it to promotions and releases that have a cause: tests/policies/people.rs.
         let caused = ["promotions", "releases"].iter().any(|kind| call == Call::new("create", "gantry.dev", kind));
-        assert!(!(writes && asked_for.contains(&call.resource)) || caused, "{call}");
+        // A decision goes with its promotion.
+        let removed = call == Call::new("delete", "gantry.dev", "approvals");
+        assert!(!(writes && asked_for.contains(&call.resource)) || caused || removed, "{call}");
     }
 }
 
@@ -230,11 +232,12 @@ fn the_account_that_applies_releases_reads_no_secret_and_gives_no_rights() {
 }
 
 #[test]
-fn only_releasers_promote_and_no_person_writes_status_or_records() {
+fn only_releasers_promote_only_approvers_approve_and_no_person_writes_status_or_records() {
     for role in roles() {
         for call in granted(&role) {
             let person = !OPERATORS.contains(&name(&role));
             assert!(call.verb != "promote" || name(&role) == "gantry-releaser", "{}: {call}", name(&role));
+            assert!(call.verb != "approve" || name(&role) == "gantry-approver", "{}: {call}", name(&role));
             assert!(!(person && call.resource.ends_with("/status")), "{}: {call}", name(&role));
             let reads = ["get", "list", "watch"].contains(&call.verb.as_str());
             assert!(!(person && call.resource.ends_with("auditrecords")) || reads, "{}: {call}", name(&role));
@@ -288,6 +291,23 @@ async fn is_pinned(space: &Space) {
     .await;
 }
 
+/// A promotion that somebody approves.
+async fn is_approved(space: &Space) {
+    let approvals = json!({"required": 1, "allowRequester": true});
+    space.environment_with("live", json!({"order": 10, "deletionPolicy": "Delete", "approvals": approvals})).await;
+    let name = space.promote("pinned", "1.0.0", "live").await;
+    let waiting = space.in_phase(&name, "Pending", Some("ApprovalsMissing")).await;
+    let digest = waiting.status.as_ref().and_then(|status| status.plan_digest.clone());
+    let spec = json!({
+        "promotion": name, "promotionUid": waiting.uid(), "environment": "live", "planDigest": digest, "decision": "Approve",
+    });
+    space.apply(space.object("Approval", "of-the-administrator", spec)).await;
+    space.ended(&name).await;
+    let (promotions, approvals): (Api<Promotion>, Api<Approval>) = (space.api(), space.api());
+    promotions.delete(&name, &DeleteParams::default()).await.expect("an administrator may");
+    wait::gone(&approvals, "of-the-administrator").await;
+}
+
 /// Everything that the operator does to an environment, a project, its releases and their promotions.
 async fn whole_story(space: &Space, image: &str) {
     let config =
@@ -321,6 +341,7 @@ async fn whole_story(space: &Space, image: &str) {
 
     goes_on_by_itself(space).await;
     is_pinned(space).await;
+    is_approved(space).await;
 
     // What somebody breaks is put back.
     let accounts: Api<ServiceAccount> = space.in_environment("dev");

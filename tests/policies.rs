@@ -2,6 +2,7 @@
 //!
 //! These tests have a cluster without an operator, so that they can do its part themselves. Other folders hold a group each.
 
+mod approvals;
 mod confinement;
 mod people;
 mod pins;

@@ -1,5 +1,6 @@
 //! Version `v1alpha1` of the kinds. Changes are additive.
 
+pub mod approval;
 pub mod audit_record;
 pub mod channel;
 pub mod environment;
@@ -14,6 +15,7 @@ pub mod trigger;
 pub mod variable;
 pub mod variable_set;
 
+pub use approval::{Approval, ApprovalSpec, ApprovalStatus};
 pub use audit_record::{AuditRecord, AuditRecordSpec};
 pub use environment::{Environment, EnvironmentSpec, EnvironmentStatus};
 pub use lifecycle::{Lifecycle, LifecycleSpec, LifecycleStatus};

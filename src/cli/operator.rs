@@ -18,6 +18,7 @@ use crate::cluster::lease::Election;
 use crate::cluster::runner::{self, Queue, Quiet};
 use crate::cluster::tasks::{Ended, Tasks};
 use crate::cluster::watches::Watches;
+use crate::controllers::approval::ApprovalController;
 use crate::controllers::context::Context;
 use crate::controllers::deployments::DeploymentsController;
 use crate::controllers::environment::Environments;
@@ -234,6 +235,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let (lifecycles, lifecycle_requests) = Queue::new();
     let (pins, pin_requests) = Queue::new();
     let (variable_sets, variable_set_requests) = Queue::new();
+    let (approvals, approval_requests) = Queue::new();
     let (changed, objects) = mpsc::unbounded_channel();
     let bench = Bench::default();
     expect_ends(context);
@@ -258,6 +260,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     started.spawn(&mut tasks, PinController { context: shared() }, (pin_requests, COALESCE));
     let variable_set = VariableSetController { context: shared() };
     started.spawn(&mut tasks, variable_set, (variable_set_requests, COALESCE));
+    started.spawn(&mut tasks, ApprovalController { context: shared() }, (approval_requests, Duration::ZERO));
     let release = ReleaseController::new(shared(), releases.clone());
     started.spawn(&mut tasks, release, (release_requests, ROWS));
     let environment = Environments::new(context.as_ref().clone(), provisioned.clone());
@@ -265,7 +268,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let woken = wake::wake(context.stores.environments.clone(), provisioned.clone(), environments);
     started.until_stopped(&mut tasks, "the wake-ups of environments", woken);
     started.until_stopped(&mut tasks, "the wake-ups by what runs", context.workloads.clone().wake(projects.clone()));
-    let queues = Queues { promotions, projects, releases, deployments, lifecycles, pins, variable_sets };
+    let queues = Queues { promotions, projects, releases, deployments, lifecycles, pins, variable_sets, approvals };
     let triggers = Triggers { context: shared(), queues, bench };
     started.until_stopped(&mut tasks, "the triggers", triggers.run(objects));
     tasks

@@ -3,6 +3,7 @@
 //! Reading order: `decide.rs` (what happens next), `facts.rs` and `status.rs` (its inputs and outputs), `work.rs` (the effects
 //! in a target namespace), `recording.rs` (from the end to every history).
 
+pub mod approvals;
 pub mod bench;
 pub mod conditions;
 pub mod course;
@@ -164,6 +165,7 @@ impl PromotionController {
             }
             Effect::ReadLive => {
                 let observed = Box::pin(reads::live(&self.context, observed)).await?;
+                let observed = approvals::reads::live(&client, observed).await?;
                 let names_steps = !promotion.spec.skip_steps.is_empty() && observed.plan == PlanState::Unknown;
                 if names_steps { Ok(Observed { plan: self.plan(&observed).await?, ..observed }) } else { Ok(observed) }
             }
@@ -231,6 +233,12 @@ impl PromotionController {
         let api: Api<Promotion> = Api::namespaced(self.context.cluster.client(), space);
         let before = promotion.status.clone().unwrap_or_default();
         let written = status_write::write(&api, promotion.as_ref(), (&before, &decision.status)).await?;
+        if written.is_some() {
+            for (note, approval) in approvals::notes(observed, &decision.status) {
+                let about = pipeline::reference(promotion.as_ref());
+                pipeline::say(&self.context.events, note, (about, Some(approval)));
+            }
+        }
         for note in decision.events {
             self.tell(observed, note);
         }
@@ -266,9 +274,8 @@ impl PromotionController {
     fn tell(&self, observed: &Observed, note: crate::controllers::decision::Note) {
         let events = &self.context.events;
         let promotion = pipeline::reference(observed.promotion.as_ref());
-        if ["Started", "Recovered", "Succeeded", "Failed", "Canceled", "RollingBack", "RolledBack"]
-            .contains(&note.reason)
-        {
+        let told = ["Started", "Recovered", "Succeeded", "Failed", "Canceled", "Rejected", "RollingBack", "RolledBack"];
+        if told.contains(&note.reason) {
             let environment = observed.environment.as_ref().map(|known| pipeline::reference(known.as_ref()));
             let release = observed.release.as_ref().map(|known| pipeline::reference(known.as_ref()));
             for regarding in environment.into_iter().chain(release) {

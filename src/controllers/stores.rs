@@ -4,7 +4,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 
-use crate::api::v1alpha1::{Environment, Lifecycle, Pin, Project, Promotion, Release, VariableSet};
+use crate::api::v1alpha1::{Approval, Environment, Lifecycle, Pin, Project, Promotion, Release, VariableSet};
 use crate::cluster::cache::{self, Cache};
 use crate::cluster::tasks::Tasks;
 
@@ -19,6 +19,8 @@ pub struct Stores {
     pub lifecycles: Cache<Lifecycle>,
     /// Every pin.
     pub pins: Cache<Pin>,
+    /// Every approval and rejection.
+    pub approvals: Cache<Approval>,
     /// Every release.
     pub releases: Cache<Release>,
     /// Every variable set.
@@ -42,6 +44,8 @@ impl Stores {
         tasks.spawn("the watch of lifecycles", task);
         let (pins, task) = Cache::watch(Api::all(client.clone()), all());
         tasks.spawn("the watch of pins", task);
+        let (approvals, task) = Cache::watch(Api::all(client.clone()), all());
+        tasks.spawn("the watch of approvals", task);
         let (releases, task) = Cache::watch(Api::all(client.clone()), all());
         tasks.spawn("the watch of releases", task);
         let (variable_sets, task) = Cache::watch(Api::all(client.clone()), all());
@@ -50,7 +54,7 @@ impl Stores {
         tasks.spawn("the watch of promotions", task);
         let (finished, task) = cache::metadata(Api::all(client.clone()), all().fields("status.finished=true"));
         tasks.spawn("the watch of finished promotions", task);
-        Self { projects, environments, lifecycles, pins, releases, variable_sets, unfinished, finished }
+        Self { projects, environments, lifecycles, pins, approvals, releases, variable_sets, unfinished, finished }
     }
 
     /// Waits until the first list of every kind is complete.
@@ -59,6 +63,7 @@ impl Stores {
         self.environments.until_synced().await;
         self.lifecycles.until_synced().await;
         self.pins.until_synced().await;
+        self.approvals.until_synced().await;
         self.releases.until_synced().await;
         self.variable_sets.until_synced().await;
         self.unfinished.until_synced().await;
@@ -73,6 +78,7 @@ impl Stores {
             ("environments", self.environments.is_synced()),
             ("lifecycles", self.lifecycles.is_synced()),
             ("pins", self.pins.is_synced()),
+            ("approvals", self.approvals.is_synced()),
             ("releases", self.releases.is_synced()),
             ("variablesets", self.variable_sets.is_synced()),
             ("promotions", self.unfinished.is_synced() && self.finished.is_synced()),

@@ -2,13 +2,15 @@
 //!
 //! | change | wakes |
 //! |---|---|
-//! | a promotion that has not ended | itself, its project's rows and the pin of its place; when it waits or is gone, those that wait for the same slot |
+//! | a promotion that has not ended | itself, its project's rows, its approvals and the pin of its place; when it waits or is gone, those that wait for the same slot |
 //! | a promotion that has ended and is not recorded everywhere | itself |
+//! | a promotion that is gone | its approvals |
 //! | a project | itself, its promotions that wait, its releases, and its ends that are still to be recorded; when its spec changes, the variable sets that it uses or used |
 //! | a lifecycle | itself, and the projects that follow it with their releases and promotions that wait |
 //! | a release | itself, its promotions that wait, and its ends that are still to be recorded |
 //! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows and lifecycles of the space; with its targets, too, the projects and variable sets, whose scopes may name them |
 //! | a pin | itself, and promotions that wait in its place |
+//! | an approval | itself, and the promotion that it names |
 //! | a variable set | itself, and the projects that use it when its spec changes |
 //! | an end | the rows of project, environment and release, the pin of its place, and promotions of the project that wait |
 //! | what an environment provisioned | that environment: `environment/wake.rs` |
@@ -19,16 +21,16 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use kube::Resource;
-use kube::core::DynamicObject;
+use kube::core::{DynamicObject, PartialObjectMeta};
 use tokio::sync::{broadcast, mpsc};
 
 use super::context::Context;
 use super::lifecycle::course;
 use super::promotion::bench::Bench;
-use super::promotion::reads;
+use super::promotion::{approvals, reads};
 use super::variable_set;
 use crate::api::v1alpha1::environment::Target;
-use crate::api::v1alpha1::{Environment, Lifecycle, Pin, Project, Promotion, Release, VariableSet};
+use crate::api::v1alpha1::{Approval, Environment, Lifecycle, Pin, Project, Promotion, Release, VariableSet};
 use crate::api::{PROJECT_LABEL, RECORDED_FINALIZER};
 use crate::cluster::cache::{Change, Key};
 use crate::cluster::runner::Queue;
@@ -52,6 +54,8 @@ pub struct Queues {
     pub pins: Queue,
     /// Variable sets.
     pub variable_sets: Queue,
+    /// Approvals.
+    pub approvals: Queue,
 }
 
 /// The spec that was last seen of each object of a kind: UID and generation.
@@ -99,6 +103,7 @@ impl Triggers {
         let mut lifecycles = stores.lifecycles.subscribe();
         let mut environments = stores.environments.subscribe();
         let mut pins = stores.pins.subscribe();
+        let mut approvals = stores.approvals.subscribe();
         let mut variable_sets = stores.variable_sets.subscribe();
         let mut unfinished = stores.unfinished.subscribe();
         let mut finished = stores.finished.subscribe();
@@ -108,17 +113,13 @@ impl Triggers {
         loop {
             tokio::select! {
                 Some(change) = unfinished.recv() => self.unfinished(&change),
-                Some(change) = finished.recv() => {
-                    let held = change.object.iter().flat_map(|known| known.metadata.finalizers.iter().flatten());
-                    if held.into_iter().any(|finalizer| finalizer == RECORDED_FINALIZER) {
-                        self.queues.promotions.add(change.key);
-                    }
-                }
+                Some(change) = finished.recv() => self.finished(change),
                 Some(change) = projects.recv() => self.project(&change, &mut of_projects),
                 Some(change) = releases.recv() => self.release(&change),
                 Some(change) = variable_sets.recv() => self.variable_set(&change, &mut of_sets),
                 Some(change) = lifecycles.recv() => self.lifecycle(&change, &mut of_lifecycles),
                 Some(change) = pins.recv() => self.pin(&change),
+                Some(change) = approvals.recv() => self.approval(&change),
                 Some(change) = environments.recv() => self.environment(&change, &mut shapes),
                 ended = outcomes.recv() => match ended {
                     Ok(outcome) => self.ended(&outcome),
@@ -137,6 +138,7 @@ impl Triggers {
         let space = &change.key.namespace;
         self.queues.projects.add(Key::new(space, &promotion.spec.project));
         self.pinned(space, (&promotion.spec.project, &promotion.spec.environment));
+        self.approvals_of(&change.key);
         // One that is fit to wait may supersede others, one that is gone makes room for them.
         let judged = promotion.status.as_ref().is_some_and(|status| status.reason.is_some());
         if change.gone || judged {
@@ -146,6 +148,16 @@ impl Triggers {
                 (&other.spec.project, &other.spec.environment) == (project, environment)
                     && other.metadata.name.as_ref() != Some(mine)
             });
+        }
+    }
+
+    fn finished(&self, change: Change<PartialObjectMeta<Promotion>>) {
+        if change.gone {
+            self.approvals_of(&change.key);
+        }
+        let held = change.object.iter().flat_map(|known| known.metadata.finalizers.iter().flatten());
+        if held.into_iter().any(|finalizer| finalizer == RECORDED_FINALIZER) {
+            self.queues.promotions.add(change.key);
         }
     }
 
@@ -206,6 +218,22 @@ impl Triggers {
         self.waiting(&change.key.namespace, |promotion| {
             (&promotion.spec.project, &promotion.spec.environment) == place
         });
+    }
+
+    /// The decisions on a promotion.
+    fn approvals_of(&self, promotion: &Key) {
+        for approval in approvals::reads::cached(&self.context, promotion) {
+            self.queues.approvals.add(Key::of(approval.as_ref()));
+        }
+    }
+
+    fn approval(&self, change: &Change<Approval>) {
+        self.queues.approvals.add(change.key.clone());
+        let Some(approval) = &change.object else { return };
+        let promotion = Key::new(&change.key.namespace, &approval.spec.promotion);
+        if self.context.stores.unfinished.get(&promotion).is_some_and(|known| !reads::is_running(&known)) {
+            self.queues.promotions.add(promotion);
+        }
     }
 
     /// The pin of a place, if it has one.
@@ -331,6 +359,7 @@ impl Triggers {
         let stores = &self.context.stores;
         stores.projects.all().iter().for_each(|known| self.queues.projects.add(Key::of(known.as_ref())));
         stores.pins.all().iter().for_each(|known| self.queues.pins.add(Key::of(known.as_ref())));
+        stores.approvals.all().iter().for_each(|known| self.queues.approvals.add(Key::of(known.as_ref())));
         stores.releases.all().iter().for_each(|known| self.queues.releases.add(Key::of(known.as_ref())));
         stores.environments.all().iter().for_each(|known| self.queues.deployments.add(Key::of(known.as_ref())));
         stores.unfinished.all().iter().for_each(|known| self.queues.promotions.add(Key::of(known.as_ref())));

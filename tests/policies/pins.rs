@@ -117,7 +117,10 @@ async fn a_way_around_the_lifecycle_needs_the_verb_override_and_says_who_opened_
         create(&shop.mallory, opened.clone(), DryRun::Yes).await.err()
     })
     .await;
-    assert!(said.contains("spec.recovery: mallory may not open a way around the lifecycle of dev; ask"), "{said}");
+    assert!(
+        said.contains("spec.recovery: mallory may not open a way around lifecycle and approvals of dev; ask"),
+        "{said}"
+    );
     assert!(said.contains("verb override on environments.gantry.dev/dev in namespace"), "{said}");
     apply(&shop.mallory, environment(json!({"order": 10}))).await.expect("without it she may");
     apply(&shop.mallory, opened.clone()).await.expect_err("nor may she add it");

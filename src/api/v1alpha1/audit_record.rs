@@ -84,7 +84,15 @@ pub struct AuditRecordSpec {
     /// What made Gantry ask, where it did. Example: `cause: {kind: Release, name: checkout-1.4.2, uid: 5d3c…}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// The recovery that let it through the lifecycle, where one did.
+    /// SHA-256 of what it was to do, which people approved, if that was known. Example: `planDigest: 9f86d081884c…`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub plan_digest: Option<String>,
+    /// Who approved and who rejected it, as far as that counted, at most 10. Example: `approvals: [{by: {username: bob}, decision: Approve, at: "2026-01-01T12:00:00Z"}]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub approvals: Vec<AuditApproval>,
+    /// The recovery that let it through lifecycle and approvals, where one did.
     /// Example: `recovery: {reason: the cluster was lost, until: "2026-01-02T00:00:00Z", by: {username: alice}}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
@@ -126,6 +134,23 @@ pub struct AuditRecordSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub steps: Vec<AuditStep>,
+}
+
+/// One person's decision, as far as it counted.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditApproval {
+    /// Who decided, as the API server authenticated them. Example: `by: {username: bob}`
+    pub by: Person,
+    /// `Approve` or `Reject`. Example: `decision: Approve`
+    #[schemars(length(max = 16))]
+    pub decision: String,
+    /// When. Example: `at: "2026-01-01T12:00:00Z"`
+    pub at: Time,
+    /// What they said; the first 256 bytes. Example: `comment: tested on staging`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub comment: Option<String>,
 }
 
 /// One step in one target, as it ended.

@@ -60,6 +60,10 @@ pub struct EnvironmentSpec {
     #[serde(default)]
     pub pod_security: PodSecurity,
 
+    /// Who must agree before a promotion starts here; omitted, nobody. Example: `approvals: {required: 2, rollback: 0}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Approvals>,
+
     /// What a newer waiting promotion of a project does to older waiting ones. Example: `queue: Queue`
     #[serde(default)]
     pub queue: QueuePolicy,
@@ -77,7 +81,7 @@ pub struct EnvironmentSpec {
     #[serde(default)]
     pub paused: bool,
 
-    /// Lets pins through the lifecycle where nothing of their project ever ran, since a cluster was restored from Git.
+    /// Lets pins through lifecycle and approvals where nothing of their project ever ran, since a cluster was restored from Git.
     /// Example: `recovery: {reason: the cluster was lost, until: "2026-01-02T00:00:00Z"}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
@@ -107,7 +111,31 @@ pub struct Target {
     pub roles: Vec<String>,
 }
 
-/// A way around the lifecycle for a cluster that has lost its history: each pin passes until its first success here.
+/// Who must agree before a promotion starts: people with the verb `approve` on the environment, each by an `Approval`. The strictest
+/// rule between the request and the start counts.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.rollback) || self.rollback <= self.required")
+    .message("spec.approvals.rollback must not be more than spec.approvals.required; lower it, or leave it out"))]
+pub struct Approvals {
+    /// How many people must approve. Example: `required: 2`
+    #[schemars(range(min = 0, max = 10))]
+    pub required: i32,
+    /// Whether whoever asked for the promotion may approve it: its requester, the person for whom a robot asked, and the author of
+    /// its pin. Example: `allowRequester: true`
+    #[serde(default)]
+    pub allow_requester: bool,
+    /// Whether approvals of service accounts count. Example: `allowServiceAccounts: true`
+    #[serde(default)]
+    pub allow_service_accounts: bool,
+    /// How many people must approve a return to a release that succeeded here before; omitted, as many as for any other.
+    /// Example: `rollback: 0`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10))]
+    pub rollback: Option<i32>,
+}
+
+/// A way around lifecycle and approvals for a cluster that has lost its history: each pin passes until its first success here.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recovery {

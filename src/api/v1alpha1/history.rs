@@ -96,7 +96,7 @@ pub struct HistoryEntry {
     /// Whether it left out targets or steps of its release.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-    /// `Succeeded`, `Failed`, `RolledBack`, `Refused`, `Canceled`, `Superseded` or `Expired`.
+    /// `Succeeded`, `Failed`, `RolledBack`, `Refused`, `Rejected`, `Canceled`, `Superseded` or `Expired`.
     #[schemars(length(max = 32))]
     pub phase: String,
     /// When its effects began; absent when it never had one.

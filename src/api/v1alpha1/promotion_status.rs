@@ -1,11 +1,11 @@
 //! The status of a `Promotion`: its phase, the task log of its deployment, and what it decided on. At most 64 KiB.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::environment::Recovery;
-use super::history::PinnedPackage;
+use super::history::{Person, PinnedPackage};
 use super::variable::UsedVariable;
 
 /// Where a promotion is, and everything that it did.
@@ -22,8 +22,8 @@ pub struct PromotionStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// `Pending`, `Running`, `RollingBack`, `Succeeded`, `Failed`, `RolledBack`, `Refused`, `Canceled`, `Superseded` or
-    /// `Expired`.
+    /// `Pending`, `Running`, `RollingBack`, `Succeeded`, `Failed`, `RolledBack`, `Refused`, `Rejected`, `Canceled`, `Superseded`
+    /// or `Expired`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub phase: Option<String>,
@@ -53,7 +53,15 @@ pub struct PromotionStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub decided_on: Vec<DecidedOn>,
-    /// The recovery of the environment that let it through the lifecycle, where one did.
+    /// SHA-256 of what it will do: the sealed release, the environment with its generation, and the variables that were given. People
+    /// approve this; when it changes, approvals of the old one count for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub plan_digest: Option<String>,
+    /// Who must agree and who did, where its environment asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<ApprovalsRecord>,
+    /// The recovery of the environment that let it through the lifecycle and approvals, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
     /// The images of the release.
@@ -81,6 +89,64 @@ pub struct PromotionStatus {
     /// The promotion that puts back what ran before, when it failed where the environment wants that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackRecord>,
+}
+
+/// Who must agree and who did.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalsRecord {
+    /// How many approvals it needs, by the strictest rule since it was asked for.
+    pub needed: i32,
+    /// How many it has.
+    pub given: i32,
+    /// The strictest rule that its environment had since it was asked for.
+    pub rule: ApprovalRule,
+    /// What people decided, oldest first; where there are more than 16, those that count for nothing are left out first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub decisions: Vec<DecisionRecord>,
+}
+
+/// A rule of approvals as it was seen.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalRule {
+    /// How many people must approve.
+    pub required: i32,
+    /// How many must approve a return to a release that succeeded there before.
+    pub rollback: i32,
+    /// Whether whoever asked may approve.
+    pub allow_requester: bool,
+    /// Whether approvals of service accounts count.
+    pub allow_service_accounts: bool,
+}
+
+/// What one person decided.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionRecord {
+    /// The Approval that says so.
+    #[schemars(length(max = 253))]
+    pub approval: String,
+    /// UID of that Approval.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// Who decided, as the API server authenticated them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Person>,
+    /// `Approve` or `Reject`.
+    #[schemars(length(max = 16))]
+    pub decision: String,
+    /// When.
+    pub at: Time,
+    /// What they said; the first 256 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub comment: Option<String>,
+    /// Why it counts for nothing, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub void: Option<String>,
 }
 
 /// The promotion that puts back what ran before.

@@ -130,6 +130,7 @@ fn ended(phase: Phase) -> Reason {
     match phase {
         Phase::Canceled => Reason::Canceled,
         Phase::Refused => Reason::Refused,
+        Phase::Rejected => Reason::Rejected,
         _ => Reason::Failed,
     }
 }

@@ -111,11 +111,12 @@ fn wait(observed: &Observed, reason: &Reason, message: &str) -> Decision {
         message: format!("{}: {message}", reason.as_str()),
     };
     let events = if known == Some(reason.as_str()) { Vec::new() } else { vec![event] };
+    let status = status::waiting(observed, reason, &message);
     // One that runs and must wait for its slot is looked at again at its deadline at the latest, one that has not started when
     // its time comes or is over.
     let by = window.look_again(observed.now).filter(|_| pending);
     let next = timeout::deadline(observed).map_or(Next::Await, Next::At).sooner(by.map_or(Next::Await, Next::At));
-    Decision { status: status::waiting(observed, reason, &message), effects: Vec::new(), events, next }
+    Decision { status, effects: Vec::new(), events, next }
 }
 
 /// Says what keeps a run from being carried out, which somebody must clear; it is tried again all the same.
@@ -137,8 +138,9 @@ fn start(observed: &Observed) -> Decision {
     }
     let event =
         Note { severity: Severity::Normal, reason: "Started", action: "Promote", message: status::starts(observed) };
+    let status = status::started(observed, plan, records);
     let events = std::iter::once(event).chain(recovered(observed)).collect();
-    Decision { status: status::started(observed, plan, records), effects: Vec::new(), events, next: Next::Again }
+    Decision { status, effects: Vec::new(), events, next: Next::Again }
 }
 
 /// Fails before anything is applied: what its steps do cannot be decided.
@@ -155,13 +157,13 @@ fn fail_at_start(observed: &Observed, (records, failure): (Vec<StepRecord>, Fail
     finish(&failing, &end)
 }
 
-/// A word on a promotion that went around the lifecycle.
+/// A word on a promotion that went around lifecycle or approvals.
 fn recovered(observed: &Observed) -> Option<Note> {
     let recovery = pinned::recovered(observed)?;
     let by = recovery.by.as_ref().map(|by| by.username.as_str()).unwrap_or_default();
     let spec = &observed.promotion.spec;
     let message = format!(
-        "{} {} goes to {} without its earlier phases, since {by} opened a recovery: {}",
+        "{} {} goes to {} without earlier phases and approvals, since {by} opened a recovery: {}",
         spec.project, spec.version, spec.environment, recovery.reason
     );
     Some(Note { severity: Severity::Warning, reason: "Recovered", action: "Promote", message })
@@ -215,7 +217,7 @@ fn finish(observed: &Observed, end: &End) -> Decision {
         | Phase::Succeeded
         | Phase::Superseded
         | Phase::Canceled => Severity::Normal,
-        Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Expired => Severity::Warning,
+        Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Rejected | Phase::Expired => Severity::Warning,
     };
     let spec = &observed.promotion.spec;
     let event = Note {

@@ -6,13 +6,14 @@ use crate::api::v1alpha1::promotion::WhenNotReady as WhenNotReadyField;
 use crate::controllers::environment::desired;
 use crate::domain::name::{EnvironmentName, InvalidName, ProjectName, ReleaseVersion};
 use crate::domain::promotion::gate::{
-    self, EnvironmentFact, GateFacts, PartsFact, Presence, ReleaseFact, Requester, Subject, WhenNotReady,
+    self, EnvironmentFact, GateFacts, PartsFact, Presence, ReleaseFact, Subject, WhenNotReady,
 };
 use crate::domain::promotion::machine::{CancelCause, Facts, Failure, Slot, Work};
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::window::Window;
 use crate::domain::queue::{Policy, Standing};
 
+use super::approvals;
 use super::observe::{Observed, Trace};
 use super::pinned;
 use super::plan::PlanState;
@@ -47,12 +48,7 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
     let environment = subject.environment.clone();
     let gates = GateFacts {
         subject,
-        stamped: observed
-            .promotion
-            .spec
-            .requested_by
-            .as_ref()
-            .map(|person| Requester { name: person.username.clone(), uid: person.uid.clone() }),
+        stamped: observed.promotion.spec.requested_by.as_ref().map(approvals::person),
         project: project(observed),
         release: release(observed),
         environment: environment_fact(observed),
@@ -64,6 +60,7 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
             WhenNotReadyField::Refuse => WhenNotReady::Refuse,
             WhenNotReadyField::Wait => WhenNotReady::Wait,
         },
+        approvals: approvals::tally(observed),
         window: window(observed),
         now: observed.now,
         standing: standing.clone(),
@@ -108,7 +105,9 @@ fn project(observed: &Observed) -> Presence {
     }
 }
 
-fn release(observed: &Observed) -> ReleaseFact {
+/// What is known of the release.
+#[must_use]
+pub fn release(observed: &Observed) -> ReleaseFact {
     let Some(release) = &observed.release else {
         let why = observed.unreadable.release.as_ref();
         return why.map_or(ReleaseFact::Absent, |why| ReleaseFact::Unreadable { why: why.to_string() });

@@ -9,7 +9,7 @@ use super::current::Current;
 use super::pinned::Pinned;
 use super::plan::PlanState;
 use super::progress::Progress;
-use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
+use crate::api::v1alpha1::{Approval, Environment, Project, Promotion, Release};
 use crate::controllers::lifecycle::course::Course;
 use crate::domain::promotion::machine::{NameUse, Slot};
 use crate::domain::promotion::rollback::Rollback;
@@ -47,6 +47,8 @@ pub struct Observed {
     pub current: Option<Current>,
     /// The unfinished promotions of the same project and environment, this one among them.
     pub rivals: Vec<Entry>,
+    /// What people decided on it.
+    pub approvals: Vec<Arc<Approval>>,
     /// The pin of the place, and what happened there.
     pub pinned: Pinned,
     /// Whether anything was ever promoted in this space.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::approvals;
 use super::observe::Observed;
 use crate::api::v1alpha1::environment::Recovery;
 use crate::api::v1alpha1::{Pin, Promotion};
@@ -60,7 +61,7 @@ pub fn standing(observed: &Observed, (me, rivals): (&Entry, &[Entry]), policy: P
     pinned::standing(me, rivals, &OfPin { wanted, uid }).unwrap_or_else(|| queue::standing(me, rivals, policy, true))
 }
 
-/// The recovery that lets the promotion through the lifecycle: of a pin, where no release of the project ever succeeded.
+/// The recovery that lets the promotion through lifecycle and approvals: of a pin, where no release of the project ever succeeded.
 #[must_use]
 pub fn recovery(observed: &Observed) -> Option<&Recovery> {
     let environment = observed.environment.as_ref()?;
@@ -69,9 +70,11 @@ pub fn recovery(observed: &Observed) -> Option<&Recovery> {
     (is_lost && observed.now < recovery.until.0).then_some(recovery)
 }
 
-/// The recovery that it needed: without it the lifecycle would not let it through.
+/// The recovery that it needed: without it, lifecycle or approvals would not let it through.
 #[must_use]
 pub fn recovered(observed: &Observed) -> Option<&Recovery> {
     let environment = EnvironmentName::try_from(observed.promotion.spec.environment.as_str()).ok()?;
-    recovery(observed).filter(|_| matches!(observed.course.reach(&environment), Reach::Unreached(_)))
+    let unreached = || matches!(observed.course.reach(&environment), Reach::Unreached(_));
+    let unapproved = || approvals::tally(observed).missing() > 0;
+    recovery(observed).filter(|_| unreached() || unapproved())
 }

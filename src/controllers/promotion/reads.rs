@@ -12,7 +12,7 @@ use super::object::{all, get, read};
 use super::observe::{Observed, Trace, Unreadable};
 use super::pinned::{self, Pinned};
 use super::plan::PlanState;
-use super::{environments, record, rollback};
+use super::{approvals, environments, record, rollback};
 use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::{Environment, Pin, Project, Promotion, Release};
 use crate::cluster::cache::Key;
@@ -58,6 +58,7 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
         now,
         unreadable,
         course: course::course(&promotion, &choice, known),
+        approvals: approvals::reads::cached(context, &Key::of(promotion.as_ref())),
         pinned: Pinned {
             pin: stores.pins.get(&Key::new(&space, pinned::pin_name(&promotion))),
             past: past(&promotion, known),
@@ -84,6 +85,7 @@ pub fn alone(context: &Context, promotion: Arc<Promotion>) -> Observed {
         course: Course::unknown(now),
         current: None,
         rivals: Vec::new(),
+        approvals: Vec::new(),
         pinned: Pinned::default(),
         history: false,
         release: None,

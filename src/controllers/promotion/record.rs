@@ -5,8 +5,8 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use crate::api::condition::cut;
-use crate::api::v1alpha1::audit_record::AuditStep;
-use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Promotion};
+use crate::api::v1alpha1::audit_record::{AuditApproval, AuditStep};
+use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Promotion, PromotionStatus};
 use crate::cluster::error::ClusterError;
 use crate::domain::promotion::machine::NameUse;
 use crate::domain::promotion::mode::Mode;
@@ -15,9 +15,10 @@ use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 use crate::domain::variable::function::sha256;
 
-/// How many packages and steps a record lists: it stays below 8 KiB.
+/// How many packages, steps and approvals a record lists: it stays below 8 KiB.
 const PACKAGES: usize = 20;
 const STEPS: usize = 32;
+const APPROVALS: usize = 10;
 
 /// The name of the record that uses up a promotion's name.
 #[must_use]
@@ -66,6 +67,8 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
             variables_given: variables_given(promotion),
             requested_by: promotion.spec.requested_by.clone(),
             cause: promotion.spec.cause.clone(),
+            plan_digest: status.plan_digest.clone(),
+            approvals: approvals(status),
             recovery: status.recovery.clone(),
             mode: status.mode.clone(),
             rollback: status.rollback.as_ref().map(|rollback| rollback.promotion.clone()),
@@ -81,6 +84,16 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
             steps: steps.collect(),
         },
     })
+}
+
+/// The decisions that counted.
+fn approvals(status: &PromotionStatus) -> Vec<AuditApproval> {
+    let decisions = status.approvals.iter().flat_map(|record| &record.decisions).filter(|known| known.void.is_none());
+    let approval = |known: &crate::api::v1alpha1::promotion_status::DecisionRecord| {
+        let (decision, at) = (known.decision.clone(), known.at.clone());
+        Some(AuditApproval { by: known.by.clone()?, decision, at, comment: known.comment.clone() })
+    };
+    decisions.filter_map(approval).take(APPROVALS).collect()
 }
 
 /// The end of a promotion as histories keep it; nothing for one that has not ended or whose spec no longer reads.
@@ -117,7 +130,8 @@ pub fn outcome(promotion: &Promotion) -> Option<Outcome> {
 }
 
 /// The variables of a promotion as a hash: in any order, they are the same.
-fn variables_given(promotion: &Promotion) -> Option<String> {
+#[must_use]
+pub fn variables_given(promotion: &Promotion) -> Option<String> {
     let mut given = promotion.spec.variables.clone();
     given.sort_by(|a, b| a.name.cmp(&b.name));
     let text = serde_json::to_string(&given).ok().filter(|_| !given.is_empty())?;

@@ -2,7 +2,6 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
-use super::current;
 use super::facts;
 use super::observe::Observed;
 use super::pinned;
@@ -10,6 +9,7 @@ use super::plan::Plan;
 use super::progress::{Progress, State};
 use super::timeout;
 use super::variables;
+use super::{approvals, current};
 use crate::api::condition::{self, ConditionType, Fact, Stamp, Standing};
 use crate::api::v1alpha1::PromotionStatus;
 use crate::api::v1alpha1::promotion_status::{DecidedOn, FailureRecord, RollbackRecord, StepRecord};
@@ -41,6 +41,7 @@ pub fn waiting(observed: &Observed, reason: &Reason, message: &str) -> Promotion
     let mut status = observed.promotion.status.clone().unwrap_or_default();
     if facts::phase(observed) == Phase::Pending {
         status.phase = Some(Phase::Pending.as_str().to_owned());
+        approvals::write(&mut status, observed);
     }
     say(&mut status, observed, (reason, message));
     status
@@ -52,6 +53,7 @@ pub fn started(observed: &Observed, plan: &Plan, steps: Vec<StepRecord>) -> Prom
     let mut status = observed.promotion.status.clone().unwrap_or_default();
     status.phase = Some(Phase::Running.as_str().to_owned());
     status.started_at = Some(MicroTime(observed.now));
+    approvals::write(&mut status, observed);
     status.decided_on = decided_on(observed);
     status.recovery = pinned::recovered(observed).cloned();
     status
@@ -141,6 +143,9 @@ pub fn finished(observed: &Observed, end: &End) -> PromotionStatus {
     status.phase = Some(end.phase.as_str().to_owned());
     status.finished = true;
     status.applied = end.applied;
+    if facts::phase(observed) == Phase::Pending && matches!(end.phase, Phase::Rejected | Phase::Failed) {
+        approvals::write(&mut status, observed);
+    }
     if end.phase == Phase::Failed && status.failure.is_none() {
         status.failure = Some(failure(observed, (end.reason.as_str(), &end.message)));
     }
@@ -234,7 +239,8 @@ fn decided_on(observed: &Observed) -> Vec<DecidedOn> {
     let lifecycle = observed.course.lifecycle.as_ref().map(|object| of("Lifecycle", &object.metadata));
     let pin = observed.pinned.pin.as_ref().filter(|_| pinned::is_of_a_pin(&observed.promotion));
     let pin = pin.map(|object| of("Pin", &object.metadata));
-    project.into_iter().chain(release).chain(environment).chain(lifecycle).chain(pin).collect()
+    let approvals = approvals::decided_on(observed);
+    project.into_iter().chain(release).chain(environment).chain(lifecycle).chain(pin).chain(approvals).collect()
 }
 
 /// Reason, message and conditions for the phase that the status has.
@@ -249,7 +255,9 @@ fn say(status: &mut PromotionStatus, observed: &Observed, because: (&Reason, &st
         Phase::Pending | Phase::Running | Phase::RollingBack => Standing::Reconciling,
         // One that was replaced needs nobody; a repository that still has it is in order.
         Phase::Succeeded | Phase::Superseded => Standing::Ready,
-        Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Canceled | Phase::Expired => Standing::Stalled,
+        Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Rejected | Phase::Canceled | Phase::Expired => {
+            Standing::Stalled
+        }
     };
     let succeeded = match phase {
         Phase::Pending | Phase::Running => None,
@@ -258,6 +266,7 @@ fn say(status: &mut PromotionStatus, observed: &Observed, because: (&Reason, &st
         | Phase::Failed
         | Phase::RolledBack
         | Phase::Refused
+        | Phase::Rejected
         | Phase::Canceled
         | Phase::Superseded
         | Phase::Expired => Some(false),

@@ -198,7 +198,9 @@ fn problems(status: &ReleaseStatus) -> Vec<String> {
         let phase = Phase::parse(row.phase.as_deref()?)?;
         let bad = match phase {
             Phase::Pending | Phase::Running | Phase::RollingBack | Phase::Succeeded | Phase::Superseded => false,
-            Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Canceled | Phase::Expired => true,
+            Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Rejected | Phase::Canceled | Phase::Expired => {
+                true
+            }
         };
         (bad && !is_there(&row.environment)).then(|| {
             let why = row.message.as_deref().unwrap_or_default();

@@ -5,9 +5,10 @@
 //! cached ones the verdict is [`Verdict::Recheck`]. A new gate is a variant of [`Gate`], its place in
 //! [`Gate::CHAIN`], and one function.
 
+mod approvals;
 mod facts;
 
-pub use facts::{EnvironmentFact, GateFacts, PartsFact, Presence, ReleaseFact, Requester, Subject, WhenNotReady};
+pub use facts::{EnvironmentFact, GateFacts, PartsFact, Presence, ReleaseFact, Subject, WhenNotReady};
 
 use super::parts::Missing;
 use super::reason::Reason;
@@ -33,6 +34,8 @@ pub enum Gate {
     NotBlocked,
     /// Its time has come.
     InTime,
+    /// Enough people agreed.
+    Approved,
     /// No other promotion comes first.
     Turn,
 }
@@ -65,6 +68,11 @@ pub enum Verdict {
         /// Why, and what to do, in one sentence.
         message: String,
     },
+    /// Somebody rejected it.
+    Rejected {
+        /// Who, and what to do, in one sentence.
+        message: String,
+    },
     /// The next decision cannot be taken back, and the facts may be out of date: read them live.
     Recheck,
 }
@@ -75,6 +83,10 @@ pub enum Verdict {
 pub fn judge(facts: &GateFacts) -> Verdict {
     if let Some(message) = facts.window.expired(facts.now) {
         return Verdict::Expired { message };
+    }
+    if let Some(message) = approvals::rejected(facts) {
+        // What is rejected is a plan, and that may have changed.
+        return if facts.fresh { Verdict::Rejected { message } } else { Verdict::Recheck };
     }
     let first = Gate::CHAIN.into_iter().map(|gate| gate.check(facts)).find(|verdict| *verdict != Verdict::Open);
     match first {
@@ -87,7 +99,7 @@ pub fn judge(facts: &GateFacts) -> Verdict {
 
 impl Gate {
     /// The gates in the order in which they are asked: what can never change first, the turn last.
-    pub const CHAIN: [Self; 9] = [
+    pub const CHAIN: [Self; 10] = [
         Self::Stamped,
         Self::ProjectFound,
         Self::ReleaseSealed,
@@ -96,6 +108,7 @@ impl Gate {
         Self::LifecycleReached,
         Self::NotBlocked,
         Self::InTime,
+        Self::Approved,
         Self::Turn,
     ];
 
@@ -111,6 +124,7 @@ impl Gate {
             Self::LifecycleReached => self.lifecycle_reached(facts),
             Self::NotBlocked => self.not_blocked(facts),
             Self::InTime => self.in_time(facts),
+            Self::Approved => self.approved(facts),
             Self::Turn => self.turn(facts),
         }
     }
@@ -127,6 +141,7 @@ impl Gate {
             Self::LifecycleReached => "LifecycleReached",
             Self::NotBlocked => "NotBlocked",
             Self::InTime => "InTime",
+            Self::Approved => "Approved",
             Self::Turn => "Turn",
         }
     }

@@ -1,6 +1,6 @@
 //! What a promotion does next. Everything that can happen to one is a row of [`step`].
 //!
-//! `Pending` → `Running` → `Succeeded | Failed`; from `Pending` also to `Refused`, `Superseded`, `Expired`, and
+//! `Pending` → `Running` → `Succeeded | Failed`; from `Pending` also to `Refused`, `Rejected`, `Superseded`, `Expired`, and
 //! from both to `Canceled`. Where the environment wants a failure undone, `Running` → `RollingBack` → `RolledBack | Failed`:
 //! another promotion puts back what ran before, and this one waits for its end. An end is never left. There is one way to `Running`: every gate open on
 //! facts read live, its turn, and the slot held.
@@ -186,6 +186,7 @@ pub fn step(phase: Phase, facts: &Facts) -> Transition {
         | Phase::Failed
         | Phase::RolledBack
         | Phase::Refused
+        | Phase::Rejected
         | Phase::Canceled
         | Phase::Superseded
         | Phase::Expired => Transition::Rest,
@@ -201,6 +202,9 @@ fn pending(facts: &Facts) -> Transition {
         (NameUse::Fresh, Some(cause), _) => canceled(cause, false),
         (NameUse::Fresh, None, Verdict::Expired { message }) => {
             finish(Phase::Expired, Reason::Expired, message.clone())
+        }
+        (NameUse::Fresh, None, Verdict::Rejected { message }) => {
+            finish(Phase::Rejected, Reason::Rejected, message.clone())
         }
         (NameUse::Fresh, None, Verdict::Closed { gate: _, reason, message }) => {
             finish(Phase::Refused, reason.clone(), message.clone())

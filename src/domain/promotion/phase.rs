@@ -19,6 +19,8 @@ pub enum Phase {
     RolledBack,
     /// A gate refused it; it never ran.
     Refused,
+    /// Somebody who may approve said no; it never ran.
+    Rejected,
     /// Somebody canceled it, before or while it ran.
     Canceled,
     /// A newer promotion took its place while it waited.
@@ -29,7 +31,7 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in the order of declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Pending,
         Self::Running,
         Self::RollingBack,
@@ -37,6 +39,7 @@ impl Phase {
         Self::Failed,
         Self::RolledBack,
         Self::Refused,
+        Self::Rejected,
         Self::Canceled,
         Self::Superseded,
         Self::Expired,
@@ -51,6 +54,7 @@ impl Phase {
             | Self::Failed
             | Self::RolledBack
             | Self::Refused
+            | Self::Rejected
             | Self::Canceled
             | Self::Superseded
             | Self::Expired => true,
@@ -68,6 +72,7 @@ impl Phase {
             Self::Failed => "Failed",
             Self::RolledBack => "RolledBack",
             Self::Refused => "Refused",
+            Self::Rejected => "Rejected",
             Self::Canceled => "Canceled",
             Self::Superseded => "Superseded",
             Self::Expired => "Expired",

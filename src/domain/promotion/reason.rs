@@ -35,6 +35,10 @@ pub enum Reason {
     ReleaseBlocked,
     /// Its time has not come. Waits.
     NotYet,
+    /// Too few people agreed. Waits.
+    ApprovalsMissing,
+    /// Approvals must be of others than who asked, and nobody knows who that is. Refuses, or waits if the promotion says so.
+    RequesterUnknown,
     /// Another promotion comes first. Waits.
     QueuedBehind,
     /// Several promotions wait and nothing says which was first. Waits.
@@ -57,6 +61,8 @@ pub enum Reason {
     CancelRequested,
     /// It was deleted before its end. An end.
     Deleted,
+    /// Somebody rejected it. An end.
+    Rejected,
     /// A newer promotion replaced it. An end.
     Superseded,
     /// It had not started when its time was over. An end.
@@ -67,7 +73,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason that is not a step's own, in the order of declaration.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::NotStamped,
         Self::ProjectNotFound,
         Self::ReleaseNotFound,
@@ -83,6 +89,8 @@ impl Reason {
         Self::LifecycleInvalid,
         Self::ReleaseBlocked,
         Self::NotYet,
+        Self::ApprovalsMissing,
+        Self::RequesterUnknown,
         Self::QueuedBehind,
         Self::AmbiguousOrder,
         Self::SlotHeld,
@@ -94,6 +102,7 @@ impl Reason {
         Self::NameUsed,
         Self::CancelRequested,
         Self::Deleted,
+        Self::Rejected,
         Self::Superseded,
         Self::Expired,
     ];
@@ -117,6 +126,8 @@ impl Reason {
             Self::LifecycleInvalid => "LifecycleInvalid",
             Self::ReleaseBlocked => "ReleaseBlocked",
             Self::NotYet => "NotYet",
+            Self::ApprovalsMissing => "ApprovalsMissing",
+            Self::RequesterUnknown => "RequesterUnknown",
             Self::QueuedBehind => "QueuedBehind",
             Self::AmbiguousOrder => "AmbiguousOrder",
             Self::SlotHeld => "SlotHeld",
@@ -128,6 +139,7 @@ impl Reason {
             Self::NameUsed => "NameUsed",
             Self::CancelRequested => "CancelRequested",
             Self::Deleted => "Deleted",
+            Self::Rejected => "Rejected",
             Self::Superseded => "Superseded",
             Self::Expired => "Expired",
             Self::Step(reason) => reason,
@@ -149,6 +161,8 @@ impl Reason {
                 | Self::LifecycleNotReached
                 | Self::ReleaseBlocked
                 | Self::NotYet
+                | Self::ApprovalsMissing
+                | Self::RequesterUnknown
                 | Self::AmbiguousOrder
         )
     }
@@ -164,6 +178,8 @@ impl Reason {
                 | Self::NotInLifecycle
                 | Self::ReleaseBlocked
                 | Self::NotYet
+                | Self::ApprovalsMissing
+                | Self::RequesterUnknown
         )
     }
 

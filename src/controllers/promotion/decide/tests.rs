@@ -48,6 +48,7 @@ pub(in crate::controllers::promotion) fn ready_to_start() -> Observed {
         course: course(),
         current: None,
         rivals: vec![entry("checkout-1.0.0-dev", "uid-1", 0)],
+        approvals: Vec::new(),
         pinned: Pinned::default(),
         history: true,
         name_use: NameUse::Fresh,

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::lifecycle::reach::Reach;
 use crate::domain::name::{EnvironmentName, ProjectName, ReleaseVersion, release_name};
+use crate::domain::promotion::approval::{Person, Tally};
 use crate::domain::promotion::parts::Unknown;
 use crate::domain::promotion::window::Window;
 use crate::domain::queue::Standing;
@@ -14,7 +15,7 @@ pub struct GateFacts {
     /// What the promotion asks for.
     pub subject: Subject,
     /// Who asked, as the API server authenticated them; nobody, if it was never recorded.
-    pub stamped: Option<Requester>,
+    pub stamped: Option<Person>,
     /// The project.
     pub project: Presence,
     /// The release.
@@ -23,7 +24,7 @@ pub struct GateFacts {
     pub environment: EnvironmentFact,
     /// Whether the release may go to the environment.
     pub lifecycle: Reach,
-    /// Whether it may pass the lifecycle because the history that the lifecycle asks for was lost.
+    /// Whether it may pass the lifecycle and start without approvals because the history that they ask for was lost.
     pub recovering: bool,
     /// Why somebody blocked the release, if that keeps it out of the environment.
     pub blocked: Option<String>,
@@ -31,6 +32,8 @@ pub struct GateFacts {
     pub parts: PartsFact,
     /// What the promotion wants if it may not.
     pub when_not_ready: WhenNotReady,
+    /// Who must agree, and who did.
+    pub approvals: Tally,
     /// When it may start.
     pub window: Window,
     /// The time.
@@ -58,15 +61,6 @@ impl Subject {
     pub fn release(&self) -> String {
         release_name(&self.project, &self.version)
     }
-}
-
-/// Who asked for a promotion.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requester {
-    /// The user's name, as authenticated.
-    pub name: String,
-    /// The user's uid, where the authenticator gives one.
-    pub uid: Option<String>,
 }
 
 /// Whether an object exists.

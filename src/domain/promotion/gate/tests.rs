@@ -3,8 +3,47 @@ use jiff::Timestamp;
 use super::*;
 use crate::domain::lifecycle::reach::Unreached;
 use crate::domain::name::{EnvironmentName, ProjectName, ReleaseVersion};
+use crate::domain::promotion::approval::{self, Choice, Decision, Person, Proposal, Rule, Tally};
 use crate::domain::promotion::parts::Unknown;
 use crate::domain::promotion::window::Window;
+
+fn ada() -> Person {
+    Person { name: "ada".to_owned(), uid: None }
+}
+
+/// What people decided on the promotion of ada, or of a robot.
+fn approvals_of(by: Person, rule: Rule, decisions: Vec<Decision>) -> Tally {
+    let proposal = Proposal {
+        uid: "u".to_owned(),
+        environment: "production".to_owned(),
+        plan_digest: Some("plan".to_owned()),
+        requested_by: Some(by),
+        on_behalf_of: None,
+    };
+    approval::tally(proposal, (rule, rule), false, decisions)
+}
+
+fn approvals(rule: Rule, decisions: Vec<Decision>) -> Tally {
+    approvals_of(ada(), rule, decisions)
+}
+
+fn two() -> Rule {
+    Rule { required: 2, rollback: 2, allow_requester: false, allow_service_accounts: false }
+}
+
+fn decided(by: &str, choice: Choice) -> Decision {
+    Decision {
+        approval: by.to_owned(),
+        approval_uid: by.to_owned(),
+        at: at(1),
+        by: Some(Person { name: by.to_owned(), uid: None }),
+        choice,
+        promotion_uid: "u".to_owned(),
+        environment: "production".to_owned(),
+        plan_digest: "plan".to_owned(),
+        comment: Some("too late".to_owned()),
+    }
+}
 
 fn environment(name: &str) -> EnvironmentName {
     EnvironmentName::try_from(name).unwrap()
@@ -18,7 +57,7 @@ fn open() -> GateFacts {
             version: ReleaseVersion::try_from("1.4.2").unwrap(),
             environment: environment("production"),
         },
-        stamped: Some(Requester { name: "ada".to_owned(), uid: None }),
+        stamped: Some(ada()),
         project: Presence::Found,
         release: ReleaseFact::Sealed,
         environment: EnvironmentFact::Ready,
@@ -27,6 +66,7 @@ fn open() -> GateFacts {
         blocked: None,
         parts: PartsFact::Known,
         when_not_ready: WhenNotReady::Refuse,
+        approvals: approvals(Rule::NONE, Vec::new()),
         window: Window::default(),
         now: at(100),
         standing: Standing::Next,
@@ -103,6 +143,7 @@ fn described(verdict: &Verdict) -> String {
         Verdict::Open => "open".to_owned(),
         Verdict::Recheck => "recheck".to_owned(),
         Verdict::Expired { message } => format!("expired: {message}"),
+        Verdict::Rejected { message } => format!("rejected: {message}"),
         Verdict::Waiting { gate, reason, message } => format!("waiting {} {reason}: {message}", gate.as_str()),
         Verdict::Closed { gate, reason, message } => format!("closed {} {reason}: {message}", gate.as_str()),
     }
@@ -207,6 +248,43 @@ fn the_lifecycle_and_the_turn_say_why_and_what_to_do() {
 }
 
 #[test]
+fn approvals_say_how_many_are_missing_and_who_can_give_them() {
+    let robot = Person { name: "system:serviceaccount:shop:ci".to_owned(), uid: None };
+    let (yes, no) = (|by: &str| decided(by, Choice::Approve), |by: &str| decided(by, Choice::Reject));
+    for (facts, expected) in [
+        (
+            GateFacts { approvals: approvals(two(), Vec::new()), ..open() },
+            "waiting Approved ApprovalsMissing: 2 of 2 approvals are missing: somebody who is not ada with the verb approve on environments.gantry.dev/production must make an Approval of its status.planDigest",
+        ),
+        (
+            GateFacts { approvals: approvals(two(), vec![yes("bob"), yes("ada")]), ..open() },
+            "waiting Approved ApprovalsMissing: 1 of 2 approvals is missing: somebody who is not ada with the verb approve on environments.gantry.dev/production must make an Approval of its status.planDigest; the approval of ada does not count: whoever asked cannot approve here: ask somebody else",
+        ),
+        (GateFacts { approvals: approvals(two(), vec![yes("bob"), yes("eve")]), ..open() }, "open"),
+        (GateFacts { approvals: approvals(two(), Vec::new()), recovering: true, ..open() }, "open"),
+        (
+            GateFacts {
+                approvals: approvals(two(), vec![yes("bob"), yes("eve"), no("ada")]),
+                recovering: true,
+                ..open()
+            },
+            "rejected: ada rejected it (too late); nothing was applied, and a rejection is final: make a new promotion with another name",
+        ),
+        (GateFacts { approvals: approvals(Rule::NONE, vec![no("bob")]), fresh: false, ..open() }, "recheck"),
+        (
+            GateFacts {
+                approvals: approvals_of(robot.clone(), two(), vec![yes("bob"), yes("eve")]),
+                stamped: Some(robot),
+                ..open()
+            },
+            "closed Approved RequesterUnknown: production wants approvals of others than who asked, and nobody knows who that is: system:serviceaccount:shop:ci is a service account and spec.onBehalfOf names no person; ask again with spec.onBehalfOf, under another name",
+        ),
+    ] {
+        assert_eq!(described(&judge(&facts)), expected);
+    }
+}
+
+#[test]
 fn the_first_gate_that_is_not_open_decides() {
     let mut facts = GateFacts {
         stamped: None,
@@ -217,14 +295,15 @@ fn the_first_gate_that_is_not_open_decides() {
         lifecycle: unreached(),
         blocked: Some(blocked()),
         window: tonight(),
+        approvals: approvals(two(), Vec::new()),
         standing: behind(),
         ..open()
     };
     let gate = |facts: &GateFacts| match judge(facts) {
         Verdict::Waiting { gate, .. } | Verdict::Closed { gate, .. } => Some(gate),
-        Verdict::Open | Verdict::Recheck | Verdict::Expired { .. } => None,
+        Verdict::Open | Verdict::Recheck | Verdict::Rejected { .. } | Verdict::Expired { .. } => None,
     };
-    let repairs: [fn(&mut GateFacts); 9] = [
+    let repairs: [fn(&mut GateFacts); 10] = [
         |facts| facts.stamped = open().stamped,
         |facts| facts.project = Presence::Found,
         |facts| facts.release = ReleaseFact::Sealed,
@@ -233,6 +312,7 @@ fn the_first_gate_that_is_not_open_decides() {
         |facts| facts.lifecycle = Reach::Reachable,
         |facts| facts.blocked = None,
         |facts| facts.window = Window::default(),
+        |facts| facts.approvals = open().approvals,
         |facts| facts.standing = Standing::Next,
     ];
     for (expected, repair) in Gate::CHAIN.into_iter().zip(repairs) {
@@ -280,6 +360,11 @@ fn all() -> Vec<GateFacts> {
     vary(&[|_| {}, |facts| facts.parts = PartsFact::Unread, |facts| facts.parts = unknown_step()]);
     vary(&[|_| {}, |facts| facts.blocked = Some(blocked())]);
     vary(&[|_| {}, |facts| facts.window = tonight(), |facts| facts.window = over()]);
+    vary(&[
+        |_| {},
+        |facts| facts.approvals = approvals(two(), Vec::new()),
+        |facts| facts.approvals = approvals(two(), vec![decided("bob", Choice::Reject)]),
+    ]);
     vary(&[|_| {}, |facts| facts.when_not_ready = WhenNotReady::Wait]);
     vary(&[
         |_| {},
@@ -305,11 +390,21 @@ fn the_way_is_open_only_if_every_fact_is_good_and_read_live() {
 fn on_cached_facts_nothing_is_decided_that_cannot_be_taken_back() {
     for facts in all().into_iter().filter(|facts| !facts.fresh && facts.stamped.is_some()) {
         match judge(&facts) {
-            Verdict::Open | Verdict::Closed { .. } => panic!("decided on cached facts: {facts:?}"),
+            Verdict::Open | Verdict::Closed { .. } | Verdict::Rejected { .. } => {
+                panic!("decided on cached facts: {facts:?}")
+            }
             Verdict::Waiting { .. } => assert!(!is_superseded(&facts.standing), "replaced on cached facts: {facts:?}"),
             // The window is written once, and the time is the time.
             Verdict::Recheck | Verdict::Expired { .. } => {}
         }
+    }
+}
+
+#[test]
+fn whatever_it_waits_for_a_rejection_ends_it_in_its_time() {
+    for facts in all().into_iter().filter(|facts| facts.fresh && facts.window != over()) {
+        let rejected = facts.approvals.rejection().is_some();
+        assert_eq!(matches!(judge(&facts), Verdict::Rejected { .. }), rejected, "{facts:?}");
     }
 }
 
@@ -326,7 +421,10 @@ fn on_live_facts_there_is_always_an_answer_with_a_message() {
         match judge(&facts) {
             Verdict::Open => {}
             Verdict::Recheck => panic!("asks again for live facts: {facts:?}"),
-            Verdict::Waiting { message, .. } | Verdict::Closed { message, .. } | Verdict::Expired { message } => {
+            Verdict::Waiting { message, .. }
+            | Verdict::Closed { message, .. }
+            | Verdict::Rejected { message }
+            | Verdict::Expired { message } => {
                 assert!(!message.is_empty());
             }
         }
@@ -334,7 +432,8 @@ fn on_live_facts_there_is_always_an_answer_with_a_message() {
 }
 
 #[test]
-fn only_a_missing_stamp_an_unknown_part_the_lifecycle_and_a_block_refuse_the_last_two_never_when_told_to_wait() {
+fn only_a_missing_stamp_an_unknown_part_or_requester_the_lifecycle_and_a_block_refuse_the_last_two_never_when_told_to_wait()
+ {
     for facts in all() {
         if let Verdict::Closed { gate, .. } = judge(&facts) {
             match gate {
@@ -346,6 +445,7 @@ fn only_a_missing_stamp_an_unknown_part_the_lifecycle_and_a_block_refuse_the_las
                     assert_eq!(facts.release, ReleaseFact::Sealed, "a release that does not exist is waited for");
                 }
                 Gate::NotBlocked => assert!(facts.blocked.is_some() && facts.when_not_ready == WhenNotReady::Refuse),
+                Gate::Approved => panic!("ada is known"),
                 Gate::ProjectFound | Gate::ReleaseSealed | Gate::EnvironmentReady | Gate::InTime | Gate::Turn => {
                     panic!("{gate:?} refused")
                 }
@@ -355,9 +455,10 @@ fn only_a_missing_stamp_an_unknown_part_the_lifecycle_and_a_block_refuse_the_las
 }
 
 #[test]
-fn a_recovery_passes_phases_that_are_not_complete_and_no_other_gate() {
+fn a_recovery_passes_phases_and_approvals_that_are_not_complete_and_no_other_gate() {
     let unreached = || Reach::Unreached(crate::domain::lifecycle::reach::Unreached::default());
-    let waits = GateFacts { when_not_ready: WhenNotReady::Wait, lifecycle: unreached(), ..open() };
+    let approvals = approvals(two(), Vec::new());
+    let waits = GateFacts { when_not_ready: WhenNotReady::Wait, lifecycle: unreached(), approvals, ..open() };
     assert!(matches!(judge(&waits), Verdict::Waiting { gate: Gate::LifecycleReached, .. }));
     let recovering = GateFacts { recovering: true, ..waits };
     assert_eq!(judge(&recovering), Verdict::Open);

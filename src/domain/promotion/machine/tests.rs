@@ -17,6 +17,7 @@ fn verdicts() -> Vec<Verdict> {
         Verdict::Open,
         Verdict::Recheck,
         Verdict::Expired { message: message.clone() },
+        Verdict::Rejected { message: message.clone() },
         Verdict::Waiting { gate, reason: Reason::ReleaseNotFound, message: message.clone() },
         Verdict::Closed { gate, reason: Reason::LifecycleNotReached, message },
     ]
@@ -92,7 +93,7 @@ fn for_every_case(mut check: impl FnMut(Phase, &Facts)) {
             }
         }
     }
-    assert_eq!(cases, 13 * 4 * 5 * 4 * 4 * 7 * 7 * 10);
+    assert_eq!(cases, 14 * 4 * 6 * 4 * 4 * 7 * 7 * 11);
 }
 
 /// One sentence of the specification: when it applies, and what must follow.
@@ -242,6 +243,16 @@ const RULES: &[Rule] = &[
                 && matches!(facts.verdict, Verdict::Expired { .. })
         },
         then: |_, next| ends(next, Phase::Expired, &Reason::Expired, false),
+    },
+    Rule {
+        name: "what somebody rejected before it started is rejected, whatever it waits for",
+        when: |phase, facts| {
+            phase == Phase::Pending
+                && is_new(facts)
+                && facts.cancel.is_none()
+                && matches!(facts.verdict, Verdict::Rejected { .. })
+        },
+        then: |_, next| ends(next, Phase::Rejected, &Reason::Rejected, false),
     },
     Rule {
         name: "a decision that cannot be taken back waits for live facts",
@@ -477,10 +488,10 @@ fn no_way_leads_to_running_but_through_open_gates_with_the_slot_in_hand() {
 }
 
 #[test]
-fn what_runs_never_expires() {
+fn what_runs_never_expires_and_is_never_rejected() {
     for_every_case(|phase, facts| {
-        if let Transition::Finish(End { phase: Phase::Expired, .. }) = step(phase, facts) {
-            let recorded = facts.used_name == NameUse::RecordedSame { phase: Phase::Expired };
+        if let Transition::Finish(End { phase: end @ (Phase::Expired | Phase::Rejected), .. }) = step(phase, facts) {
+            let recorded = facts.used_name == NameUse::RecordedSame { phase: end };
             assert!(recorded || phase == Phase::Pending);
         }
     });

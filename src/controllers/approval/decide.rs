@@ -1,0 +1,182 @@
+//! Whether a decision counts, as its promotion says. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Observed;
+use crate::api::condition::{self, ConditionType, Reason, Stamp, Standing};
+use crate::api::v1alpha1::promotion_status::DecisionRecord;
+use crate::api::v1alpha1::{Approval, ApprovalStatus};
+use crate::controllers::decision::{self, Next};
+use crate::controllers::promotion::reads;
+
+/// What one run of an approval will do.
+pub type Decision = decision::Decision<ApprovalStatus, Effect>;
+
+/// A change besides the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Removes it.
+    Remove,
+}
+
+/// How long a decision stays that names a promotion which does not exist, so that whoever made it can read why.
+const KEPT: SignedDuration = SignedDuration::from_hours(1);
+
+/// Decides.
+#[must_use]
+pub fn decide(observed: &Observed) -> Decision {
+    let meta = &observed.approval.metadata;
+    let mut status = observed.approval.status.clone().unwrap_or_default();
+    let (next, effects) = match removal(observed) {
+        Some(at) if at <= observed.now => (Next::Await, vec![Effect::Remove]),
+        Some(at) => (Next::At(at), Vec::new()),
+        None => (Next::Await, Vec::new()),
+    };
+    if let Some((standing, reason, message)) = judge(observed).filter(|_| effects.is_empty()) {
+        status.observed_generation = meta.generation;
+        let stamp = Stamp { now: observed.now, generation: meta.generation };
+        condition::set_standing(&mut status.conditions, &standing, (reason.as_str(), &message), stamp);
+    }
+    Decision { status, effects, events: Vec::new(), next }
+}
+
+/// When it goes: with its promotion, or after a while when it never had one.
+fn removal(observed: &Observed) -> Option<Timestamp> {
+    if observed.exists || record(observed).is_some() {
+        return None;
+    }
+    if is_settled(&observed.approval) {
+        return Some(observed.now);
+    }
+    let made = observed.approval.metadata.creation_timestamp.as_ref().map_or(observed.now, |time| time.0);
+    Some(made.saturating_add(KEPT).unwrap_or(Timestamp::MAX))
+}
+
+/// What its promotion says of it.
+fn record(observed: &Observed) -> Option<&DecisionRecord> {
+    let record = observed.promotion.as_ref()?.status.as_ref()?.approvals.as_ref()?;
+    record.decisions.iter().find(|known| Some(&known.uid) == observed.approval.metadata.uid.as_ref())
+}
+
+/// Whether it was said before whether it counts.
+#[must_use]
+pub fn is_settled(approval: &Approval) -> bool {
+    let conditions = approval.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let said = condition::find(conditions, ConditionType::Ready).map(|ready| ready.reason.as_str());
+    said.is_some_and(|reason| [Reason::Counted, Reason::NotCounted].iter().any(|known| known.as_str() == reason))
+}
+
+/// How it stands; nothing where what was said before stays true.
+fn judge(observed: &Observed) -> Option<(Standing, Reason, String)> {
+    let promotion = &observed.approval.spec.promotion;
+    let waits =
+        observed.promotion.as_ref().is_some_and(|known| !reads::is_underway(known) && !reads::has_finished(known));
+    match record(observed) {
+        Some(DecisionRecord { void: Some(void), .. }) => {
+            Some((Standing::Stalled, Reason::NotCounted, format!("it does not count: {void}")))
+        }
+        Some(DecisionRecord { void: None, .. }) => {
+            Some((Standing::Ready, Reason::Counted, format!("it counts for promotion {promotion}")))
+        }
+        None if is_settled(&observed.approval) => None,
+        None if waits => {
+            let message = format!("promotion {promotion} has not looked at it yet");
+            Some((Standing::Reconciling, Reason::Looking, message))
+        }
+        None if observed.exists => {
+            let message = format!(
+                "promotion {promotion} had started or ended before, so it does not count: decide on one that waits"
+            );
+            Some((Standing::Stalled, Reason::NotCounted, message))
+        }
+        None => {
+            let message = format!(
+                "there is no promotion {promotion} with this UID, so it does not count and is removed in an hour: decide again with the metadata.uid of one that waits"
+            );
+            Some((Standing::Stalled, Reason::PromotionNotFound, message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn observed(promotion: Option<Value>, exists: bool) -> Observed {
+        let approval = json!({"metadata": {"name": "bob", "uid": "a", "generation": 1}, "spec": {
+            "promotion": "checkout-1-production", "promotionUid": "u", "environment": "production",
+            "planDigest": "0".repeat(64), "decision": "Approve", "by": {"username": "bob"},
+        }});
+        Observed {
+            approval: Arc::new(serde_json::from_value(approval).unwrap()),
+            promotion: promotion.map(|known| Arc::new(serde_json::from_value(known).unwrap())),
+            exists,
+            now: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// A promotion in a phase that says this of a decision.
+    fn promotion(phase: &str, void: Option<&str>, uid: &str) -> Value {
+        json!({"metadata": {"name": "checkout-1-production", "uid": "u"},
+        "spec": {"project": "checkout", "version": "1", "environment": "production"},
+        "status": {"phase": phase, "approvals": {
+            "needed": 1, "given": 1,
+            "rule": {"required": 1, "rollback": 1, "allowRequester": false, "allowServiceAccounts": false},
+            "decisions": [{"approval": "bob", "uid": uid, "decision": "Approve", "at": "2026-01-01T00:00:00Z", "void": void}],
+        }}})
+    }
+
+    fn said(observed: &Observed) -> (String, String) {
+        let status = decide(observed).status;
+        let ready = condition::find(&status.conditions, ConditionType::Ready).unwrap();
+        (ready.reason.clone(), ready.message.clone())
+    }
+
+    #[test]
+    fn it_says_what_its_promotion_says() {
+        for (known, exists, reason, says) in [
+            (Some(promotion("Pending", None, "a")), true, "Counted", "it counts for promotion checkout-1-production"),
+            (Some(promotion("Pending", Some("it is old"), "a")), true, "NotCounted", "does not count: it is old"),
+            (Some(promotion("Pending", Some("it is other"), "a")), false, "NotCounted", "does not count: it is other"),
+            (Some(promotion("Pending", None, "other")), true, "Looking", "has not looked at it yet"),
+            (Some(promotion("Running", None, "a")), true, "Counted", "it counts"),
+            (Some(promotion("Running", None, "other")), true, "NotCounted", "had started or ended before"),
+            (None, true, "NotCounted", "decide on one that waits"),
+            (None, false, "PromotionNotFound", "decide again with the metadata.uid"),
+        ] {
+            let (found, message) = said(&observed(known.clone(), exists));
+            assert!(found == reason && message.contains(says), "{known:?}: {found} {message}");
+        }
+    }
+
+    #[test]
+    fn what_was_said_stays_when_the_promotion_is_over_and_all_goes_with_it() {
+        let mut over = observed(Some(promotion("Pending", None, "a")), true);
+        let status = decide(&over).status;
+        Arc::make_mut(&mut over.approval).status = Some(status.clone());
+        over.promotion = None;
+        let decision = decide(&over);
+        assert_eq!((decision.status, decision.effects), (status.clone(), Vec::new()));
+        over.exists = false;
+        let decision = decide(&over);
+        assert_eq!((decision.status, decision.effects), (status, vec![Effect::Remove]));
+    }
+
+    #[test]
+    fn one_that_never_had_a_promotion_says_so_for_an_hour() {
+        let mut stray = observed(None, false);
+        let due = Timestamp::UNIX_EPOCH + KEPT;
+        let made = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH);
+        Arc::make_mut(&mut stray.approval).metadata.creation_timestamp = Some(made);
+        let decision = decide(&stray);
+        assert_eq!((decision.next, decision.effects), (Next::At(due), Vec::new()));
+        Arc::make_mut(&mut stray.approval).status = Some(decision.status);
+        stray.now = due;
+        assert_eq!(decide(&stray).effects, [Effect::Remove]);
+    }
+}
