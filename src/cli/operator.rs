@@ -260,7 +260,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     started.spawn(&mut tasks, PinController { context: shared() }, (pin_requests, COALESCE));
     let variable_set = VariableSetController { context: shared() };
     started.spawn(&mut tasks, variable_set, (variable_set_requests, COALESCE));
-    started.spawn(&mut tasks, ApprovalController { context: shared() }, (approval_requests, Duration::ZERO));
+    started.spawn(&mut tasks, ApprovalController { context: shared() }, (approval_requests, Quiet::NONE));
     let release = ReleaseController::new(shared(), releases.clone());
     started.spawn(&mut tasks, release, (release_requests, ROWS));
     let environment = Environments::new(context.as_ref().clone(), provisioned.clone());
