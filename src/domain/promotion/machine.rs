@@ -200,12 +200,8 @@ fn pending(facts: &Facts) -> Transition {
         (NameUse::RecordedOther, _, _) => name_used(),
         (NameUse::Fresh, Some(CancelCause::Repinned), _) => repinned(),
         (NameUse::Fresh, Some(cause), _) => canceled(cause, false),
-        (NameUse::Fresh, None, Verdict::Expired { message }) => {
-            finish(Phase::Expired, Reason::Expired, message.clone())
-        }
-        (NameUse::Fresh, None, Verdict::Rejected { message }) => {
-            finish(Phase::Rejected, Reason::Rejected, message.clone())
-        }
+        (NameUse::Fresh, None, Verdict::Expired { message }) => finish(Phase::Expired, Reason::Expired, message),
+        (NameUse::Fresh, None, Verdict::Rejected { message }) => finish(Phase::Rejected, Reason::Rejected, message),
         (NameUse::Fresh, None, Verdict::Closed { gate: _, reason, message }) => {
             finish(Phase::Refused, reason.clone(), message.clone())
         }
@@ -397,8 +393,8 @@ fn slot_held(by: &str) -> Transition {
     }
 }
 
-fn finish(phase: Phase, reason: Reason, message: String) -> Transition {
-    Transition::Finish(End { phase, reason, message, applied: false })
+fn finish(phase: Phase, reason: Reason, message: impl Into<String>) -> Transition {
+    Transition::Finish(End { phase, reason, message: message.into(), applied: false })
 }
 
 #[cfg(test)]
