@@ -84,7 +84,7 @@ async fn probes_answer_and_logs_name_the_object() {
 }
 
 /// For each kind, a spec that does not read as it, whatever else is right.
-fn unreadable() -> [(&'static str, &'static str, Value); 8] {
+fn unreadable() -> [(&'static str, &'static str, Value); 9] {
     let no_text = json!({"not": "a text"});
     let release = json!({"project": "checkout", "version": "1.0.0"});
     let with = |mut spec: Value, field: &str, value: &Value| {
@@ -98,6 +98,11 @@ fn unreadable() -> [(&'static str, &'static str, Value); 8] {
         ("Release", "releases", with(release, "notes", &no_text)),
         ("Promotion", "promotions", with(promotion.clone(), "whenNotReady", &json!(["no", "enum"]))),
         ("Pin", "pins", with(promotion.clone(), "reason", &no_text)),
+        (
+            "Approval",
+            "approvals",
+            json!({"promotion": "checkout-1.0.0-dev", "environment": "dev", "decision": ["both"]}),
+        ),
         ("AuditRecord", "auditrecords", with(promotion, "applied", &json!("perhaps"))),
         ("Lifecycle", "lifecycles", json!({"phases": "none"})),
         ("VariableSet", "variablesets", json!({"description": no_text})),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kube::api::ListParams;
+use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 
 use super::tally;
@@ -20,7 +21,8 @@ pub fn cached(context: &Context, promotion: &Key) -> Vec<Arc<Approval>> {
     known
 }
 
-/// The same with what the API server says now, where the promotion cannot start without it.
+/// The same with what the API server says now, where the promotion cannot start without it. What does not read as its kind counts for
+/// nothing.
 ///
 /// # Errors
 /// When they cannot be read.
@@ -29,8 +31,9 @@ pub async fn live(client: &Client, observed: Observed) -> Result<Observed, Clust
         return Ok(observed);
     }
     let Key { namespace, name } = Key::of(observed.promotion.as_ref());
-    let api: Api<Approval> = Api::namespaced(client.clone(), &namespace);
+    let api: Api<DeserializeGuard<Approval>> = Api::namespaced(client.clone(), &namespace);
     let of_promotion = ListParams::default().fields(&format!("spec.promotion={name}"));
     let listed = api.list(&of_promotion).await.map_err(|error| ClusterError::api("list approvals", error))?;
-    Ok(Observed { approvals: listed.items.into_iter().map(Arc::new).collect(), ..observed })
+    let readable = listed.items.into_iter().filter_map(|read| read.0.ok()).map(Arc::new);
+    Ok(Observed { approvals: readable.collect(), ..observed })
 }
