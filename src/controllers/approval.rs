@@ -55,7 +55,8 @@ impl Controller for ApprovalController {
         let is_its_own = |meta: &ObjectMeta| meta.uid.as_ref() == Some(&approval.spec.promotion_uid);
         let mut promotion = stores.unfinished.get(&name);
         let ended = stores.finished.get(&name).is_some_and(|known| is_its_own(&known.metadata));
-        if promotion.is_none() && ended && !decide::is_settled(&approval) {
+        // One that has just ended is in neither cache for a moment.
+        if promotion.is_none() && !decide::is_settled(&approval) {
             promotion = self.read(&approval).await?.map(Arc::new);
         }
         let exists = ended || promotion.as_ref().is_some_and(|known| is_its_own(&known.metadata));
