@@ -24,6 +24,7 @@ pub mod record;
 pub mod recording;
 pub mod redaction;
 pub mod rendering;
+pub mod retry;
 pub mod rollback;
 pub mod slot;
 pub mod snapshots;
@@ -115,7 +116,10 @@ impl PromotionController {
     /// for a whole run.
     fn glance(&self, key: &Key) -> Option<Next> {
         let promotion = self.context.stores.unfinished.get(key)?;
-        let job = self.bench.job(key, &promotion).filter(|job| !survey::lacks_refusals(job))?;
+        let job = self
+            .bench
+            .job(key, &promotion)
+            .filter(|job| job.progress.is_current(&promotion) && !survey::lacks_refusals(job))?;
         let mut observed = reads::alone(&self.context, promotion);
         let waiting = survey::survey(&observed, &job);
         let Survey::Waiting { message, recheck, .. } = waiting else { return None };

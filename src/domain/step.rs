@@ -1,5 +1,7 @@
 //! Which steps of a process run in a promotion, in which targets, and why the others do not.
 
+pub mod retry;
+
 use std::fmt;
 
 use crate::domain::variable::Subject;

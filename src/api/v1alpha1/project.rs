@@ -144,10 +144,20 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub when: Option<String>,
-    /// How long the step may take before it fails. Example: `timeout: 10m`
+    /// How often the step is begun again after it failed for something that may heal, within its timeout: after 5 seconds, then
+    /// after 10, 20, 40 and 60. Example: `retries: 2`
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 0, max = 5))]
+    pub retries: i32,
+    /// How long the step may take before it fails, all its retries included. Example: `timeout: 10m`
     #[serde(default = "default_timeout")]
     #[schemars(length(min = 2, max = 16), regex(pattern = "^([0-9]+(s|m|h))+$"))]
     pub timeout: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 fn default_timeout() -> String {

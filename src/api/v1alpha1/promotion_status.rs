@@ -202,6 +202,18 @@ pub struct StepRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub reason: Option<String>,
+    /// How often it may be begun again after it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<i32>,
+    /// How often it was begun, where it may be more than once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<i32>,
+    /// When it was begun the last time, where that was not the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempted_at: Option<MicroTime>,
+    /// When it is begun again, while it waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<MicroTime>,
     /// How long it may take.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 16))]

@@ -53,7 +53,7 @@ impl Bench {
     /// How far the step of a promotion is.
     #[must_use]
     pub fn progress(&self, key: &Key, promotion: &Promotion) -> Option<Progress> {
-        self.job(key, promotion).map(|job| job.progress)
+        self.job(key, promotion).map(|job| job.progress).filter(|progress| progress.is_current(promotion))
     }
 
     /// Keeps a job.

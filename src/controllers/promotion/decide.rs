@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::conditions::{self, Chosen};
 use super::facts::{self, facts, phase};
 use super::observe::Observed;
 use super::plan::PlanState;
-use super::progress::State;
-use super::{pinned, status, timeout};
+use super::progress::{Progress, State};
+use super::{pinned, retry, status, timeout};
 use crate::api::v1alpha1::PromotionStatus;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::controllers::decision::{self, Next, Note, Severity};
@@ -171,13 +173,19 @@ fn recovered(observed: &Observed) -> Option<Note> {
 
 /// Goes on with the step that runs, or starts the next one.
 fn work(observed: &Observed) -> Decision {
-    let Some((step, _)) = timeout::current(observed) else {
+    let Some((step, record)) = timeout::current(observed) else {
         return finish(observed, &unreadable("its status has no step that runs"));
     };
+    let by = timeout::deadline(observed).map_or(Next::Await, Next::At);
+    match record.retry_at.as_ref().map(|time| time.0) {
+        Some(at) if at > observed.now => return Decision { next: by.sooner(Next::At(at)), ..rest(observed) },
+        // That it is begun again is written before its first effect.
+        Some(_) => return Decision { status: status::retried(observed, step), next: Next::Again, ..rest(observed) },
+        None => {}
+    }
     let Some(progress) = observed.progress.as_ref().filter(|known| known.step == step && observed.looked) else {
         return effect(observed, Effect::Work { step });
     };
-    let by = timeout::deadline(observed).map_or(Next::Await, Next::At);
     match &progress.state {
         State::Done => Decision { status: status::advanced(observed, progress), next: Next::Again, ..rest(observed) },
         State::Waiting { message, recheck } => {
@@ -190,9 +198,24 @@ fn work(observed: &Observed) -> Decision {
                 None => Decision { next, ..rest(observed) },
             }
         }
-        // The machine ends a promotion whose step failed before it asks for more work.
-        State::Failed(_) => Decision { next: by, ..rest(observed) },
+        State::Failed(failure) => match retry::again(observed, failure) {
+            Some(at) => retry(observed, progress, (record, failure, at)),
+            // The machine ends a promotion whose step failed for good before it asks for more work.
+            None => Decision { next: by, ..rest(observed) },
+        },
     }
+}
+
+/// A step failed and is begun again later.
+fn retry(
+    observed: &Observed,
+    progress: &Progress,
+    (record, failure, at): (&StepRecord, &FailureRecord, Timestamp),
+) -> Decision {
+    let message = retry::sentence(record, failure, at);
+    let event = Note { severity: Severity::Warning, reason: "Retrying", action: "Promote", message: message.clone() };
+    let status = status::retrying(observed, progress, (at, &message));
+    Decision { status, effects: Vec::new(), events: vec![event], next: Next::At(at) }
 }
 
 /// Failed, and is rolled back: the promotion that does so is named before it is made.

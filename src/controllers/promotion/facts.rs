@@ -19,7 +19,7 @@ use super::pinned;
 use super::plan::PlanState;
 use super::progress::State;
 use super::status::{PENDING, SKIPPED};
-use super::timeout;
+use super::{retry, timeout};
 
 /// The phase that the promotion's status says; a status that says none is `Pending`.
 #[must_use]
@@ -204,9 +204,16 @@ fn work(observed: &Observed) -> Work {
     if !steps.is_empty() && steps.iter().all(|step| step.phase == SKIPPED) {
         return Work::Nothing;
     }
+    let again = timeout::current(observed).and_then(|(_, step)| step.retry_at.as_ref().and(step.message.clone()));
+    if let Some(message) = again {
+        return Work::InProgress { message, applied: applied(observed) };
+    }
     let left = steps.iter().any(|step| step.phase == PENDING);
     let running = timeout::current(observed).map(|(index, _)| index);
     match observed.progress.as_ref().map(|progress| (&progress.state, progress.step)) {
+        Some((State::Failed(failure), _)) if retry::again(observed, failure).is_some() => {
+            Work::InProgress { message: failure.message.clone(), applied: applied(observed) }
+        }
         Some((State::Failed(failure), _)) => Work::Failed(Failure {
             reason: failure.reason.clone(),
             message: failure.message.clone(),

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::api::v1alpha1::promotion_status::FailureRecord;
+use super::status::STARTED;
+use crate::api::v1alpha1::Promotion;
+use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::v1alpha1::variable::UsedVariable;
 
 /// How far one step in one target is.
@@ -10,6 +12,8 @@ use crate::api::v1alpha1::variable::UsedVariable;
 pub struct Progress {
     /// Index of the step in the promotion's status.
     pub step: usize,
+    /// Which time it was begun, where it may be more than once.
+    pub attempt: Option<i32>,
     /// What was applied, as people read it: `Deployment/checkout`.
     pub objects: Vec<String>,
     /// What was deleted because this release has it no more.
@@ -26,6 +30,21 @@ pub struct Progress {
     pub told_at: Option<Timestamp>,
     /// What it waited for when its time was over.
     pub evidence: Option<Evidence>,
+}
+
+impl Progress {
+    /// Whether it is of the step that runs now, and of this time.
+    #[must_use]
+    pub fn is_current(&self, promotion: &Promotion) -> bool {
+        running(promotion).is_some_and(|(index, step)| (index, step.attempt) == (self.step, self.attempt))
+    }
+}
+
+/// The step of a promotion that runs, with its place in the list.
+#[must_use]
+pub fn running(promotion: &Promotion) -> Option<(usize, &StepRecord)> {
+    let steps = promotion.status.as_ref().map(|status| status.steps.as_slice()).unwrap_or_default();
+    steps.iter().enumerate().find(|(_, step)| step.phase == STARTED)
 }
 
 /// The last words of a container that something waits for.

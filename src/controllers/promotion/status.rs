@@ -1,5 +1,6 @@
 //! The statuses that a promotion goes through, built from what was observed. Pure.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use super::facts;
@@ -116,6 +117,37 @@ pub fn advanced(observed: &Observed, progress: &Progress) -> PromotionStatus {
     status
 }
 
+/// Its step failed, and is begun again at a time.
+#[must_use]
+pub fn retrying(observed: &Observed, progress: &Progress, (at, message): (Timestamp, &str)) -> PromotionStatus {
+    let mut status = observed.promotion.status.clone().unwrap_or_default();
+    status.applied = progress.applied;
+    conclude(&mut status, observed, progress);
+    if let Some(step) = status.steps.get_mut(progress.step) {
+        step.retry_at = Some(MicroTime(at));
+        step.message = Some(condition::cut(message, 1024));
+    }
+    say(&mut status, observed, (&Reason::InProgress, message));
+    status
+}
+
+/// A step that had failed is begun again.
+#[must_use]
+pub fn retried(observed: &Observed, step: usize) -> PromotionStatus {
+    let mut status = observed.promotion.status.clone().unwrap_or_default();
+    if let Some(step) = status.steps.get_mut(step) {
+        let started = step.started_at.clone();
+        let attempt = step.attempt.unwrap_or(1).saturating_add(1);
+        (step.retry_at, step.applied_at) = (None, None);
+        let message = begin(step, observed);
+        (step.started_at, step.attempt) = (started, Some(attempt));
+        step.attempted_at = Some(MicroTime(observed.now));
+        let message = format!("{message}, for the {attempt}. time");
+        say(&mut status, observed, (&Reason::InProgress, &message));
+    }
+    status
+}
+
 /// It has failed, and another promotion is to put back what ran before. Whatever comes of that, it has done its own part.
 #[must_use]
 pub fn rolling_back(observed: &Observed, failed: &Failure, message: &str) -> PromotionStatus {
@@ -183,6 +215,7 @@ fn end_step(step: &mut StepRecord, observed: &Observed, (reason, message): (Skip
     if step.phase == STARTED {
         FAILED.clone_into(&mut step.phase);
         step.finished_at = Some(MicroTime(observed.now));
+        step.retry_at = None;
         step.message = Some(condition::cut(message, 1024));
     }
 }
@@ -203,6 +236,7 @@ fn failure(observed: &Observed, (reason, message): (&str, &str)) -> FailureRecor
 /// A step starts; gives what it does now.
 fn begin(step: &mut StepRecord, observed: &Observed) -> String {
     STARTED.clone_into(&mut step.phase);
+    step.attempt = step.retries.map(|_| 1);
     step.started_at = Some(MicroTime(observed.now));
     let message = format!("applies to namespace {} and waits until healthy", step.namespace);
     step.message = Some(message.clone());

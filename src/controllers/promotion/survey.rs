@@ -143,7 +143,9 @@ fn since(promotion: &Promotion, job: &Job, now: Timestamp) -> Timestamp {
         return here;
     }
     let steps = promotion.status.as_ref().map(|status| status.steps.as_slice()).unwrap_or_default();
-    let recorded = steps.get(job.progress.step).and_then(|step| step.applied_at.as_ref().or(step.started_at.as_ref()));
+    let recorded = steps
+        .get(job.progress.step)
+        .and_then(|step| [&step.applied_at, &step.attempted_at, &step.started_at].into_iter().flatten().next());
     recorded.map_or(here, |time| time.0.min(here))
 }
 

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::observe::Observed;
-use super::progress::{Progress, State};
+use super::progress::{self, Progress, State};
 use crate::api::condition;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::domain::promotion::reason::Reason;
@@ -14,8 +14,7 @@ const FALLBACK: SignedDuration = SignedDuration::from_mins(10);
 /// The step that runs, with its place in the list.
 #[must_use]
 pub fn current(observed: &Observed) -> Option<(usize, &StepRecord)> {
-    let steps = observed.promotion.status.as_ref().map(|status| status.steps.as_slice()).unwrap_or_default();
-    steps.iter().enumerate().find(|(_, step)| step.phase == super::status::STARTED)
+    progress::running(&observed.promotion)
 }
 
 /// When the step that runs has taken as long as it may.
@@ -61,6 +60,7 @@ pub fn expired(observed: &Observed) -> Option<FailureRecord> {
     let waits_for = match progress.map(|progress| &progress.state) {
         Some(State::Done | State::Failed(_)) => return None,
         Some(State::Waiting { message, .. }) => message.clone(),
+        None if step.retry_at.is_some() => step.message.clone().unwrap_or_default(),
         None => "it could not be applied".to_owned(),
     };
     let evidence = progress.and_then(|progress| progress.evidence.clone());

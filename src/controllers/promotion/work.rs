@@ -12,7 +12,7 @@ use super::bench::Job;
 use super::inventory::Stored;
 use super::observe::Observed;
 use super::plan::{Plan, PlanState, PlannedStep};
-use super::progress::{Progress, State};
+use super::progress::{Progress, State, running};
 use super::rendering::{Rendered, Renderer};
 use super::slot::Slot;
 use super::{facts, lookout, manifests, plan};
@@ -53,7 +53,11 @@ pub async fn work(
     let promotion = &observed.promotion;
     let key = Key::of(promotion.as_ref());
     let bench = Workbench { controller, observed, plan: &plan, planned, step };
-    let job = match controller.bench.job(&key, promotion).filter(|job| job.progress.step == step) {
+    let job = match controller
+        .bench
+        .job(&key, promotion)
+        .filter(|job| job.progress.step == step && job.progress.is_current(promotion))
+    {
         Some(job) => job,
         None => match bench.apply().await? {
             Ok(job) => job,
@@ -305,6 +309,7 @@ impl Workbench<'_> {
         let earlier = facts::may_have_applied(self.observed);
         Progress {
             step: self.step,
+            attempt: attempt(self.observed),
             objects: applied.iter().map(|one| one.object.slashed()).collect(),
             pruned: Vec::new(),
             variables: Vec::new(),
@@ -336,10 +341,16 @@ fn refusal(problems: &Problems) -> FailureRecord {
     }
 }
 
+/// Which time the step that runs was begun.
+fn attempt(observed: &Observed) -> Option<i32> {
+    running(&observed.promotion).and_then(|(_, step)| step.attempt)
+}
+
 /// A step that failed before this run changed anything; an earlier one may have.
 fn failed(step: usize, observed: &Observed, record: FailureRecord) -> Progress {
     Progress {
         step,
+        attempt: attempt(observed),
         objects: Vec::new(),
         pruned: Vec::new(),
         variables: Vec::new(),

@@ -127,6 +127,7 @@ impl Sealing<'_> {
             channels: step.channels.clone(),
             roles: step.roles.clone(),
             when: step.when.clone(),
+            retries: (step.retries > 0).then_some(step.retries),
             apply,
         })
     }

@@ -62,6 +62,9 @@ pub struct SnapshotStep {
     /// The condition that decides whether it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
+    /// How often it is begun again after it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<i32>,
     /// What it applies.
     pub apply: SnapshotApply,
 }

@@ -21,7 +21,7 @@ use crate::domain::promotion::machine::{NameUse, Slot};
 use crate::domain::promotion::rollback::Rollback;
 use crate::domain::queue::{Claim, Entry};
 
-fn at(second: i64) -> Timestamp {
+pub(in crate::controllers::promotion) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
@@ -115,7 +115,7 @@ fn plan(steps: usize) -> Plan {
 }
 
 /// The same promotion after it was started, with two steps of which the first runs.
-fn running() -> Observed {
+pub(in crate::controllers::promotion) fn running() -> Observed {
     let mut observed = ready_to_start();
     let decision = decide(&observed);
     assert_eq!(decision.status.phase.as_deref(), Some("Running"));
@@ -124,10 +124,11 @@ fn running() -> Observed {
     observed
 }
 
-fn progress(step: usize, state: State) -> Progress {
+pub(in crate::controllers::promotion) fn progress(step: usize, state: State) -> Progress {
     Progress {
         variables: Vec::new(),
         step,
+        attempt: None,
         objects: vec!["Deployment/checkout".into()],
         pruned: Vec::new(),
         applied_at: Some(at(12)),

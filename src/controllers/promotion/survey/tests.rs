@@ -54,6 +54,7 @@ fn job(changed: bool, watches: Vec<Arc<Subscription>>) -> Job {
         secrets: Vec::new(),
         inventory: Inventory::default(),
         progress: Progress {
+            attempt: None,
             step: 0,
             objects: Vec::new(),
             pruned: Vec::new(),
