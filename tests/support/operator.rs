@@ -104,9 +104,19 @@ impl Operator {
     /// The most memory that it ever had, in KiB (`VmHWM` of `/proc`).
     #[allow(dead_code, reason = "the benchmark uses it")]
     pub fn peak_memory(&self, plane: &Plane) -> u64 {
+        self.memory(plane, "VmHWM:")
+    }
+
+    /// What it holds in memory now, in KiB.
+    #[allow(dead_code, reason = "the benchmark uses it")]
+    pub fn resident_memory(&self, plane: &Plane) -> u64 {
+        self.memory(plane, "VmRSS:")
+    }
+
+    fn memory(&self, plane: &Plane, which: &str) -> u64 {
         let id = plane.run().process_id(&self.name).expect("it runs");
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
+        let line = status.lines().find(|line| line.starts_with(which)).expect("a peak");
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
     }
 
