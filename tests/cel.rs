@@ -110,6 +110,7 @@ fn cases() -> Vec<Case> {
     cases.extend(of_promotions());
     cases.push(of_pins());
     cases.push(of_approvals());
+    cases.push(of_versioning());
     cases.extend(of_variables());
     let records = Case::new("AuditRecord", "spec is immutable", (record("it runs"), record("it never ran")));
     cases.push(records.after(record("it runs")));
@@ -252,6 +253,17 @@ fn of_channels() -> Vec<Case> {
             (rule(json!({"versions": ">=1.0, <2"})), rule(json!({"packages": ["api"]}))),
         ),
     ]
+}
+
+fn of_versioning() -> Case {
+    let with = |versioning: Value| {
+        let mut project = project("checkout", "ghcr.io/acme/checkout", inline());
+        project["spec"]["versioning"] = versioning;
+        project
+    };
+    let template = "${{ packages.api.version }}";
+    let both = json!({"fromPackage": "api", "template": template});
+    Case::new("Project", "spec.versioning needs exactly one of", (with(json!({"template": template})), with(both)))
 }
 
 fn of_releases() -> Vec<Case> {

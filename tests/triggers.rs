@@ -298,3 +298,29 @@ async fn killed_at_any_write_the_operator_chooses_the_versions_of_a_release_once
         assert!(status.snapshot.is_some() && status.sealed_at.is_some());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_of_several_packages_gets_its_version_from_a_template() {
+    let (space, front, host) = begin().await;
+    push((&host, None), ("templated/api", "1.4.0"), "api").await;
+    push((&host, None), ("templated/web", "7.0.0"), "web").await;
+    let package = |name: &str| json!({"name": name, "image": format!("{}/templated/{name}", front.host)});
+    let spec = |template: &str| {
+        json!({
+            "packages": [package("api"), package("web")], "versioning": {"template": template},
+            "triggers": [{"name": "all", "settle": "1s", "interval": "5s"}],
+        })
+    };
+    project(&space, spec("${{ packages.api.version }}_${{ packages.web.version }}")).await;
+    let said = says(&space, "False", "Invalid").await;
+    assert!(said.starts_with("trigger all: spec.versioning.template: it makes \"1.4.0_7.0.0\""), "{said}");
+    project(&space, spec("${{ packages.api.version }}-web.${{ packages.web.version }}")).await;
+    let first = made(&space, "checkout-1.4.0-web.7.0.0").await;
+    let chosen: Vec<_> = first.spec.packages.iter().filter_map(|package| package.version.as_deref()).collect();
+    assert_eq!(chosen, ["1.4.0", "7.0.0"]);
+    // A newer version of either makes another release.
+    push((&host, None), ("templated/web", "7.1.0"), "web, newer").await;
+    made(&space, "checkout-1.4.0-web.7.1.0").await;
+    says(&space, "True", "Watching").await;
+    assert_eq!(names(&space).await, ["checkout-1.4.0-web.7.0.0", "checkout-1.4.0-web.7.1.0"]);
+}

@@ -648,3 +648,28 @@ async fn a_release_says_when_a_secret_changed_since_it_was_sealed_and_never_what
     let fresh = wait::object(&releases, "checkout-1.1.0", "compared", |known| of_release(known).is_some()).await;
     assert_eq!(of_release(&fresh).expect("a condition").0, "False");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_is_a_value_or_an_entry_of_a_secret_and_anything_else_is_refused_when_it_is_written() {
+    let (_, space, image) = shop(&[]).await;
+    let reference = json!({"name": "database", "key": "password"});
+    let process = json!([{"name": "deploy", "apply": {"manifests": [settings(json!({}))]}}]);
+    let packages = json!([{"name": "api", "image": image}]);
+    for (value, taken) in [
+        (json!({}), false),
+        (json!({"value": 1, "secretKeyRef": reference}), false),
+        (json!({"scope": {"environments": ["dev"]}}), false),
+        (json!({"secretKeyRef": reference}), true),
+        (json!({"value": {"any": ["thing"]}}), true),
+        (json!({"value": false}), true),
+    ] {
+        let variables = json!([{"name": "A", "values": [value]}]);
+        let set = space.object("VariableSet", "shared", json!({"variables": variables}));
+        let spec = json!({"packages": packages, "process": process, "variables": variables});
+        for object in [set, space.object("Project", "checkout", spec)] {
+            let answer = space.try_apply(object).await;
+            assert_eq!(answer.is_ok(), taken, "{value}: {answer:?}");
+            assert!(answer.err().is_none_or(|said| said.contains("spec.variables[0].values[0]")), "{value}");
+        }
+    }
+}

@@ -25,6 +25,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         for version in &mut definition.spec.versions {
             if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
                 tighten(schema);
+                choose(schema);
                 begin_unobserved(schema);
             }
         }
@@ -57,6 +58,23 @@ fn tighten(schema: &mut JSONSchemaProps) {
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
         tighten(items);
+    }
+}
+
+/// A value of a variable is one of two things. CEL cannot say so, since `value` has no type of its own and is no name in a rule.
+fn choose(schema: &mut JSONSchemaProps) {
+    const CHOICES: [&str; 2] = ["value", "secretKeyRef"];
+    if let Some(properties) = schema.properties.as_mut() {
+        let untyped = properties.get("value").is_some_and(|value| value.type_.is_none());
+        if untyped && CHOICES.iter().all(|name| properties.contains_key(*name)) {
+            let needs =
+                |name: &str| JSONSchemaProps { required: Some(vec![name.to_owned()]), ..JSONSchemaProps::default() };
+            schema.one_of = Some(CHOICES.map(needs).into());
+        }
+        properties.values_mut().for_each(choose);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
+        choose(items);
     }
 }
 

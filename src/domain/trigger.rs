@@ -4,12 +4,16 @@
 //! there are. A release is made at most once for a version, and never one that is older than the newest of its channel.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
 
 use super::channel::{self, Channel};
 use super::image::Tag;
 use super::name::{ChannelName, PackageName, ReleaseVersion, TriggerName};
+use super::variable::bindings::Secrets;
+use super::variable::{Bindings, Subject, Text};
 use super::version::{Ambiguous, Version};
 
 /// What makes releases by itself.
@@ -21,14 +25,33 @@ pub struct Trigger {
     pub channel: Option<ChannelName>,
     /// The packages whose registries are watched: at least one.
     pub packages: Vec<PackageName>,
-    /// The package whose version the release takes: one of those.
-    pub version_of: PackageName,
+    /// Where the version of a release comes from.
+    pub version_of: VersionOf,
     /// Whether all packages must have the same version.
     pub same_version: bool,
     /// How long nothing new may have come before a release is made.
     pub settle: SignedDuration,
     /// How often the registries are asked.
     pub interval: SignedDuration,
+}
+
+/// Where the version of a release comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionOf {
+    /// The tag of this package, one of those that are watched.
+    Package(PackageName),
+    /// A text with expressions over all that are watched, e.g. `${{ packages.api.version }}-${{ packages.web.version }}`.
+    Template(String),
+}
+
+impl fmt::Display for VersionOf {
+    /// What has to be pushed for another version.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Package(package) => write!(f, "package {package}"),
+            Self::Template(_) => f.write_str("a package that spec.versioning.template names"),
+        }
+    }
 }
 
 /// What a release would be made of.
@@ -63,6 +86,9 @@ pub enum Unmakeable {
         /// The tag.
         tag: Tag,
     },
+    /// The template makes no version of them.
+    #[error("spec.versioning.template: {0}")]
+    Template(String),
 }
 
 /// What the tags amount to; nothing as long as a package has no version that the channel takes (with `same_version`: as long as
@@ -76,15 +102,48 @@ pub fn candidate(
     tags: &BTreeMap<PackageName, Vec<Tag>>,
 ) -> Result<Option<Candidate>, Unmakeable> {
     let found = if trigger.same_version { together(trigger, channel, tags)? } else { highest(trigger, channel, tags)? };
-    let Some((rank, packages)) = found else { return Ok(None) };
-    let Some(tag) = packages.get(&trigger.version_of) else { return Ok(None) };
-    let version = ReleaseVersion::try_from(tag.as_str())
-        .map_err(|_| Unmakeable::Name { package: trigger.version_of.clone(), tag: tag.clone() })?;
+    let Some(packages) = found else { return Ok(None) };
+    let (version, rank) = match &trigger.version_of {
+        VersionOf::Package(package) => {
+            let Some(tag) = packages.get(package) else { return Ok(None) };
+            let name = |_| Unmakeable::Name { package: package.clone(), tag: tag.clone() };
+            let Ok(rank) = tag.as_str().parse() else { return Ok(None) };
+            (ReleaseVersion::try_from(tag.as_str()).map_err(name)?, rank)
+        }
+        VersionOf::Template(template) => templated(template, trigger.channel.as_ref(), &packages)?,
+    };
     Ok(Some(Candidate { version, rank, packages }))
 }
 
-/// A version and the tags that are to be released as it.
-type Chosen = Option<(Version, BTreeMap<PackageName, Tag>)>;
+/// The version that a template makes of the tags.
+fn templated(
+    template: &str,
+    channel: Option<&ChannelName>,
+    packages: &BTreeMap<PackageName, Tag>,
+) -> Result<(ReleaseVersion, Version), Unmakeable> {
+    let version = |(name, tag): (&PackageName, &Tag)| (name.to_string(), json!({"version": tag.to_string()}));
+    let packages: Map<String, Value> = packages.iter().map(version).collect();
+    let channel = channel.map(|name| json!({"name": name.to_string()})).unwrap_or_default();
+    let names = [("packages".to_owned(), packages.into()), ("channel".to_owned(), channel)].into_iter().collect();
+    let (subject, secrets) = (Subject::default(), Secrets::new());
+    let mut bindings = Bindings::new((&[], &[]), &subject, (&names, &secrets));
+    let wrong = |why: String| Unmakeable::Template(why);
+    let text = match bindings.text(template).map_err(|fault| wrong(fault.to_string()))? {
+        Some(Text::Plain(Value::String(text))) => text,
+        Some(Text::Plain(value)) => value.to_string(),
+        Some(Text::Secret(_) | Text::Reference(_)) | None => template.to_owned(),
+    };
+    let unfit = || {
+        wrong(format!(
+            "it makes {text:?}, which cannot be the version of a release: let it make one to four numbers with dots, and a pre-release after '-', in lowercase letters"
+        ))
+    };
+    let rank = text.parse().map_err(|_| unfit())?;
+    Ok((ReleaseVersion::try_from(text.as_str()).map_err(|_| unfit())?, rank))
+}
+
+/// The tags that are to be released together.
+type Chosen = Option<BTreeMap<PackageName, Tag>>;
 
 /// Each package by itself.
 fn highest(
@@ -92,18 +151,15 @@ fn highest(
     channel: Option<&Channel>,
     tags: &BTreeMap<PackageName, Vec<Tag>>,
 ) -> Result<Chosen, Unmakeable> {
-    let (mut rank, mut packages) = (None, BTreeMap::new());
+    let mut packages = BTreeMap::new();
     for package in &trigger.packages {
         let tags = tags.get(package).map(Vec::as_slice).unwrap_or_default();
         let found = channel::highest(channel, package, tags)
             .map_err(|ambiguous| Unmakeable::Ambiguous { package: package.clone(), ambiguous })?;
         let Some(found) = found else { return Ok(None) };
-        if *package == trigger.version_of {
-            rank = Some(found.version);
-        }
         packages.insert(package.clone(), found.tag);
     }
-    Ok(rank.map(|rank| (rank, packages)))
+    Ok(Some(packages))
 }
 
 /// The highest version that every package has.
@@ -130,7 +186,7 @@ fn together(
         }
         packages.insert((*package).clone(), (*tag).clone());
     }
-    Ok(Some((version.clone(), packages)))
+    Ok(Some(packages))
 }
 
 /// Every version that may be chosen, with the tags that are it.

@@ -1,16 +1,18 @@
 //! The triggers of a project. Pure.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::SignedDuration;
 
 use super::duplicate;
 use crate::api::v1alpha1::ProjectSpec;
-use crate::api::v1alpha1::trigger::Trigger as Written;
+use crate::api::v1alpha1::trigger::{Trigger as Written, Versioning};
 use crate::domain::channel::Channels;
 use crate::domain::invalid::{Invalid, InvalidReason};
 use crate::domain::name::{PackageName, TriggerName};
-use crate::domain::trigger::Trigger;
+use crate::domain::trigger::{Trigger, VersionOf};
+use crate::domain::variable::template::Template;
 
 /// The quiet time where several packages are released one by one and none is given: images of one build come within seconds.
 const SETTLE: SignedDuration = SignedDuration::from_secs(30);
@@ -45,9 +47,27 @@ pub fn triggers(spec: &ProjectSpec, channels: &Channels) -> Result<Vec<Trigger>,
 }
 
 fn version_source(spec: &ProjectSpec, packages: &[PackageName]) -> Option<Invalid> {
-    let name = &spec.versioning.as_ref()?.from_package;
-    let known = packages.iter().any(|package| package.as_str() == name);
-    (!known).then(|| unknown("spec.versioning.fromPackage".to_owned(), name))
+    let Versioning { from_package, template } = spec.versioning.as_ref()?;
+    let wrong = |reason, message: &str| Some(Invalid::new("spec.versioning", reason, message));
+    match (from_package, template) {
+        (Some(_), Some(_)) => {
+            wrong(InvalidReason::Forbidden, "it has both fromPackage and template: remove one of them")
+        }
+        (None, None) => wrong(InvalidReason::Required, "it has neither fromPackage nor template: add one of them"),
+        (Some(name), None) => {
+            let known = packages.iter().any(|package| package.as_str() == name);
+            (!known).then(|| unknown("spec.versioning.fromPackage".to_owned(), name))
+        }
+        (None, Some(template)) => {
+            let malformed =
+                |fault: &dyn fmt::Display| Invalid::new("spec.versioning.template", InvalidReason::Malformed, fault);
+            match Template::parse(template) {
+                Ok(Some(_)) => None,
+                Ok(None) => Some(malformed(&"it has no expression: write e.g. ${{ packages.api.version }}")),
+                Err(fault) => Some(malformed(&fault)),
+            }
+        }
+    }
 }
 
 fn unknown(path: String, package: &str) -> Invalid {
@@ -98,8 +118,8 @@ impl Given<'_> {
         }
     }
 
-    /// The packages that are watched, and the one that gives the version.
-    fn watched(&self, written: &Written) -> Result<(Vec<PackageName>, PackageName), Vec<Invalid>> {
+    /// The packages that are watched, and where the version comes from.
+    fn watched(&self, written: &Written) -> Result<(Vec<PackageName>, VersionOf), Vec<Invalid>> {
         let path = &self.path;
         let (mut packages, mut wrong): (Vec<PackageName>, Vec<Invalid>) = (Vec::new(), Vec::new());
         for (index, name) in written.packages.iter().enumerate() {
@@ -115,23 +135,40 @@ impl Given<'_> {
         if written.packages.is_empty() {
             packages = self.packages.to_vec();
         }
-        let from = self.spec.versioning.as_ref().map(|versioning| versioning.from_package.as_str());
-        let refused = |reason, message: &str| Invalid::new(path, reason, message);
-        let version_of = match (packages.as_slice(), from) {
-            _ if !wrong.is_empty() => return Err(wrong),
-            ([], _) => Err(refused(InvalidReason::Required, "the project has no package to watch: add one, or remove the trigger")),
-            (watched, Some(from)) => watched.iter().find(|package| package.as_str() == from).ok_or_else(|| {
-                refused(InvalidReason::Forbidden, &format!("versions come from package {from} (spec.versioning), which this trigger does not watch: add it to packages"))
-            }),
-            ([only], None) => Ok(only),
-            ([first, ..], None) if written.same_version => Ok(first),
-            _ => Err(refused(
-                InvalidReason::Required,
-                "several packages, and nothing says whose version a release takes: add spec.versioning {fromPackage: …}, or sameVersion: true",
-            )),
-        };
-        let version_of = version_of.map_err(|invalid| vec![invalid])?.clone();
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let version_of = self.version_of(&packages, written.same_version).map_err(|invalid| vec![invalid])?;
         Ok((packages, version_of))
+    }
+
+    /// Where the version of a release of these packages comes from.
+    fn version_of(&self, packages: &[PackageName], same: bool) -> Result<VersionOf, Invalid> {
+        let refused = |reason, message: &str| Invalid::new(&self.path, reason, message);
+        if packages.is_empty() {
+            let message = "the project has no package to watch: add one, or remove the trigger";
+            return Err(refused(InvalidReason::Required, message));
+        }
+        let versioning = self.spec.versioning.as_ref();
+        if let Some(template) = versioning.and_then(|versioning| versioning.template.clone()) {
+            return Ok(VersionOf::Template(template));
+        }
+        let from = versioning.and_then(|versioning| versioning.from_package.as_deref());
+        let package = match (packages, from) {
+            (watched, Some(from)) => watched.iter().find(|package| package.as_str() == from).ok_or_else(|| {
+                let message = format!(
+                    "versions come from package {from} (spec.versioning), which this trigger does not watch: add it to packages"
+                );
+                refused(InvalidReason::Forbidden, &message)
+            })?,
+            ([only], None) => only,
+            ([first, ..], None) if same => first,
+            _ => {
+                let message = "several packages, and nothing says whose version a release takes: add spec.versioning {fromPackage: …} or {template: …}, or sameVersion: true";
+                return Err(refused(InvalidReason::Required, message));
+            }
+        };
+        Ok(VersionOf::Package(package.clone()))
     }
 }
 
@@ -177,14 +214,21 @@ mod tests {
         let found = read(json!({"triggers": [{"name": "a", "packages": ["web"]}]})).unwrap().remove(0);
         assert_eq!(found.channel.map(String::from).as_deref(), Some("stable"));
         assert_eq!(
-            (found.version_of.as_str(), found.settle, found.interval.as_secs()),
-            ("web", SignedDuration::ZERO, 300)
+            (found.version_of.to_string(), found.settle, found.interval.as_secs()),
+            ("package web".to_owned(), SignedDuration::ZERO, 300)
         );
         let several = json!({"versioning": {"fromPackage": "web"}, "triggers": [{"name": "a", "channel": "beta"}]});
         let found = read(several).unwrap().remove(0);
-        assert_eq!((found.packages.len(), found.version_of.as_str(), found.settle.as_secs()), (2, "web", 30));
+        assert_eq!(
+            (found.packages.len(), found.version_of.to_string(), found.settle.as_secs()),
+            (2, "package web".to_owned(), 30)
+        );
         let same = read(json!({"triggers": [{"name": "a", "sameVersion": true}]})).unwrap().remove(0);
-        assert_eq!((same.version_of.as_str(), same.settle), ("api", SignedDuration::ZERO));
+        assert_eq!((same.version_of.to_string(), same.settle), ("package api".to_owned(), SignedDuration::ZERO));
+        let text = "${{ packages.api.version }}-web.${{ packages.web.version }}";
+        let templated = json!({"versioning": {"template": text}, "triggers": [{"name": "a"}]});
+        let found = read(templated).unwrap().remove(0);
+        assert_eq!((found.version_of, found.settle.as_secs()), (VersionOf::Template(text.to_owned()), 30));
     }
 
     #[test]
@@ -211,8 +255,23 @@ mod tests {
             ]
         );
         let wrong = read(json!({"triggers": [{"name": "a"}]})).unwrap_err();
-        assert!(wrong[0].contains("add spec.versioning {fromPackage: …}, or sameVersion: true"), "{wrong:?}");
+        assert!(
+            wrong[0].contains("add spec.versioning {fromPackage: …} or {template: …}, or sameVersion: true"),
+            "{wrong:?}"
+        );
         let wrong = read(json!({"packages": [], "triggers": [{"name": "a"}]})).unwrap_err();
         assert!(wrong[0].contains("no package to watch"), "{wrong:?}");
+        for (versioning, part) in [
+            (json!({}), "spec.versioning: it has neither fromPackage nor template"),
+            (
+                json!({"fromPackage": "api", "template": "${{ 1 }}"}),
+                "spec.versioning: it has both fromPackage and template",
+            ),
+            (json!({"template": "1.0"}), "spec.versioning.template: it has no expression"),
+            (json!({"template": "${{ 1 +"}), "spec.versioning.template: an expression has no end"),
+        ] {
+            let wrong = read(json!({"versioning": versioning, "triggers": [{"name": "a"}]})).unwrap_err();
+            assert!(wrong[0].starts_with(part), "{wrong:?}");
+        }
     }
 }

@@ -36,11 +36,19 @@ fn default_interval() -> String {
     "5m".into()
 }
 
-/// Where releases that make themselves get their version from.
+/// Where releases that make themselves get their version from: from one package, or from a text over all of them.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.fromPackage) != has(self.template)")
+    .message("spec.versioning needs exactly one of fromPackage and template; remove one or add one"))]
 pub struct Versioning {
     /// The package whose version the release takes. Example: `fromPackage: api`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
-    pub from_package: String,
+    pub from_package: Option<String>,
+    /// A text whose expressions know the packages and the channel, and that makes a version: one to four numbers, and a
+    /// pre-release. Example: `template: "${{ packages.api.version }}-web.${{ packages.web.version }}"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 5, max = 512), regex(pattern = r"\$\{\{"))]
+    pub template: Option<String>,
 }

@@ -97,7 +97,7 @@ fn keep(
 fn unmakeable(error: &Unmakeable) -> Problem {
     let reason = match error {
         Unmakeable::Ambiguous { .. } => Reason::AmbiguousVersion,
-        Unmakeable::Name { .. } => Reason::Invalid,
+        Unmakeable::Name { .. } | Unmakeable::Template(_) => Reason::Invalid,
     };
     Problem::new(reason, error.to_string())
 }

@@ -183,7 +183,7 @@ mod tests {
             name: "new".parse().unwrap(),
             channel: None,
             packages: vec!["api".parse().unwrap()],
-            version_of: "api".parse().unwrap(),
+            version_of: crate::domain::trigger::VersionOf::Package("api".parse().unwrap()),
             same_version: false,
             settle: SignedDuration::from_secs(settle),
             interval: SignedDuration::from_secs(300),

@@ -39,7 +39,7 @@ pub fn decide(observed: &Observed) -> Triggered {
                 Verdict::Released | Verdict::Older | Verdict::Settling { .. } => None,
                 Verdict::Taken { why } => {
                     let message = format!(
-                        "release {} is not what would be made now: {why}; push a newer version of package {}, or make a release by hand",
+                        "release {} is not what would be made now: {why}; push a newer version of {}, or make a release by hand",
                         name(observed, candidate),
                         trigger.version_of
                     );

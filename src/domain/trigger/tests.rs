@@ -8,7 +8,7 @@ fn trigger(packages: &[&str], same_version: bool) -> Trigger {
     Trigger {
         name: "new".parse().unwrap(),
         channel: Some("stable".parse().unwrap()),
-        version_of: packages[0].clone(),
+        version_of: VersionOf::Package(packages[0].clone()),
         packages,
         same_version,
         settle: SignedDuration::from_secs(30),
@@ -156,4 +156,38 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_template_makes_the_version_of_several_packages() {
+    let templated =
+        |text: &str| Trigger { version_of: VersionOf::Template(text.to_owned()), ..trigger(&["api", "web"], false) };
+    let lists = tags(&[("api", &["1.4.0", "1.3.0"]), ("web", &["v7.1.2"])]);
+    let version =
+        |text: &str| candidate(&templated(text), None, &lists).map(|found| found.unwrap().version.to_string());
+    for (text, expected) in [
+        ("${{ packages.api.version }}-web.${{ packages.web.version.replace('v', '') }}", "1.4.0-web.7.1.2"),
+        ("${{ packages.api.version }}.${{ semver(packages.web.version).major }}", "1.4.0.7"),
+        ("${{ packages.web.version }}-${{ channel.name }}", "v7.1.2-stable"),
+        ("${{ semver(packages.web.version).major }}", "7"),
+    ] {
+        assert_eq!(version(text).unwrap(), expected, "{text}");
+    }
+    for (text, part) in [
+        ("${{ packages.worker.version }}", "spec.versioning.template: there is no field worker"),
+        ("${{ packages.api.version }}_x", "it makes \"1.4.0_x\", which cannot be the version of a release"),
+        ("${{ packages.api.version }}-RC", "cannot be the version of a release"),
+        ("build-${{ packages.api.version }}", "let it make one to four numbers"),
+        ("${{ variables.A }}", "variable A is declared nowhere"),
+    ] {
+        let wrong = version(text).unwrap_err().to_string();
+        assert!(wrong.contains(part), "{text}: {wrong}");
+    }
+    // It is judged by the version that it makes.
+    let (trigger, seen) =
+        (templated("${{ packages.api.version }}.${{ semver(packages.web.version).major }}"), seen(0, 30));
+    let candidate = candidate(&trigger, None, &lists).unwrap().unwrap();
+    assert_eq!(judge(&trigger, &candidate, &[made("1.4.0.6", "stable")], seen), Verdict::Make);
+    assert_eq!(judge(&trigger, &candidate, &[made("1.4.0.8", "stable")], seen), Verdict::Older);
+    assert_eq!(judge(&trigger, &candidate, &[made("1.4.0.7", "stable")], seen), Verdict::Released);
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::api::condition;
 use crate::api::v1alpha1::{Project, ProjectStatus};
 use crate::controllers::release::problem::Problem;
-use crate::domain::trigger::Seen;
+use crate::domain::trigger::{Seen, VersionOf};
 use crate::domain::variable::stray::Names;
 
 fn at(second: i64) -> Timestamp {
@@ -21,7 +21,7 @@ fn trigger() -> Trigger {
         name: "new".parse().unwrap(),
         channel: Some("stable".parse().unwrap()),
         packages: vec!["api".parse().unwrap()],
-        version_of: "api".parse().unwrap(),
+        version_of: VersionOf::Package("api".parse().unwrap()),
         same_version: false,
         settle: SignedDuration::ZERO,
         interval: SignedDuration::from_mins(5),
