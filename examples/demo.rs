@@ -226,7 +226,7 @@ impl Story {
         self.until(name, |known: &Promotion| known.status.as_ref().is_some_and(|status| status.finished)).await
     }
 
-    /// The promotion succeeds, and the containers themselves say the version.
+    /// The promotion succeeds, and the containers themselves say the version, and the value of a variable that differs by environment.
     async fn succeeds(&self, name: &str, environment: &str, version: &str) -> Outcome<()> {
         let status = self.ended(name).await?.status.unwrap_or_default();
         if status.phase.as_deref() != Some("Succeeded") {
@@ -235,8 +235,10 @@ impl Story {
             );
         }
         let answers = self.versions(environment).await?;
-        if self.real && (answers.is_empty() || answers.iter().any(|answer| !answer.contains(version))) {
-            return Err(format!("{environment} answers {answers:?}, not {version}").into());
+        let stage = if environment == "production" { "for customers" } else { "for trying things out" };
+        let as_wanted = |answer: &String| answer.contains(version) && answer.contains(stage);
+        if self.real && (answers.is_empty() || !answers.iter().all(as_wanted)) {
+            return Err(format!("{environment} answers {answers:?}, not {version} and {stage:?}").into());
         }
         let took = match (&status.started_at, &status.finished_at) {
             (Some(from), Some(to)) => format!(" in {:.1}s", to.0.duration_since(from.0).as_secs_f64()),

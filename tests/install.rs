@@ -176,3 +176,16 @@ async fn the_operators_pod_is_admitted_under_pod_security_restricted() {
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     pods.create(&dry_run, &pod).await.expect("a pod that Pod Security lets through");
 }
+
+#[test]
+fn every_kind_that_people_write_has_a_sample() {
+    let folder = repository().join("deploy/samples/checkout");
+    let files = std::fs::read_dir(folder).expect("the samples").map(|file| file.expect("a file").path());
+    let text: String = files.map(|path| std::fs::read_to_string(path).expect("text")).collect();
+    for definition in gantry::api::crds::all() {
+        let kind = definition.spec.names.kind;
+        // Records are written by Gantry alone; an approval names one promotion by its UID, so the README has one to fill in.
+        let written = !["AuditRecord", "Approval"].contains(&kind.as_str());
+        assert_eq!(text.lines().any(|line| line == format!("kind: {kind}")), written, "{kind}");
+    }
+}

@@ -42,6 +42,13 @@ async fn project(space: &Space, image: &str, (variables, manifests): (Value, Val
     space.apply(space.object("Project", "checkout", spec)).await;
 }
 
+/// Promotes a version to dev with these values, and gives back the end.
+async fn promoted_with_version(space: &Space, (name, version): (&str, &str), given: Value) -> Promotion {
+    let spec = json!({"project": "checkout", "version": version, "environment": "dev", "variables": given});
+    space.apply(space.object("Promotion", name, spec)).await;
+    space.ended(name).await
+}
+
 /// Promotes 1.0.0 with these values, and gives back the end.
 async fn promoted_with(space: &Space, (name, environment): (&str, &str), given: Value) -> Promotion {
     let spec = json!({"project": "checkout", "version": "1.0.0", "environment": environment, "variables": given});
@@ -370,6 +377,7 @@ async fn a_secret_of_the_space_is_nowhere_but_in_secrets_whatever_goes_wrong() {
         failure(&space.ended(&name).await);
         space.audit_record(&name).await;
     }
+    in_conditions_and_answers(&space, &variables).await;
     let namespaces = [space.name.clone(), format!("{}-dev", space.name)];
     let mut shown = everything_but_secrets(&space.client, &namespaces).await;
     shown.push_str(&cluster.operator.log(&cluster.plane));
@@ -380,6 +388,29 @@ async fn a_secret_of_the_space_is_nowhere_but_in_secrets_whatever_goes_wrong() {
             let around = found.map(|at| shown[at.saturating_sub(300)..].chars().take(400).collect::<String>());
             assert!(found.is_none(), "{form} is shown: {around:?}");
         }
+    }
+}
+
+/// A secret that decides whether a step runs, and one that answers a prompt and lands in plain text.
+async fn in_conditions_and_answers(space: &Space, variables: &Value) {
+    let mut variables = variables.clone();
+    let asked = json!({"name": "ASKED", "prompt": {"required": true, "sensitive": true}});
+    variables.as_array_mut().expect("variables").push(asked);
+    let token = json!({"name": "token", "key": "token", "from": "Space"});
+    for (version, when, text) in
+        [("3.0.0", "variables.TOKEN == 'x'", "fine"), ("3.0.1", "true", "${{ variables.ASKED.trim() }}")]
+    {
+        let apply = json!({"manifests": [settings(json!({"text": text}))]});
+        let process = json!([{"name": "deploy", "timeout": "2m", "when": when, "apply": apply}]);
+        space.apply(space.object("Project", "checkout", json!({"variables": variables, "process": process}))).await;
+        let release = json!({"project": "checkout", "version": version});
+        space.apply(space.object("Release", &format!("checkout-{version}"), release)).await;
+        space.sealed(&format!("checkout-{version}")).await;
+        let name = format!("asked-{version}");
+        let given = json!([{"name": "ASKED", "secretKeyRef": token}]);
+        let (reason, _) = failure(&promoted_with_version(space, (&name, version), given).await);
+        assert_eq!(reason, "SecretInPlainText", "{version}");
+        space.audit_record(&name).await;
     }
 }
 
@@ -547,9 +578,10 @@ async fn a_set_says_who_uses_it_and_whatever_a_scope_names_that_does_not_exist_i
     assert_eq!(of_set(&untold, "Ready").expect("a condition").1, "Valid");
 
     let spec = |own: Value, sets: Value| {
+        let environments = if own == json!([]) { json!([]) } else { json!(["dve"]) };
         json!({
             "variableSets": sets, "packages": [{"name": "api", "image": image}], "variables": own,
-            "process": [{"name": "deploy", "apply": {"manifests": [settings(json!({}))]}}],
+            "process": [{"name": "deploy", "environments": environments, "apply": {"manifests": [settings(json!({}))]}}],
         })
     };
     let own = json!([{"name": "OWN", "values": [{"value": 1, "scope": {"targets": ["eu"]}}]}]);
@@ -566,7 +598,7 @@ async fn a_set_says_who_uses_it_and_whatever_a_scope_names_that_does_not_exist_i
     let project =
         space.project_says("checkout", "judged", |project| of_project(project, "ScopesKnown").is_some()).await;
     let (holds, _, said) = of_project(&project, "ScopesKnown").expect("a condition");
-    assert!(holds == "False" && said.contains("target eu (OWN, value 1)"), "{said}");
+    assert!(holds == "False" && said.contains("target eu (OWN, value 1), environment dve (step deploy)"), "{said}");
 
     // It heals with an environment that has the target, and with names that are right; nobody uses it: no name of a step is wrong.
     let targets = json!([{"name": "eu", "namespace": format!("{}-eu", space.name), "roles": ["web"]}]);

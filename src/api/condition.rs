@@ -24,7 +24,7 @@ pub enum ConditionType {
     Ready,
     /// Work is under way that can succeed without a person.
     Reconciling,
-    /// Every name in the scopes of variables exists.
+    /// Every name in the scopes of variables and steps exists.
     ScopesKnown,
     /// A release's versions and process are fixed.
     Sealed,
@@ -118,8 +118,8 @@ closed_set! {
         RegistryRefused => "The registry must not be asked this way, or answered nonsense.",
         ManifestsNotFound => "The ConfigMap of manifests is missing or unreadable.",
         VariableSetNotFound => "A variable set that the project uses does not exist.",
-        UnknownName => "A scope of a variable names something that does not exist, so its value never holds there.",
-        NamesKnown => "Everything that scopes of variables name exists.",
+        UnknownName => "A scope of a variable or a step names something that does not exist, so it matches nothing there.",
+        NamesKnown => "Everything that scopes of variables and steps name exists.",
         AmbiguousVariable => "A variable has several values of the same rank somewhere.",
         SecretChanged => "A Secret that the release refers to changed or is gone since it was sealed.",
         SecretUnreadable => "A Secret that the release refers to cannot be read now.",

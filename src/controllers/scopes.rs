@@ -1,12 +1,13 @@
-//! What the scopes of variables may name, and the condition that says so. Pure.
+//! What the scopes of variables and steps may name, and the condition that says so. Pure.
 
 use std::collections::BTreeSet;
 
 use crate::api::condition::{self, ConditionType, Fact, Reason, Stamp};
+use crate::api::v1alpha1::project::Step;
 use crate::api::v1alpha1::{Environment, Project};
 use crate::controllers::environment::desired;
-use crate::domain::variable::Variable;
-use crate::domain::variable::stray::{self, Names};
+use crate::domain::variable::Scope;
+use crate::domain::variable::stray::{self, Names, Scoped};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// What the environments of a space have, and the projects that some variables are for. Without projects nobody knows which steps
@@ -38,13 +39,23 @@ pub fn names<'a>(
     }
 }
 
-/// Writes whether everything that the scopes of these variables name exists; nothing where none has a scope.
-pub fn tell(conditions: &mut Vec<Condition>, (variables, names): (&[Variable], &Names), stamp: Stamp) {
-    if !stray::are_scoped(variables) {
+/// Where the steps of a process run, as scopes. Their channels are checked with the project.
+#[must_use]
+pub fn of_steps(steps: &[Step]) -> Vec<Scoped> {
+    let scoped = |step: &Step| Scoped {
+        place: format!("step {}", step.name),
+        scope: Scope { environments: step.environments.clone(), roles: step.roles.clone(), ..Scope::default() },
+    };
+    steps.iter().map(scoped).filter(|step| step.scope != Scope::default()).collect()
+}
+
+/// Writes whether everything that these scopes name exists; nothing where there is none.
+pub fn tell(conditions: &mut Vec<Condition>, (scoped, names): (&[Scoped], &Names), stamp: Stamp) {
+    if scoped.is_empty() {
         conditions.retain(|known| known.type_ != ConditionType::ScopesKnown.as_str());
         return;
     }
-    let said = stray::sentence(&stray::strays(variables, names));
+    let said = stray::sentence(&stray::strays(scoped, names));
     let reason = if said.is_none() { Reason::NamesKnown } else { Reason::UnknownName };
     let fact = Fact {
         kind: ConditionType::ScopesKnown,
@@ -97,7 +108,7 @@ mod tests {
         let declared = |scope: serde_json::Value| {
             let variables =
                 serde_json::from_value::<Vec<_>>(json!([{"name": "A", "values": [{"value": 1, "scope": scope}]}]));
-            variables::declared(Source::Project, &variables.unwrap()).variables
+            stray::of_variables(&variables::declared(Source::Project, &variables.unwrap()).variables)
         };
         let stamp = Stamp { now: Timestamp::UNIX_EPOCH, generation: Some(1) };
         let (names, mut conditions) = (names([], []), Vec::new());
@@ -109,5 +120,16 @@ mod tests {
         assert!(condition::is_true(&conditions, ConditionType::ScopesKnown));
         tell(&mut conditions, (&declared(json!({})), &names), stamp);
         assert_eq!(condition::find(&conditions, ConditionType::ScopesKnown), None);
+    }
+
+    #[test]
+    fn a_step_may_name_environments_and_roles() {
+        let steps: Vec<Step> = serde_json::from_value(json!([
+            {"name": "warm", "timeout": "2m", "environments": ["dve"], "roles": ["wbe"]}, {"name": "deploy", "timeout": "2m"},
+        ]))
+        .unwrap();
+        let strays = stray::strays(&of_steps(&steps), &names([], []));
+        let said = stray::sentence(&strays).unwrap();
+        assert!(said.contains("role wbe (step warm), environment dve (step warm); create it"), "{said}");
     }
 }

@@ -9,7 +9,7 @@ use crate::api::variables;
 use crate::controllers::{decision, scopes};
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::variable::resolve::{Unresolved, ambiguities};
-use crate::domain::variable::{Declared, Source};
+use crate::domain::variable::{Declared, Source, stray};
 
 /// What one run of a project will do.
 pub type Decision = decision::Decision<ProjectStatus, Effect>;
@@ -44,7 +44,9 @@ pub fn decide(observed: &Observed) -> Decision {
     };
     condition::set_standing(&mut status.conditions, &standing, (reason.as_str(), &message), stamp);
     let own = variables::declared(Source::Project, &project.spec.variables);
-    scopes::tell(&mut status.conditions, (&own.variables, &observed.names), stamp);
+    let mut scoped = stray::of_variables(&own.variables);
+    scoped.extend(scopes::of_steps(&project.spec.process));
+    scopes::tell(&mut status.conditions, (&scoped, &observed.names), stamp);
     let triggered = trigger::decide(observed);
     match triggered.fact {
         Some(fact) => condition::set(&mut status.conditions, &fact, stamp),

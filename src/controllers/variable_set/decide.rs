@@ -7,7 +7,7 @@ use crate::api::variables;
 use crate::controllers::decision::{self, Next};
 use crate::controllers::scopes;
 use crate::domain::variable::resolve::{Unresolved, ambiguities};
-use crate::domain::variable::{Declared, Source};
+use crate::domain::variable::{Declared, Source, stray};
 
 /// A set changes nothing but its own status.
 pub type Decision = decision::Decision<VariableSetStatus, ()>;
@@ -26,7 +26,8 @@ pub fn decide(observed: &Observed) -> Decision {
     let name = observed.set.metadata.name.as_deref().unwrap_or_default();
     let declared = variables::declared(Source::Set(name.into()), &observed.set.spec.variables);
     let stamp = Stamp { now: observed.now, generation };
-    scopes::tell(&mut status.conditions, (&declared.variables, &observed.names), stamp);
+    let scoped = stray::of_variables(&declared.variables);
+    scopes::tell(&mut status.conditions, (&scoped, &observed.names), stamp);
     let (standing, reason, message) = judge(observed, declared);
     condition::set_standing(&mut status.conditions, &standing, (reason.as_str(), &message), stamp);
     Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await }

@@ -12,7 +12,7 @@ use super::operator::{double, kind};
 use super::text_function;
 
 /// Every function but `default` and CEL's macros, for messages.
-const KNOWN: &str = "size, string, int, double, bool, type, contains, startsWith, endsWith, matches, upper, lower, trim, \
+pub(super) const KNOWN: &str = "size, string, int, double, bool, type, contains, startsWith, endsWith, matches, upper, lower, trim, \
                      replace, split, join, substring, base64, base64Decode, sha256, json, yaml, semver, default, has";
 
 /// Calls a function.

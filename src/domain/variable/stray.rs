@@ -1,8 +1,9 @@
-//! Values that hold nowhere, because their scope names something that nobody has. Such a value is told, not silently never used.
+//! Scopes that match nowhere, because they name something that nobody has. That is told: else a value silently never holds, and a
+//! step never runs.
 
 use std::collections::BTreeSet;
 
-use super::{Scope, Variable};
+use super::{Candidate, Scope, Variable};
 
 /// How many names a message lists.
 const NAMED: usize = 8;
@@ -29,29 +30,39 @@ pub struct Stray {
     pub kind: &'static str,
     /// The name.
     pub name: String,
-    /// The variable.
-    pub variable: String,
-    /// Which of its values, from 0.
-    pub value: usize,
+    /// Where it is written: `LEVEL, value 2`, or `step deploy`.
+    pub place: String,
 }
 
-/// Whether any value has a scope.
+/// A scope, and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scoped {
+    /// Where.
+    pub place: String,
+    /// The scope.
+    pub scope: Scope,
+}
+
+/// The scopes of variables. What holds everywhere has none.
 #[must_use]
-pub fn are_scoped(variables: &[Variable]) -> bool {
-    variables.iter().flat_map(|variable| &variable.values).any(|value| value.scope != Scope::default())
+pub fn of_variables(variables: &[Variable]) -> Vec<Scoped> {
+    let values =
+        variables.iter().flat_map(|variable| variable.values.iter().zip(1..).map(move |value| (variable, value)));
+    let scoped = values.filter(|(_, (value, _))| value.scope != Scope::default());
+    let place = |(variable, (value, number)): (&Variable, (&Candidate, usize))| Scoped {
+        place: format!("{}, value {number}", variable.name),
+        scope: value.scope.clone(),
+    };
+    scoped.map(place).collect()
 }
 
 /// Every name in a scope that nobody has, in the order in which they are written.
 #[must_use]
-pub fn strays(variables: &[Variable], names: &Names) -> Vec<Stray> {
-    let values = variables.iter().flat_map(|variable| {
-        variable.values.iter().enumerate().map(move |(index, value)| (variable.name.as_str(), index, &value.scope))
-    });
-    let stray = |(variable, value, scope): (&str, usize, &Scope)| {
+pub fn strays(scoped: &[Scoped], names: &Names) -> Vec<Stray> {
+    let stray = |Scoped { place, scope }: &Scoped| {
         let missing = |kind, used: &[String], known: &Option<BTreeSet<String>>| {
             let unknown = used.iter().filter(|name| known.as_ref().is_some_and(|known| !known.contains(*name)));
-            let stray = |name: &String| Stray { kind, name: name.clone(), variable: variable.to_owned(), value };
-            unknown.map(stray).collect::<Vec<_>>()
+            unknown.map(|name| Stray { kind, name: name.clone(), place: place.clone() }).collect::<Vec<_>>()
         };
         [
             missing("step", &scope.steps, &names.steps),
@@ -62,22 +73,20 @@ pub fn strays(variables: &[Variable], names: &Names) -> Vec<Stray> {
         ]
         .concat()
     };
-    values.flat_map(stray).collect()
+    scoped.iter().flat_map(stray).collect()
 }
 
 /// All of them as one sentence; nothing when there are none.
 #[must_use]
 pub fn sentence(strays: &[Stray]) -> Option<String> {
-    let one = |stray: &Stray| {
-        format!("{} {} ({}, value {})", stray.kind, stray.name, stray.variable, stray.value.saturating_add(1))
-    };
+    let one = |stray: &Stray| format!("{} {} ({})", stray.kind, stray.name, stray.place);
     let mut named: Vec<String> = strays.iter().take(NAMED).map(one).collect();
     if strays.len() > NAMED {
         named.push(format!("{} more", strays.len() - NAMED));
     }
     (!named.is_empty()).then(|| {
         format!(
-            "scopes name what does not exist, so these values never hold there: {}; create it, or correct the name",
+            "scopes name what does not exist, so they match nothing there: {}; create it, or correct the name",
             named.join(", ")
         )
     })
@@ -88,7 +97,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::variable::{Candidate, Content};
+    use crate::domain::variable::Content;
 
     fn set(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -113,10 +122,10 @@ mod tests {
         };
         let both =
             Scope { roles: vec!["wbe".into()], channels: vec!["stable".into()], ..environments(&["dve", "dev"]) };
-        let found = strays(&[variable("LEVEL", &[Scope::default(), both])], &names);
+        let found = strays(&of_variables(&[variable("LEVEL", &[Scope::default(), both])]), &names);
         assert_eq!(
             sentence(&found).unwrap(),
-            "scopes name what does not exist, so these values never hold there: role wbe (LEVEL, value 2), \
+            "scopes name what does not exist, so they match nothing there: role wbe (LEVEL, value 2), \
              environment dve (LEVEL, value 2); create it, or correct the name"
         );
     }
@@ -124,7 +133,7 @@ mod tests {
     #[test]
     fn of_a_kind_that_nobody_knows_nothing_is_said() {
         let scope = Scope { steps: vec!["deploy".into()], targets: vec!["eu".into()], ..Scope::default() };
-        assert_eq!(strays(&[variable("A", &[scope])], &Names::default()), []);
+        assert_eq!(strays(&of_variables(&[variable("A", &[scope])]), &Names::default()), []);
         assert_eq!(sentence(&[]), None);
     }
 
@@ -133,13 +142,14 @@ mod tests {
         let names = Names { environments: Some(set(&[])), ..Names::default() };
         let many: Vec<String> = (0..11).map(|number| format!("e{number}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let said = sentence(&strays(&[variable("A", &[environments(&many)])], &names)).unwrap();
+        let said = sentence(&strays(&of_variables(&[variable("A", &[environments(&many)])]), &names)).unwrap();
         assert!(said.contains("environment e7 (A, value 1), 3 more; create it"), "{said}");
     }
 
     #[test]
     fn only_a_value_with_a_scope_is_scoped() {
-        assert!(!are_scoped(&[variable("A", &[Scope::default()])]));
-        assert!(are_scoped(&[variable("A", &[Scope::default()]), variable("B", &[environments(&["dev"])])]));
+        assert_eq!(of_variables(&[variable("A", &[Scope::default()])]), []);
+        let both = of_variables(&[variable("A", &[Scope::default()]), variable("B", &[environments(&["dev"])])]);
+        assert_eq!(both.iter().map(|scoped| scoped.place.as_str()).collect::<Vec<_>>(), ["B, value 1"]);
     }
 }

@@ -275,6 +275,49 @@ fn whatever_is_made_of_a_secret_is_a_secret() {
 }
 
 #[test]
+fn every_function_makes_a_secret_of_a_secret() {
+    let calls = [
+        ("size", "size(variables.DB)"),
+        ("string", "string(variables.DB)"),
+        ("int", "int(size(variables.DB))"),
+        ("double", "double(size(variables.DB))"),
+        ("bool", "bool(string(variables.DB == 'x'))"),
+        ("type", "type(variables.DB)"),
+        ("contains", "'x'.contains(variables.DB)"),
+        ("startsWith", "variables.DB.startsWith('x')"),
+        ("endsWith", "variables.DB.endsWith('x')"),
+        ("matches", "'x'.matches(variables.DB)"),
+        ("upper", "variables.DB.upper()"),
+        ("lower", "variables.DB.lower()"),
+        ("trim", "variables.DB.trim()"),
+        ("replace", "'x'.replace('x', variables.DB)"),
+        ("split", "variables.DB.split('t')[0]"),
+        ("join", "['a', 'b'].join(variables.DB)"),
+        ("substring", "variables.DB.substring(0, 1)"),
+        ("base64", "base64(variables.DB)"),
+        ("base64Decode", "base64Decode(base64(variables.DB))"),
+        ("sha256", "sha256(variables.DB)"),
+        ("json", "json([variables.DB])"),
+        ("yaml", "yaml({'a': variables.DB})"),
+        ("semver", "semver('1.0.' + string(size(variables.DB))).patch"),
+        ("default", "default({'a': variables.DB}.b, 'x')"),
+        ("has", "has({'a': variables.DB}.a)"),
+    ];
+    let named: Vec<&str> = calls.iter().map(|(name, _)| *name).collect();
+    assert_eq!(named.join(", "), function::KNOWN, "a function that nobody tries");
+    for (name, call) in calls {
+        for expression in [call.to_owned(), format!("[1].map(x, {call})[0]"), format!("true ? {call} : {call}")] {
+            let result = text(&secrets(), &format!("${{{{ {expression} }}}}"));
+            assert!(matches!(result, Ok(Text::Secret(_))), "{name}: {expression}: {result:?}");
+        }
+    }
+    for operator in ["+ 'x'", "== 'x'", "!= 'x'", "in ['x']", "< 'x'", ">= 'x'"] {
+        let result = text(&secrets(), &format!("${{{{ variables.DB {operator} }}}}"));
+        assert!(matches!(result, Ok(Text::Secret(_))), "{operator}: {result:?}");
+    }
+}
+
+#[test]
 fn no_fault_shows_what_a_secret_holds() {
     for expression in [
         "int(variables.DB)",
