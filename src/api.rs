@@ -7,6 +7,7 @@ pub mod condition;
 pub mod convert;
 pub mod crds;
 pub mod manifest;
+pub mod seal;
 pub mod v1alpha1;
 pub mod variables;
 

@@ -1,5 +1,6 @@
-//! The command line: `gantry controller` and `gantry crds`.
+//! The command line: `gantry controller`, `gantry crds` and `gantry audit`.
 
+pub mod audit;
 pub mod operator;
 
 use crate::settings::{Command, CommandLine, LogFormat, Settings};
@@ -19,6 +20,7 @@ pub async fn run(arguments: impl IntoIterator<Item = String>) -> Result<(), Box<
             }
             Ok(())
         }
+        Command::Audit(command) => audit::run(command).await,
         Command::Controller(settings) => operate(*settings).await,
     }
 }

@@ -5,6 +5,7 @@
 //! that shape for every kind; `promotion` is where the promises are kept. Start with `promotion/decide.rs`.
 
 pub mod approval;
+pub mod audit;
 pub mod bound;
 pub mod context;
 pub mod decision;

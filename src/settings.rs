@@ -1,5 +1,7 @@
 //! Arguments as typed, and settings as used: validated, passed by value, never global.
 
+pub mod audit;
+
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
@@ -7,6 +9,8 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
+
+use self::audit::AuditCommand;
 
 /// Promotes releases of containers through environments.
 #[derive(Parser, Debug)]
@@ -24,6 +28,9 @@ pub enum Command {
     Controller(Box<Settings>),
     /// Prints the custom resource definitions: `gantry crds | kubectl apply --server-side -f -`.
     Crds,
+    /// Checks and exports what happened in a space.
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 /// How log lines look.
@@ -110,7 +117,7 @@ mod tests {
         let typed = ["gantry", "controller"].iter().chain(arguments);
         match CommandLine::try_parse_from(typed).map_err(|error| error.to_string())?.command {
             Command::Controller(settings) => Ok(*settings),
-            Command::Crds => Err("crds".to_owned()),
+            Command::Crds | Command::Audit(_) => Err("another command".to_owned()),
         }
     }
 

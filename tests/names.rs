@@ -53,7 +53,7 @@ fn spec(definition: &CustomResourceDefinition) -> Value {
 fn every_string_that_is_no_prose_has_a_form() {
     let mut found = Vec::new();
     // Records are written by the operator alone.
-    for definition in crds::all().iter().filter(|known| known.spec.names.kind != "AuditRecord") {
+    for definition in crds::all().iter().filter(|known| !known.spec.names.kind.starts_with("Audit")) {
         open(&format!("{}.spec", definition.spec.names.kind), "", &spec(definition), &mut found);
     }
     // Causes are written by the operator alone, too.

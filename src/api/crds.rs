@@ -5,13 +5,16 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use super::v1alpha1::{Approval, AuditRecord, Environment, Lifecycle, Pin, Project, Promotion, Release, VariableSet};
+use super::v1alpha1::{
+    Approval, AuditCheckpoint, AuditRecord, Environment, Lifecycle, Pin, Project, Promotion, Release, VariableSet,
+};
 
 /// Every definition that Gantry installs, in alphabetical order of kinds.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
     let mut definitions = vec![
         Approval::crd(),
+        AuditCheckpoint::crd(),
         AuditRecord::crd(),
         Environment::crd(),
         Lifecycle::crd(),

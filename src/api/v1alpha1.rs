@@ -1,6 +1,7 @@
 //! Version `v1alpha1` of the kinds. Changes are additive.
 
 pub mod approval;
+pub mod audit_checkpoint;
 pub mod audit_record;
 pub mod channel;
 pub mod environment;
@@ -16,6 +17,7 @@ pub mod variable;
 pub mod variable_set;
 
 pub use approval::{Approval, ApprovalSpec, ApprovalStatus};
+pub use audit_checkpoint::{AuditCheckpoint, AuditCheckpointSpec};
 pub use audit_record::{AuditRecord, AuditRecordSpec};
 pub use environment::{Environment, EnvironmentSpec, EnvironmentStatus};
 pub use lifecycle::{Lifecycle, LifecycleSpec, LifecycleStatus};

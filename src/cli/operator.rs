@@ -19,6 +19,8 @@ use crate::cluster::runner::{self, Queue, Quiet};
 use crate::cluster::tasks::{Ended, Tasks};
 use crate::cluster::watches::Watches;
 use crate::controllers::approval::ApprovalController;
+use crate::controllers::audit::AuditController;
+use crate::controllers::audit::ledger::Ledger;
 use crate::controllers::context::Context;
 use crate::controllers::deployments::DeploymentsController;
 use crate::controllers::environment::Environments;
@@ -47,6 +49,8 @@ use crate::telemetry::metrics::Metrics;
 /// Rows are written at most this often per object, so that a burst of promotions is one write; and the more of it there is, the
 /// less often. A promotion itself tells at once.
 const ROWS: Quiet = Quiet { least: Duration::from_millis(200), most: Duration::from_secs(3) };
+/// A record is sealed at once, and in a burst many with one checkpoint.
+const SEALS: Quiet = Quiet { least: Duration::from_secs(1), most: Duration::from_secs(10) };
 /// What others wait for is looked at at most this often per object.
 const COALESCE: Quiet = Quiet::always(Duration::from_millis(200));
 /// How long an orderly stop waits for the last Events.
@@ -133,6 +137,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
         registry: Arc::new(Resolver::new(&access).map_err(|error| StartError::Registry(error.to_string()))?),
         outcomes: Outcomes::default(),
         secret_versions: SecretVersions::default(),
+        ledger: Ledger::default(),
         settings: Arc::new(settings),
         cluster,
         events,
@@ -238,7 +243,10 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let (approvals, approval_requests) = Queue::new();
     let (changed, objects) = mpsc::unbounded_channel();
     let bench = Bench::default();
+    let (audits, audit_requests) = Queue::new();
+    context.ledger.attach(audits.clone());
     expect_ends(context);
+    let audit = AuditController { context: Arc::clone(context) };
     let started = Started { context: Arc::clone(context), stop: stop.clone() };
     let promotion = PromotionController {
         context: Arc::clone(context),
@@ -265,6 +273,15 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     started.spawn(&mut tasks, release, (release_requests, ROWS));
     let environment = Environments::new(context.as_ref().clone(), provisioned.clone());
     started.spawn(&mut tasks, environment, (environment_requests, Quiet::NONE));
+    for space in context.stores.spaces() {
+        audits.add(Key::new(space, ""));
+    }
+    let settings = started.settings("audit", SEALS);
+    let seal = move |key: Key| {
+        let audit = audit.clone();
+        async move { audit.reconcile(key).await }
+    };
+    tasks.spawn("the controller audit", runner::run(settings, audit_requests, started.running(), seal));
     let woken = wake::wake(context.stores.environments.clone(), provisioned.clone(), environments);
     started.until_stopped(&mut tasks, "the wake-ups of environments", woken);
     started.until_stopped(&mut tasks, "the wake-ups by what runs", context.workloads.clone().wake(projects.clone()));

@@ -9,6 +9,7 @@ use crate::api::v1alpha1::Release;
 use crate::cluster::client::Cluster;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::events::Events;
+use crate::controllers::audit::ledger::Ledger;
 use crate::controllers::outcomes::Outcomes;
 use crate::controllers::secret_versions::SecretVersions;
 use crate::controllers::stores::Stores;
@@ -39,6 +40,8 @@ pub struct Context {
     pub secret_versions: SecretVersions,
     /// Ends of promotions that are still to be recorded.
     pub outcomes: Outcomes,
+    /// Audit records that are still to be sealed.
+    pub ledger: Ledger,
     /// How the operator runs.
     pub settings: Arc<Settings>,
 }

@@ -1,5 +1,7 @@
 //! The caches that controllers read: one per kind, shared.
 
+use std::collections::BTreeSet;
+
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client};
@@ -55,6 +57,15 @@ impl Stores {
         let (finished, task) = cache::metadata(Api::all(client.clone()), all().fields("status.finished=true"));
         tasks.spawn("the watch of finished promotions", task);
         Self { projects, environments, lifecycles, pins, approvals, releases, variable_sets, unfinished, finished }
+    }
+
+    /// Every namespace that has a project, an environment or a promotion.
+    #[must_use]
+    pub fn spaces(&self) -> BTreeSet<String> {
+        let projects = self.projects.all().into_iter().map(|known| known.metadata.namespace.clone());
+        let environments = self.environments.all().into_iter().map(|known| known.metadata.namespace.clone());
+        let ended = self.finished.all().into_iter().map(|known| known.metadata.namespace.clone());
+        projects.chain(environments).chain(ended).flatten().collect()
     }
 
     /// Waits until the first list of every kind is complete.

@@ -54,7 +54,7 @@ async fn audit_records_are_written_by_the_operator_and_never_touched_again() {
     let wanted = record(&shop.space.name, "promotion-one");
     for person in [&shop.mallory, &shop.space.client] {
         let said = apply(person, wanted.clone()).await.expect_err("only the operator may");
-        assert!(said.contains("AuditRecords are written by Gantry alone"), "{said}");
+        assert!(said.contains("AuditRecords and AuditCheckpoints are written by Gantry alone"), "{said}");
     }
     let object: AuditRecord = serde_json::from_value(wanted).expect("a record");
     let own: Api<AuditRecord> = Api::namespaced(shop.operator.clone(), &shop.space.name);
@@ -68,7 +68,12 @@ async fn audit_records_are_written_by_the_operator_and_never_touched_again() {
             assert!(said.contains("neither changed nor deleted") || said.contains("immutable"), "{said}");
         }
         let said = records.delete("promotion-one", &DeleteParams::default()).await.expect_err("it stays").to_string();
-        assert!(said.contains("AuditRecords are neither changed nor deleted; they go with their namespace"), "{said}");
+        assert!(
+            said.contains(
+                "AuditRecords and AuditCheckpoints are neither changed nor deleted; they go with their namespace"
+            ),
+            "{said}"
+        );
         let all = records.delete_collection(&DeleteParams::default(), &kube::api::ListParams::default()).await;
         all.expect_err("they stay");
     }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use futures::{FutureExt as _, StreamExt as _};
+use gantry::api::seal;
 use gantry::api::v1alpha1::promotion_status::StepRecord;
-use gantry::api::v1alpha1::{AuditRecord, Environment, Project, Promotion, Release};
+use gantry::api::v1alpha1::{AuditCheckpoint, AuditRecord, Environment, Project, Promotion, Release};
+use gantry::domain::audit::Checkpoint;
 use gantry_plane::{AuditEvent, AuditMark, Identity, Options, Plane};
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -251,6 +253,15 @@ async fn applied(space: &Space) -> String {
     name
 }
 
+/// What is said of how often a record is sealed.
+const SEALED: &str = "is sealed";
+
+/// The checkpoints of a space, in their order.
+pub async fn checkpoints(space: &Space) -> Vec<Checkpoint> {
+    let all = space.api::<AuditCheckpoint>().list(&ListParams::default()).await.expect("checkpoints").items;
+    all.iter().map(|object| seal::checkpoint(object).expect("a checkpoint")).collect()
+}
+
 /// What must be the same whatever happened to the operator.
 pub async fn end(world: &World, space: &Space, audit: &[AuditEvent]) -> Vec<String> {
     let all = ListParams::default();
@@ -267,9 +278,18 @@ pub async fn end(world: &World, space: &Space, audit: &[AuditEvent]) -> Vec<Stri
         let linked = (promotion.spec.cause.map(|cause| cause.name), rollback);
         end.push(format!("{:?} {how:?} {mode:?} {linked:?} {steps:?} {failure:?}", promotion.metadata.name));
     }
+    // How many checkpoints there are is a matter of time; that each record is in one of them is not.
+    let chain = checkpoints(space).await;
+    let whole = chain.iter().all(Checkpoint::is_whole)
+        && chain.iter().enumerate().all(|(n, one)| one.number == n as u64 + 1)
+        && chain.windows(2).all(|two| two[1].previous == Some(two[0].root));
+    end.push(format!("the chain of checkpoints is whole: {whole}"));
     for record in space.api::<AuditRecord>().list(&all).await.expect("records") {
+        let name = record.metadata.name.expect("a name");
+        let times = chain.iter().flat_map(|one| &one.records).filter(|sealed| sealed.record == name).count();
         let spec = record.spec;
         end.push(format!("record {} {} {} {}", spec.promotion, spec.phase, spec.reason, spec.applied));
+        end.push(format!("record {} {SEALED} {times}x", spec.promotion));
     }
     for project in space.api::<Project>().list(&all).await.expect("projects") {
         for row in project.status.unwrap_or_default().environments {
@@ -308,12 +328,13 @@ pub async fn end(world: &World, space: &Space, audit: &[AuditEvent]) -> Vec<Stri
     end
 }
 
-/// Everything that the operator created or deleted, by the audit log.
+/// Everything that the operator created or deleted, by the audit log, but for what depends on the time.
 pub fn changes(world: &World, since: AuditMark) -> Vec<AuditEvent> {
     let mut events = world.plane.audit().since(since).expect("an audit log");
     events.retain(|event| {
         let done = event.code == 201 || (event.verb == "delete" && event.code < 300);
-        done && shared::is_write_of_the_operator(event) && event.resource != "events"
+        let timely = ["events", "auditcheckpoints"].contains(&event.resource.as_str());
+        done && shared::is_write_of_the_operator(event) && !timely
     });
     events
 }
@@ -345,7 +366,8 @@ pub async fn reference(world: &World, story: Story) -> (Vec<String>, Vec<String>
     let ended = wait::eventually("the end stays as it is", || async {
         let now = end(world, &space, &changes(world, since)).await;
         let before = std::mem::replace(&mut *last.lock().expect("a lock"), now.clone());
-        (before == now).then_some(now)
+        let sealed = !now.iter().any(|told| told.ends_with(&format!("{SEALED} 0x")));
+        (before == now && sealed).then_some(now)
     })
     .await;
     let writes = world.proxy.seen(&space.name);

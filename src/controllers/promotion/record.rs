@@ -1,13 +1,14 @@
 //! What a finished promotion leaves behind: its [`AuditRecord`], which is also the memory that its name was used.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::{DynamicObject, ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use crate::api::condition::cut;
 use crate::api::v1alpha1::audit_record::{AuditApproval, AuditStep};
 use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Promotion, PromotionStatus};
 use crate::cluster::error::ClusterError;
+use crate::controllers::audit;
 use crate::domain::promotion::machine::NameUse;
 use crate::domain::promotion::mode::Mode;
 use crate::domain::promotion::outcome::{DeployedPackage, Outcome};
@@ -181,17 +182,19 @@ fn seconds(time: Option<&Time>) -> Option<i64> {
     time.map(|time| time.0.as_second())
 }
 
-/// Writes the record of a finished promotion; one that is there already is left alone.
+/// Writes the record of a finished promotion, and gives it back as it is stored. One that is there already is left alone, and
+/// nothing is given back.
 ///
 /// # Errors
 /// When the API server does not take it for another reason than that it is there.
-pub async fn write(client: &Client, record: &AuditRecord) -> Result<(), ClusterError> {
-    let records: Api<AuditRecord> =
-        Api::namespaced(client.clone(), record.metadata.namespace.as_deref().unwrap_or_default());
-    match records.create(&PostParams::default(), record).await {
-        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+pub async fn write(client: &Client, record: &AuditRecord) -> Result<Option<DynamicObject>, ClusterError> {
+    let unwritable = |error: serde_json::Error| ClusterError::Bug(format!("a record does not serialize: {error}"));
+    let object = serde_json::to_value(record).and_then(serde_json::from_value::<DynamicObject>).map_err(unwritable)?;
+    let space = record.metadata.namespace.as_deref().unwrap_or_default();
+    match audit::records_of(client, space).create(&PostParams::default(), &object).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
         Err(error) => Err(ClusterError::api("write the audit record", error)),
-        Ok(_) => Ok(()),
+        Ok(written) => Ok(Some(written)),
     }
 }
 

@@ -3,8 +3,8 @@
 use kube::Api;
 
 use super::{reads, record};
-use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::Promotion;
+use crate::api::{RECORDED_FINALIZER, seal};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::cluster::finalizer;
@@ -56,13 +56,23 @@ pub async fn record(context: &Context, promotion: &Promotion) -> Result<(), Clus
 /// Writes the audit record. Where the namespace is going nothing can be created: the record goes to the log instead, so that
 /// the space can always be deleted.
 async fn keep(context: &Context, audit: &crate::api::v1alpha1::AuditRecord) -> Result<(), ClusterError> {
+    let space = audit.metadata.namespace.as_deref().unwrap_or_default();
     match record::write(&context.cluster.client(), audit).await {
+        Ok(Some(written)) => {
+            context.ledger.written(space, seal::sealed(&written));
+            Ok(())
+        }
+        // It may have been written before this process began, or by a request whose answer was lost.
+        Ok(None) => {
+            context.ledger.doubt(space);
+            Ok(())
+        }
         Err(error) if error.is_terminating() => {
             let record = serde_json::to_string(&audit.spec).unwrap_or_default();
             tracing::warn!(record, "the space is being deleted; this is its audit record");
             Ok(())
         }
-        written => written,
+        Err(error) => Err(error),
     }
 }
 

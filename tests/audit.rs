@@ -1,0 +1,144 @@
+//! Records, checkpoints over them, and what `gantry audit` says of them: on the real API server, with a viewer's rights. That no death
+//! and no fault seals one twice or loses one is part of every story (`support/story.rs`).
+
+use std::path::Path;
+use std::process::Output;
+
+use gantry::api::v1alpha1::AuditRecord;
+use gantry_plane::{Identity, Plane};
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::{Value, json};
+
+use crate::support::manifest::config_map;
+use crate::support::shared::shared;
+use crate::support::space::Space;
+use crate::support::story::checkpoints;
+use crate::support::wait;
+
+/// Who may read a space, and nothing else.
+async fn viewer(plane: &Plane, space: &Space) -> String {
+    let subject = json!({"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "vera"});
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "gantry-viewer"});
+    space
+        .apply(json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "vera", "namespace": space.name}, "roleRef": role, "subjects": [subject],
+        }))
+        .await;
+    let kubeconfig = plane.kubeconfig(&Identity::user("vera")).await.expect("a kubeconfig");
+    kubeconfig.to_str().expect("text").to_owned()
+}
+
+fn gantry(arguments: &[&str]) -> Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_gantry")).args(arguments).output().expect("gantry runs")
+}
+
+fn said(output: &Output) -> (bool, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
+}
+
+/// Waits until every record of a space is sealed, and gives back the names of the sealed ones in their order.
+async fn sealed(space: &Space) -> Vec<String> {
+    wait::eventually("every record is sealed", || async {
+        let records = space.api::<AuditRecord>().list(&ListParams::default()).await.expect("records").items;
+        let sealed: Vec<String> =
+            checkpoints(space).await.into_iter().flat_map(|one| one.records).map(|one| one.record).collect();
+        let missing = records.iter().filter_map(|record| record.metadata.name.as_ref());
+        (!records.is_empty() && missing.into_iter().all(|name| sealed.contains(name))).then_some(sealed)
+    })
+    .await
+}
+
+/// A space with `count` promotions that have ended.
+async fn told(space: &Space, count: usize) {
+    let image = "localhost:5000/checkout";
+    space.environment("dev", 10).await;
+    for n in 1..=count {
+        let version = format!("1.{n}.0");
+        space.project("checkout", image, json!([config_map("checkout", &version)])).await;
+        space.release("checkout", &version).await;
+        space.deploy("checkout", &version, "dev").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_is_sealed_once_and_whoever_may_read_the_space_can_check_and_export_it() {
+    let shared = shared().await;
+    let space = Space::create(shared.admin().await).await;
+    told(&space, 2).await;
+    let names = sealed(&space).await;
+    assert_eq!(names, ["promotion-checkout-1.1.0-dev", "promotion-checkout-1.2.0-dev"], "each once");
+    let newest = checkpoints(&space).await.pop().expect("a checkpoint");
+    let events: Api<Event> = space.api();
+    let root = newest.root.to_string();
+    wait::eventually("an Event names the newest root", || async {
+        let all = events.list(&ListParams::default()).await.expect("events").items;
+        all.into_iter().find(|event| event.note.as_ref().is_some_and(|note| note.contains(&root)))
+    })
+    .await;
+
+    let kubeconfig = viewer(&shared.plane, &space).await;
+    let reach = ["--kubeconfig", &kubeconfig, "-n", &space.name];
+    let kept = format!("{}:{root}", newest.number);
+    let verify: Vec<&str> = ["audit", "verify", "--kept", &kept].into_iter().chain(reach).collect();
+    let (good, out, errors) = said(&gantry(&verify));
+    assert!(good, "{out}{errors}");
+    assert!(out.contains(&format!("space {}: 2 records are as ", space.name)), "{out}");
+    assert!(out.contains(&format!("--kept {kept}")), "{out}");
+
+    let export: Vec<&str> = ["audit", "export"].into_iter().chain(reach).collect();
+    let (good, lines, errors) = said(&gantry(&export));
+    assert!(good, "{errors}");
+    let directory = shared.plane.directory().join(format!("audit-{}", space.name));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    edits_of_an_export_are_found(&directory, &lines, &kept);
+
+    let events: Vec<&str> = export.iter().copied().chain(["--format", "cloudevents"]).collect();
+    let (good, lines, errors) = said(&gantry(&events));
+    assert!(good, "{errors}");
+    let types: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["type"].take()).collect();
+    assert_eq!(types, ["dev.cdevents.service.deployed.0.3.0", "dev.cdevents.service.upgraded.0.3.0"]);
+}
+
+/// Each byte of each line changed, each line dropped: whatever still reads as an export is told to be another history.
+fn edits_of_an_export_are_found(directory: &Path, lines: &str, kept: &str) {
+    let check = |text: &str| {
+        let path = directory.join("export.jsonl");
+        std::fs::write(&path, text).expect("written");
+        said(&gantry(&["audit", "verify", "--kept", kept, "--file", path.to_str().expect("text")]))
+    };
+    let (good, out, errors) = check(lines);
+    assert!(good, "{out}{errors}");
+    let all: Vec<&str> = lines.lines().collect();
+    for dropped in &all {
+        let name = serde_json::from_str::<Value>(dropped).expect("JSON")["metadata"]["name"].take();
+        let rest: Vec<&str> = all.iter().copied().filter(|line| line != dropped).collect();
+        let (good, out, _) = check(&rest.join("\n"));
+        assert!(!good, "{name} is gone: {out}");
+        let named = name.as_str().expect("a name");
+        let number = named.strip_prefix("checkpoint-").and_then(|number| number.parse::<u64>().ok());
+        let told =
+            number.map_or_else(|| format!("record {named}, sealed by"), |number| format!("checkpoint {number} "));
+        assert!(out.contains(&told), "{out} {told}");
+    }
+    let record = all.iter().position(|line| line.contains("AuditRecord")).expect("a record");
+    let text = all[record];
+    let spec = text.find("\"spec\":").expect("a spec") + 7;
+    // Sampled, since each is a process: a prime step comes to every kind of place.
+    for at in (spec..text.len()).step_by(23) {
+        if !text.is_char_boundary(at) || !text.as_bytes()[at].is_ascii_alphanumeric() {
+            continue;
+        }
+        let other = if text.as_bytes()[at] == b'7' { "8" } else { "7" };
+        let mut edited = text.to_owned();
+        edited.replace_range(at..=at, other);
+        let mut all: Vec<&str> = all.clone();
+        all[record] = &edited;
+        let (good, out, _) = check(&all.join("\n"));
+        assert!(!good, "byte {at} of {edited}: {out}");
+    }
+}
