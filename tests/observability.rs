@@ -84,7 +84,7 @@ async fn probes_answer_and_logs_name_the_object() {
 }
 
 /// For each kind, a spec that does not read as it, whatever else is right.
-fn unreadable() -> [(&'static str, &'static str, Value); 9] {
+fn unreadable() -> [(&'static str, &'static str, Value); 10] {
     let no_text = json!({"not": "a text"});
     let release = json!({"project": "checkout", "version": "1.0.0"});
     let with = |mut spec: Value, field: &str, value: &Value| {
