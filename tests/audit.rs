@@ -59,7 +59,10 @@ async fn told(space: &Space, count: usize) {
     for n in 1..=count {
         let version = format!("1.{n}.0");
         space.project("checkout", image, json!([config_map("checkout", &version)])).await;
-        space.release("checkout", &version).await;
+        let package = json!({"name": "api", "version": version, "digest": format!("sha256:{n:064x}")});
+        let release = json!({"project": "checkout", "version": version, "packages": [package]});
+        space.apply(space.object("Release", &format!("checkout-{version}"), release)).await;
+        space.sealed(&format!("checkout-{version}")).await;
         space.deploy("checkout", &version, "dev").await;
     }
 }

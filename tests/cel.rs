@@ -104,15 +104,24 @@ fn checkpoint(change: Value) -> Value {
 
 fn of_checkpoints() -> Vec<Case> {
     let whole = || checkpoint(json!({}));
+    let stored = |change: Value| {
+        let mut stored = checkpoint(change);
+        stored["metadata"]["name"] = json!("checkpoint-stored");
+        stored
+    };
+    let edited = stored(json!({"root": "d".repeat(64)}));
     vec![
-        Case::new("AuditCheckpoint", "count is how many records there are", (whole(), checkpoint(json!({"count": 2})))),
         Case::new(
             "AuditCheckpoint",
-            "previous is the root of the checkpoint before, which only the first has not",
+            "spec.count is how many records there are",
+            (whole(), checkpoint(json!({"count": 2}))),
+        ),
+        Case::new(
+            "AuditCheckpoint",
+            "spec.previous is the root of the checkpoint before, which only the first has not",
             (whole(), checkpoint(json!({"previous": "c".repeat(64)}))),
         ),
-        Case::new("AuditCheckpoint", "spec is immutable", (whole(), checkpoint(json!({"root": "d".repeat(64)}))))
-            .after(whole()),
+        Case::new("AuditCheckpoint", "spec is immutable", (stored(json!({})), edited)).after(stored(json!({}))),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! From objects to what the rules of sealing know of them, and back.
 
-use kube::api::{DynamicObject, ObjectMeta};
+use kube::core::{DynamicObject, ObjectMeta};
 use serde_json::json;
 
 use super::v1alpha1::audit_checkpoint::{AuditCheckpoint, AuditCheckpointSpec, SealedRecord};

@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("spec is immutable; checkpoints are never edited"))]
-#[x_kube(validation = Rule::new("self.count == size(self.records)").message("count is how many records there are"))]
+#[x_kube(validation = Rule::new("self.count == size(self.records)").message("spec.count is how many records there are"))]
 #[x_kube(validation = Rule::new("(self.number == 1) == !has(self.previous)")
-    .message("previous is the root of the checkpoint before, which only the first has not"))]
+    .message("spec.previous is the root of the checkpoint before, which only the first has not"))]
 pub struct AuditCheckpointSpec {
     /// The first of a space is 1. Example: `number: 12`
     #[schemars(range(min = 1))]
