@@ -99,7 +99,7 @@ fn checkpoint(change: Value) -> Value {
     let (root, sealed) = ("a".repeat(64), json!([{"name": "promotion-x", "hash": "b".repeat(64)}]));
     let mut spec = json!({"number": 1, "root": root, "count": 1, "records": sealed});
     merge(&mut spec, change);
-    object("AuditCheckpoint", "checkpoint-0000000001", spec)
+    object("AuditCheckpoint", "checkpoint-tried", spec)
 }
 
 fn of_checkpoints() -> Vec<Case> {
