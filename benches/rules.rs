@@ -24,6 +24,7 @@ use gantry::cluster::client::Cluster;
 use gantry::cluster::discovery::Discovery;
 use gantry::cluster::events::Events;
 use gantry::cluster::tasks::Tasks;
+use gantry::controllers::audit::ledger::Ledger;
 use gantry::controllers::context::Context;
 use gantry::controllers::outcomes::Outcomes;
 use gantry::controllers::promotion::{facts, reads};
@@ -216,6 +217,7 @@ async fn context(plane: &Plane, tasks: &mut Tasks) -> Context {
         discovery: Discovery::new(cluster.client()),
         registry: Arc::new(Resolver::new(&Access::default()).expect("a client")),
         outcomes: Outcomes::default(),
+        ledger: Ledger::default(),
         secret_versions: SecretVersions::default(),
         settings: Arc::new(*settings),
         cluster,

@@ -13,20 +13,17 @@ use crate::readiness::{answers, until_ready};
 use crate::run::{Invocation, Run};
 
 /// What is asked of the API server's audit log. A request is recorded once it is answered, not when it arrives.
-fn audit_policy(bodies: bool) -> String {
-    let ours = if bodies { "RequestResponse" } else { "Metadata" };
-    let rules = serde_json::json!([
-        { "level": "None", "nonResourceURLs": ["/readyz*", "/livez*", "/healthz*"] },
-        { "level": "Metadata", "verbs": ["get", "list", "watch"] },
-        { "level": ours, "resources": [{ "group": "gantry.dev" }] },
-        { "level": "Metadata" },
-    ]);
-    let stages = ["RequestReceived"];
-    let policy =
-        serde_json::json!({ "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": stages, "rules": rules });
-    policy.to_string()
-}
-
+const AUDIT_POLICY: &str = include_str!("../../../deploy/audit/policy.yaml");
+/// The same without what was sent and answered, as many clusters have it.
+const AUDIT_POLICY_WITHOUT_BODIES: &str = r#"{
+  "apiVersion": "audit.k8s.io/v1",
+  "kind": "Policy",
+  "omitStages": ["RequestReceived"],
+  "rules": [
+    { "level": "None", "nonResourceURLs": ["/readyz*", "/livez*", "/healthz*"] },
+    { "level": "Metadata" }
+  ]
+}"#;
 /// The name of the API server for those that are let in by a pod's address.
 const SERVICE_NAMES: [&str; 5] =
     ["localhost", "127.0.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
@@ -74,11 +71,12 @@ impl ControlPlane {
                 .write(&directory, "kubelet-client")?,
             // Only the keys of this credential are used: they sign and check the tokens of service accounts.
             tokens: authority.client("service-accounts", &[])?.write(&directory, "service-accounts")?,
-            audit_policy: run.directory().join("audit-policy.json"),
+            audit_policy: run.directory().join("audit-policy.yaml"),
             audit_log: run.directory().join("logs/audit.log"),
         };
         write_private(&files.authority, authority.certificate().as_bytes())?;
-        write_private(&files.audit_policy, audit_policy(audit_bodies).as_bytes())?;
+        let policy = if audit_bodies { AUDIT_POLICY } else { AUDIT_POLICY_WITHOUT_BODIES };
+        write_private(&files.audit_policy, policy.as_bytes())?;
         let (api_server, etcd) = (run.free_port()?, run.free_port()?);
         let (controller_manager, scheduler) = (run.free_port()?, run.free_port()?);
         Ok(Self { run, files, api_server, etcd, controller_manager, scheduler })
