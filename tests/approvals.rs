@@ -191,8 +191,11 @@ async fn a_change_voids_approvals_and_the_strictest_rule_since_the_request_count
     assert!(shop.decided("bob", "Approve", &waiting).await.0);
     let digest = waiting.status.as_ref().and_then(|status| status.plan_digest.clone()).expect("a plan");
     shop.edit(json!({"approvals": {"required": 1}})).await;
+    // While the environment is provisioned anew, that is what it waits for.
     let changed = wait::object(&shop.space.api(), &name, "another plan", |known: &Promotion| {
-        known.status.as_ref().is_some_and(|status| status.plan_digest.as_ref().is_some_and(|known| *known != digest))
+        let status = known.status.as_ref();
+        let another = status.and_then(|status| status.plan_digest.as_ref()).is_some_and(|known| *known != digest);
+        another && status.is_some_and(|status| status.reason.as_deref() == Some("ApprovalsMissing"))
     })
     .await;
     assert!(
