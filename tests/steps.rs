@@ -1,5 +1,6 @@
 //! The steps of a process, on the real cluster: which run in which targets, and what becomes of what the others had applied.
 
+mod failures;
 mod parts;
 mod retries;
 
@@ -212,7 +213,12 @@ async fn the_sample_skips_its_banner_outside_of_production() {
     space.apply(space.object("Release", "notes-1.0.0", json!({"project": "notes", "version": "1.0.0"}))).await;
     space.sealed("notes-1.0.0").await;
     let dev = space.deploy("notes", "1.0.0", "dev").await;
-    assert_eq!(rows(&dev), ["settings in default: Succeeded", "banner in default: Skipped Environment"]);
+    let expected = [
+        "settings in default: Succeeded",
+        "banner in default: Skipped Environment",
+        "alarm in default: Skipped NothingFailed",
+    ];
+    assert_eq!(rows(&dev), expected);
     space.deploy("notes", "1.0.0", "production").await;
     assert_eq!(config_maps(&space, "production").await, ["notes", "notes-banner"]);
 }

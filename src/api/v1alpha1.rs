@@ -12,6 +12,7 @@ pub mod project;
 pub mod promotion;
 pub mod promotion_status;
 pub mod release;
+pub mod step;
 pub mod trigger;
 pub mod variable;
 pub mod variable_set;

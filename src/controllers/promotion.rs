@@ -31,6 +31,7 @@ pub mod snapshots;
 pub mod status;
 pub mod survey;
 pub mod timeout;
+pub mod turn;
 pub mod variables;
 pub mod work;
 

@@ -17,6 +17,18 @@ pub struct Conditions {
     pub roles: Vec<String>,
 }
 
+/// After what a step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum RunOn {
+    /// As long as no step has failed.
+    #[default]
+    Success,
+    /// Once a step before it has failed.
+    Failure,
+    /// Whatever happened before it.
+    Always,
+}
+
 /// Why a step does not run in a target: one word for programs. The words are part of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Skip {
@@ -32,6 +44,8 @@ pub enum Skip {
     SkippedByPerson,
     /// Its condition is false.
     When,
+    /// It runs after a failure, and nothing before it had failed.
+    NothingFailed,
     /// An earlier step failed.
     AfterFailure,
     /// The promotion was canceled before its turn.
@@ -49,16 +63,33 @@ pub struct Skipped {
 
 impl Skip {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Environment,
         Self::Channel,
         Self::Roles,
         Self::TargetLeftOut,
         Self::SkippedByPerson,
         Self::When,
+        Self::NothingFailed,
         Self::AfterFailure,
         Self::Canceled,
     ];
+
+    /// The sentence for one that is passed over when its turn would have come.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::NothingFailed => "it runs after a failure only, and nothing before it failed",
+            Self::AfterFailure => "a step failed before its turn",
+            Self::Canceled => "the promotion was canceled before its turn",
+            Self::Environment
+            | Self::Channel
+            | Self::Roles
+            | Self::TargetLeftOut
+            | Self::SkippedByPerson
+            | Self::When => "it does not run here",
+        }
+    }
 
     /// The reason as it is written in status.
     #[must_use]
@@ -70,9 +101,41 @@ impl Skip {
             Self::TargetLeftOut => "TargetLeftOut",
             Self::SkippedByPerson => "SkippedByPerson",
             Self::When => "When",
+            Self::NothingFailed => "NothingFailed",
             Self::AfterFailure => "AfterFailure",
             Self::Canceled => "Canceled",
         }
+    }
+}
+
+impl RunOn {
+    /// Every one, in the order of declaration.
+    pub const ALL: [Self; 3] = [Self::Success, Self::Failure, Self::Always];
+
+    /// Whether the step runs, when a step before it has failed or none has.
+    #[must_use]
+    pub const fn runs(self, failed: bool) -> bool {
+        match self {
+            Self::Success => !failed,
+            Self::Failure => failed,
+            Self::Always => true,
+        }
+    }
+
+    /// The word as it is written in status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "Success",
+            Self::Failure => "Failure",
+            Self::Always => "Always",
+        }
+    }
+
+    /// What is written as `text`, if it is one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text)
     }
 }
 

@@ -197,11 +197,15 @@ pub struct StepRecord {
     /// `Pending`, `Started`, `Succeeded`, `Failed` or `Skipped`.
     #[schemars(length(max = 16))]
     pub phase: String,
-    /// Why it was skipped: `Environment`, `Channel`, `Roles`, `TargetLeftOut`, `SkippedByPerson`, `When`, `AfterFailure` or
-    /// `Canceled`.
+    /// Why it was skipped: `Environment`, `Channel`, `Roles`, `TargetLeftOut`, `SkippedByPerson`, `When`, `NothingFailed`,
+    /// `AfterFailure` or `Canceled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub reason: Option<String>,
+    /// After what it runs, where that is not `Success`: `Failure` or `Always`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub run_on: Option<String>,
     /// How often it may be begun again after it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<i32>,

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::current;
 use super::observe::Observed;
 use super::plan::{Plan, PlannedStep};
-use super::status::{FAILED, PENDING, SKIPPED};
-use super::variables;
+use super::status::{FAILED, SKIPPED};
+use super::{turn, variables};
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::variables as wire;
 use crate::domain::promotion::mode::Mode;
@@ -114,7 +114,7 @@ fn problem(observed: &Observed, planned: &PlannedStep, fault: &Fault) -> Problem
 fn nothing_to_do(observed: &Observed, records: &[StepRecord]) -> Option<FailureRecord> {
     let spec = &observed.promotion.spec;
     let again = current::mode(observed) == Mode::Redeploy && !spec.is_partial();
-    if records.iter().any(|record| record.phase == PENDING) || again {
+    if records.iter().any(|record| turn::may_run(record, false)) || again {
         return None;
     }
     let first = records.first().and_then(|record| Some((&record.name, record.message.as_ref()?)));

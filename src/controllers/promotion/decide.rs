@@ -10,7 +10,7 @@ use super::facts::{self, facts, phase};
 use super::observe::Observed;
 use super::plan::PlanState;
 use super::progress::{Progress, State};
-use super::{pinned, retry, status, timeout};
+use super::{pinned, retry, status, timeout, turn};
 use crate::api::v1alpha1::PromotionStatus;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::controllers::decision::{self, Next, Note, Severity};
@@ -176,6 +176,9 @@ fn work(observed: &Observed) -> Decision {
     let Some((step, record)) = timeout::current(observed) else {
         return finish(observed, &unreadable("its status has no step that runs"));
     };
+    if let Some(failure) = turn::failed(observed) {
+        return fail_step(observed, (&record.name, &failure));
+    }
     let by = timeout::deadline(observed).map_or(Next::Await, Next::At);
     match record.retry_at.as_ref().map(|time| time.0) {
         Some(at) if at > observed.now => return Decision { next: by.sooner(Next::At(at)), ..rest(observed) },
@@ -204,6 +207,14 @@ fn work(observed: &Observed) -> Decision {
             None => Decision { next: by, ..rest(observed) },
         },
     }
+}
+
+/// A step failed for good, and steps run that are there for that.
+fn fail_step(observed: &Observed, (name, failure): (&str, &FailureRecord)) -> Decision {
+    let message = format!("step {name} failed, and steps for that case run now: {}", failure.message);
+    let event = Note { severity: Severity::Warning, reason: "StepFailed", action: "Promote", message };
+    let status = status::failing(observed, failure);
+    Decision { status, effects: Vec::new(), events: vec![event], next: Next::Again }
 }
 
 /// A step failed and is begun again later.

@@ -17,9 +17,9 @@ use super::approvals;
 use super::observe::{Observed, Trace};
 use super::pinned;
 use super::plan::PlanState;
-use super::progress::State;
-use super::status::{PENDING, SKIPPED};
-use super::{retry, timeout};
+use super::progress::{Progress, State};
+use super::status::SKIPPED;
+use super::{timeout, turn};
 
 /// The phase that the promotion's status says; a status that says none is `Pending`.
 #[must_use]
@@ -198,35 +198,35 @@ fn work(observed: &Observed) -> Work {
         _ => {}
     }
     let steps = status.map(|status| status.steps.as_slice()).unwrap_or_default();
-    if let Some(failure) = timeout::expired(observed) {
-        return Work::Failed(Failure { reason: failure.reason, message: failure.message, applied: applied(observed) });
-    }
     if !steps.is_empty() && steps.iter().all(|step| step.phase == SKIPPED) {
         return Work::Nothing;
     }
+    let failed = turn::failed(observed);
+    let before = turn::has_failed(&observed.promotion);
+    let step = timeout::current(observed).map(|(index, _)| index);
+    let progress = observed.progress.as_ref().filter(|progress| Some(progress.step) == step);
+    let is_done = progress.is_some_and(|progress| progress.state == State::Done);
+    let failure = before.cloned().or_else(|| failed.clone());
+    let is_over = (is_done || failed.is_some()) && !turn::goes_on(&observed.promotion, failure.is_some());
+    // For whoever wants it to stop, nothing more is done after a failure, and it has failed all the same.
+    let is_stopped = matches!(cancel(observed), Some(CancelCause::Requested | CancelCause::Deleted));
+    match failure {
+        Some(failure) if is_over || is_stopped => {
+            Work::Failed(Failure { reason: failure.reason, message: failure.message, applied: applied(observed) })
+        }
+        None if is_over => Work::Done,
+        Some(_) | None => Work::InProgress { message: does(observed, progress), applied: applied(observed) },
+    }
+}
+
+/// What the step that runs does, in one sentence.
+fn does(observed: &Observed, progress: Option<&Progress>) -> String {
     let again = timeout::current(observed).and_then(|(_, step)| step.retry_at.as_ref().and(step.message.clone()));
-    if let Some(message) = again {
-        return Work::InProgress { message, applied: applied(observed) };
-    }
-    let left = steps.iter().any(|step| step.phase == PENDING);
-    let running = timeout::current(observed).map(|(index, _)| index);
-    match observed.progress.as_ref().map(|progress| (&progress.state, progress.step)) {
-        Some((State::Failed(failure), _)) if retry::again(observed, failure).is_some() => {
-            Work::InProgress { message: failure.message.clone(), applied: applied(observed) }
-        }
-        Some((State::Failed(failure), _)) => Work::Failed(Failure {
-            reason: failure.reason.clone(),
-            message: failure.message.clone(),
-            applied: applied(observed),
-        }),
-        Some((State::Done, step)) if !left && Some(step) == running => Work::Done,
-        Some((State::Done, _)) | None => {
-            Work::InProgress { message: "applies its manifests".to_owned(), applied: applied(observed) }
-        }
-        Some((State::Waiting { message, .. }, _)) => {
-            Work::InProgress { message: message.clone(), applied: applied(observed) }
-        }
-    }
+    again.unwrap_or_else(|| match progress.map(|progress| &progress.state) {
+        Some(State::Waiting { message, .. }) => message.clone(),
+        Some(State::Failed(failure)) => failure.message.clone(),
+        Some(State::Done) | None => "applies its manifests".to_owned(),
+    })
 }
 
 /// Whether anything in the environment was changed. After a restart nobody knows, and a step that was begun counts.

@@ -97,6 +97,7 @@ pub fn plan(snapshot: &Snapshot, release: &Release, environment: &Environment) -
                 namespace: target.namespace.clone(),
                 phase: PENDING.to_owned(),
                 timeout: step.timeout.clone(),
+                run_on: step.run_on.clone(),
                 retries: step.retries,
                 ..StepRecord::default()
             },

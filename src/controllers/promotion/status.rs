@@ -8,9 +8,9 @@ use super::observe::Observed;
 use super::pinned;
 use super::plan::Plan;
 use super::progress::{Progress, State};
-use super::timeout;
 use super::variables;
 use super::{approvals, current};
+use super::{timeout, turn};
 use crate::api::condition::{self, ConditionType, Fact, Stamp, Standing};
 use crate::api::v1alpha1::PromotionStatus;
 use crate::api::v1alpha1::promotion_status::{DecidedOn, FailureRecord, RollbackRecord, StepRecord};
@@ -20,7 +20,6 @@ use crate::domain::promotion::parts::Parts;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 use crate::domain::promotion::rollback::Rollback;
-use crate::domain::step::Skip;
 
 /// A step whose effects may have begun.
 pub const STARTED: &str = "Started";
@@ -62,7 +61,7 @@ pub fn started(observed: &Observed, plan: &Plan, steps: Vec<StepRecord>) -> Prom
         .clone_from(&observed.release.as_ref().and_then(|release| release.status.as_ref()?.snapshot.clone()));
     status.packages.clone_from(&plan.packages);
     status.steps = steps;
-    if let Some(first) = next(&mut status) {
+    if let Some(first) = turn::next(&mut status) {
         begin(first, observed);
     }
     status.mode = Some(current::mode(observed).as_str().to_owned());
@@ -110,8 +109,27 @@ pub fn advanced(observed: &Observed, progress: &Progress) -> PromotionStatus {
     let mut status = observed.promotion.status.clone().unwrap_or_default();
     status.applied = progress.applied;
     conclude(&mut status, observed, progress);
-    if let Some(next) = next(&mut status) {
+    if let Some(next) = turn::next(&mut status) {
         let message = begin(next, observed);
+        say(&mut status, observed, (&Reason::InProgress, &message));
+    }
+    status
+}
+
+/// A step failed for good, and one that runs after a failure starts.
+#[must_use]
+pub fn failing(observed: &Observed, failed: &FailureRecord) -> PromotionStatus {
+    let mut status = observed.promotion.status.clone().unwrap_or_default();
+    status.applied = facts::applied(observed);
+    if let Some(progress) = &observed.progress {
+        conclude(&mut status, observed, progress);
+    }
+    for step in &mut status.steps {
+        end_step(step, observed, &failed.message);
+    }
+    let first = status.failure.get_or_insert_with(|| failed.clone()).message.clone();
+    if let Some(next) = turn::next(&mut status) {
+        let message = format!("{}, since the promotion failed: {first}", begin(next, observed));
         say(&mut status, observed, (&Reason::InProgress, &message));
     }
     status
@@ -154,7 +172,7 @@ pub fn rolling_back(observed: &Observed, failed: &Failure, message: &str) -> Pro
     let mut status = observed.promotion.status.clone().unwrap_or_default();
     status.phase = Some(Phase::RollingBack.as_str().to_owned());
     status.applied = failed.applied;
-    status.failure = Some(failure(observed, (&failed.reason, &failed.message)));
+    status.failure.get_or_insert_with(|| failure(observed, (&failed.reason, &failed.message)));
     status.rollback = match &observed.rollback {
         Rollback::Wanted { promotion, version, again } => {
             Some(RollbackRecord { promotion: promotion.clone(), version: version.clone(), again: again.clone() })
@@ -192,26 +210,19 @@ fn end_steps(status: &mut PromotionStatus, observed: &Observed, message: &str) {
     if let Some(progress) = &observed.progress {
         conclude(status, observed, progress);
     }
-    let canceled = status.phase.as_deref() == Some(Phase::Canceled.as_str());
-    let reason = if canceled { Skip::Canceled } else { Skip::AfterFailure };
+    let ended = status.phase.clone().unwrap_or_default();
+    // A step that failed says why itself; the promotion may have failed before.
+    let own = turn::failed(observed).map_or_else(|| message.to_owned(), |failure| failure.message);
     for step in &mut status.steps {
-        end_step(step, observed, (reason, message));
+        if step.phase == PENDING {
+            turn::never_came(step, &ended);
+        }
+        end_step(step, observed, &own);
     }
-}
-
-/// The step whose turn is next.
-fn next(status: &mut PromotionStatus) -> Option<&mut StepRecord> {
-    status.steps.iter_mut().find(|step| step.phase == PENDING)
 }
 
 /// A step that had not ended takes the end of the promotion.
-fn end_step(step: &mut StepRecord, observed: &Observed, (reason, message): (Skip, &str)) {
-    if step.phase == PENDING {
-        SKIPPED.clone_into(&mut step.phase);
-        step.reason = Some(reason.as_str().to_owned());
-        let why = if reason == Skip::Canceled { "the promotion was canceled" } else { "a step failed before its turn" };
-        step.message = Some(why.to_owned());
-    }
+fn end_step(step: &mut StepRecord, observed: &Observed, message: &str) {
     if step.phase == STARTED {
         FAILED.clone_into(&mut step.phase);
         step.finished_at = Some(MicroTime(observed.now));

@@ -15,7 +15,7 @@ use super::plan::{Plan, PlanState, PlannedStep};
 use super::progress::{Progress, State, running};
 use super::rendering::{Rendered, Renderer};
 use super::slot::Slot;
-use super::{facts, lookout, manifests, plan};
+use super::{facts, lookout, manifests, plan, turn};
 use crate::api::v1alpha1::promotion_status::FailureRecord;
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
@@ -187,7 +187,9 @@ impl Workbench<'_> {
         let mut job = job;
         let (state, evidence) = lookout::assess(self.controller, self.observed, &mut job).await;
         let mut job = Job { progress: Progress { state, evidence, ..job.progress.clone() }, ..job };
-        if job.progress.state == State::Done && self.is_last_of_target() {
+        // After a failure, what the last release had may be all that still works.
+        let is_well = turn::has_failed(&self.observed.promotion).is_none();
+        if job.progress.state == State::Done && is_well && self.is_last_of_target() {
             match self.prune(&job).await {
                 Ok(pruned) => job.progress.pruned = pruned,
                 Err(ClusterError::Refused { what }) => {
@@ -264,7 +266,9 @@ impl Workbench<'_> {
     }
 
     fn is_last_of_target(&self) -> bool {
-        !self.after().any(|later| later.record.target == self.planned.record.target)
+        let records = self.observed.promotion.status.as_ref().map(|status| status.steps.as_slice()).unwrap_or_default();
+        let mut later = records.iter().skip(self.step + 1).filter(|later| turn::may_run(later, false));
+        !later.any(|later| later.target == self.planned.record.target)
     }
 
     /// The steps after this one that run.

@@ -14,7 +14,7 @@ use super::seal::{self, Seal};
 use super::snapshot::{SnapshotApply, SnapshotManifest, SnapshotStep, SnapshotVariableSet};
 use crate::api::condition::Reason;
 use crate::api::convert;
-use crate::api::v1alpha1::project::{Apply, Step};
+use crate::api::v1alpha1::project::{Apply, RunOn, Step};
 use crate::api::v1alpha1::release::{ResolvedPackage, SealedSecret};
 use crate::api::v1alpha1::variable::SecretFrom;
 use crate::api::v1alpha1::{Project, Release, VariableSet};
@@ -22,6 +22,7 @@ use crate::api::variables;
 use crate::cluster::cache::Key;
 use crate::controllers::context::Context;
 use crate::controllers::secret_versions::Seen;
+use crate::domain::step;
 
 /// What is looked at for one release.
 pub struct Sealing<'a> {
@@ -127,6 +128,7 @@ impl Sealing<'_> {
             channels: step.channels.clone(),
             roles: step.roles.clone(),
             when: step.when.clone(),
+            run_on: (step.run_on != RunOn::Success).then(|| step::RunOn::from(step.run_on).as_str().to_owned()),
             retries: (step.retries > 0).then_some(step.retries),
             apply,
         })

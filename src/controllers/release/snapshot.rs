@@ -62,6 +62,9 @@ pub struct SnapshotStep {
     /// The condition that decides whether it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
+    /// After what it runs, where that is not `Success`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_on: Option<String>,
     /// How often it is begun again after it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<i32>,

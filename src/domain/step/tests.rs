@@ -59,6 +59,15 @@ fn a_release_without_channel_and_a_target_without_role_fit_no_name() {
 }
 
 #[test]
+fn after_what_a_step_runs_reads_back_and_always_covers_both() {
+    for one in RunOn::ALL {
+        assert_eq!(RunOn::parse(one.as_str()), Some(one));
+        assert_eq!(one.runs(true) && one.runs(false), one == RunOn::Always);
+    }
+    assert_eq!((RunOn::Success.runs(true), RunOn::Failure.runs(false), RunOn::parse("success")), (false, false, None));
+}
+
+#[test]
 fn every_reason_has_a_word_of_its_own() {
     let words: BTreeSet<&str> = Skip::ALL.into_iter().map(Skip::as_str).collect();
     assert_eq!(words.len(), Skip::ALL.len());

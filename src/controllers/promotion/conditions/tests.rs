@@ -8,6 +8,7 @@ use crate::api::v1alpha1::{Environment, Release};
 use crate::controllers::promotion::current::Current;
 use crate::controllers::promotion::decide::{decide, tests as example};
 use crate::controllers::promotion::plan::PlanState;
+use crate::controllers::promotion::status::PENDING;
 use crate::controllers::release::snapshot::SnapshotStep;
 use crate::domain::variable::{Candidate, Content, Declared, Scope, Source, Variable};
 
@@ -201,6 +202,11 @@ fn a_promotion_that_would_do_nothing_is_no_success_except_where_its_release_runs
     let message = "every step of checkout 1.0.0 is skipped in dev (step elsewhere: it runs in production only, and this is dev), so \
                    nothing would be deployed: let a step run there, and make a new release";
     assert_eq!(nothing.message.as_deref(), Some(message));
+
+    let mut clean = plan(&[step("clean", |_| {})]);
+    clean.steps.iter_mut().for_each(|step| step.record.run_on = Some("Failure".into()));
+    let nothing = decide(&observed(clean)).status;
+    assert_eq!(nothing.reason.as_deref(), Some("NothingToDo"), "a step for failures deploys nothing");
 
     let mut again = observed(plan(&[when("changed", "promotion.mode != 'Redeploy'")]));
     again.current = Some(runs("1.0.0"));
