@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use gantry::api::condition::{self, ConditionType};
+use gantry::api::v1alpha1::project::Health;
 use gantry::api::v1alpha1::{Lifecycle, Project, Promotion, Release, ReleaseStatus};
 use gantry_plane::{Identity, Options};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::support::manifest::config_map;
+use crate::support::manifest::{config_map, deployment};
 use crate::support::operator::Operator;
 use crate::support::proxy::{Moment, Proxy};
 use crate::support::shared::{self, shared};
@@ -602,4 +605,50 @@ async fn a_required_prompt_that_nobody_answers_stops_an_automatic_promotion_and_
     let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "dev", "variables": [{"name": "TICKET", "value": "CHG-1"}]});
     space.apply(space.object("Promotion", "answered", spec)).await;
     assert_eq!(space.ended("answered").await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_soak_starts_anew_where_the_release_was_not_well_meanwhile() {
+    const SOAK: i64 = 20;
+    let phases = json!([
+        {"name": "test", "environments": ["test"], "soak": format!("{SOAK}s")},
+        {"name": "live", "environments": ["production"]},
+    ]);
+    let space = shop(&["test", "production"], phases).await;
+    let image = format!("{}/checkout", shared().await.plane.registry().host());
+    let mut workload = deployment("checkout", &image);
+    // A workload needs no image of a registry here: it is given by digest.
+    workload["spec"]["template"]["spec"]["containers"][0]["image"] =
+        format!("{image}@sha256:{}", "a".repeat(64)).into();
+    let process = json!([{"name": "deploy", "timeout": "2m", "apply": {"manifests": [workload]}}]);
+    space.apply(space.object("Project", "checkout", json!({"lifecycle": "standard", "process": process}))).await;
+    let name = release(&space, "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "test").await;
+    // It goes at once, which may be about what ran before, and comes back once that is sure.
+    let deployments: Api<Deployment> = space.in_environment("test");
+    let mut again = deployments.get("checkout").await.expect("the Deployment");
+    deployments.delete("checkout", &DeleteParams::default()).await.expect("an administrator may");
+    let has_ended =
+        |status: &ReleaseStatus| status.environments.iter().flat_map(|row| &row.stays).any(|stay| stay.until.is_some());
+    says(&space, &name, "not well", has_ended).await;
+    again.metadata = ObjectMeta { name: again.metadata.name, labels: again.metadata.labels, ..ObjectMeta::default() };
+    again.status = None;
+    deployments.create(&PostParams::default(), &again).await.expect("an administrator may");
+    space
+        .project_says("checkout", "well again", |project| {
+            let rows = project.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
+            rows.iter().any(|row| row.name == "test" && row.health == Some(Health::Healthy))
+        })
+        .await;
+    // Being well again is no success: it is promoted there once more, and soaks from then on.
+    let status = says(&space, &name, "to be promoted again", |status| status.next == ["test"]).await;
+    assert_eq!(progress(&status), ["Current", "Pending"]);
+    let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "test"});
+    space.apply(space.object("Promotion", "once-more", spec)).await;
+    let ended = space.ended("once-more").await.status.expect("a status");
+    assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
+    let status = in_progress(&space, &name, &["Complete", "Current"]).await;
+    let completed = status.phases[0].completed_at.clone().expect("a time").0;
+    let lasted = completed.duration_since(ended.finished_at.expect("an end").0).as_secs();
+    assert_eq!(lasted, SOAK, "from the second success on");
 }

@@ -97,16 +97,28 @@ impl Happened {
     pub fn stayed(&self, mut rows: Vec<ReleaseEnvironment>) -> Vec<ReleaseEnvironment> {
         for row in rows.iter_mut().filter(|row| row.succeeded) {
             let mut turns = self.turns.get(&row.name).cloned().unwrap_or_default();
-            if let Some(seen) = self.unwell.get(&row.name) {
-                let newest = turns.iter().filter(|turn| turn.arrives).map(|turn| turn.ended).max();
-                let settled = newest.is_none_or(|newest| seen.duration_since(newest) > SETTLED);
-                turns.extend(settled.then_some(Turn { arrives: false, began: *seen, ended: *seen }));
+            if let Some(seen) = self.unwell.get(&row.name).filter(|seen| **seen >= self.settled(&row.name)) {
+                turns.push(Turn { arrives: false, began: *seen, ended: *seen });
             }
             let stays = arrival::stays(&known(row), &turns);
             let written = |stay: Stay| StayRow { from: MicroTime(stay.from), until: stay.until.map(MicroTime) };
             row.stays = stays.into_iter().map(written).collect();
         }
         rows
+    }
+
+    /// From when on what is said of the health in an environment is surely about what arrived there last.
+    fn settled(&self, environment: &str) -> Timestamp {
+        let turns = self.turns.get(environment).into_iter().flatten();
+        let newest = turns.filter(|turn| turn.arrives).map(|turn| turn.ended).max();
+        newest.and_then(|newest| newest.checked_add(SETTLED).ok()).unwrap_or(Timestamp::MIN)
+    }
+
+    /// When to look again at what was not well: what ends by then was about what ran before, and what lasts ends a stay.
+    #[must_use]
+    pub fn look_again(&self) -> Option<Timestamp> {
+        let unwell = self.unwell.iter().map(|(environment, seen)| (self.settled(environment), seen));
+        unwell.filter(|(settled, seen)| settled > *seen).map(|(settled, _)| settled).min()
     }
 
     /// What the rows stand for, with all that is under way.
@@ -315,11 +327,13 @@ mod tests {
             let happened = Happened::of("1.0.0", ("checkout", sources));
             let rows = happened.stayed(vec![row()]);
             let arrivals = happened.arrivals(&rows);
-            (known(&rows[0])[0].until, arrivals[&EnvironmentName::try_from("test").unwrap()].stays[0].until)
+            let until = arrivals[&EnvironmentName::try_from("test").unwrap()].stays[0].until;
+            (known(&rows[0])[0].until, until, happened.look_again())
         };
-        assert_eq!(stays("Healthy", 50), (None, None));
-        assert_eq!(stays("Progressing", 50), (None, None));
-        assert_eq!(stays("Degraded", 50), (Some(at(50)), Some(at(50))));
-        assert_eq!(stays("Missing", 15), (None, Some(at(15))), "held, and not written");
+        assert_eq!(stays("Healthy", 50), (None, None, None));
+        assert_eq!(stays("Progressing", 50), (None, None, None));
+        assert_eq!(stays("Degraded", 50), (Some(at(50)), Some(at(50)), None));
+        assert_eq!(stays("Missing", 15), (None, Some(at(15)), Some(at(20))), "held, not written, and looked at again");
+        assert_eq!(stays("Missing", 20), (Some(at(20)), Some(at(20)), None), "by then it is about what runs");
     }
 }

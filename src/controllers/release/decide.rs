@@ -87,7 +87,8 @@ fn fixed(observed: &Observed, mut status: ReleaseStatus) -> (Decision, Option<Jo
     };
     let because = (Reason::Sealed.as_str(), message.as_str());
     say(&mut status, (Standing::Ready, because), observed);
-    let next = journey.as_ref().and_then(Journey::look_again).map_or(Next::Await, Next::At);
+    let again = [journey.as_ref().and_then(Journey::look_again), observed.happened.look_again()];
+    let next = again.into_iter().flatten().min().map_or(Next::Await, Next::At);
     (Decision { next, ..at_rest(status) }, journey)
 }
 
