@@ -15,7 +15,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, ResourceExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::image::push;
@@ -125,13 +125,26 @@ pub enum Story {
     Canceled,
     /// A promotion that is deleted while it runs.
     Deleted,
+    /// A process of several steps: one is skipped and keeps what it had applied, one is there for failures, one prunes.
+    Steps,
+    /// A step fails, is begun again, fails for good, and steps for that run.
+    StepFails,
     /// The environment goes with its namespace, then the project.
     Gone,
 }
 
 /// All of them.
-pub const STORIES: [Story; 7] =
-    [Story::First, Story::Second, Story::CrashLoop, Story::RolledBack, Story::Canceled, Story::Deleted, Story::Gone];
+pub const STORIES: [Story; 9] = [
+    Story::First,
+    Story::Second,
+    Story::CrashLoop,
+    Story::RolledBack,
+    Story::Canceled,
+    Story::Deleted,
+    Story::Steps,
+    Story::StepFails,
+    Story::Gone,
+];
 
 impl Story {
     /// What was before, during which nobody dies.
@@ -161,6 +174,8 @@ impl Story {
                 space.sealed("checkout-2.0.0").await;
             }
             Self::Canceled | Self::Deleted => running(space, image, "never-ready").await,
+            Self::Steps => several_steps(space, image).await,
+            Self::StepFails => failing_steps(space, image).await,
             Self::Gone => {
                 space.environment_with("dev", json!({"order": 10, "deletionPolicy": "Delete"})).await;
                 space.project("checkout", image, json!([ours])).await;
@@ -187,7 +202,8 @@ impl Story {
                 space.release("checkout", "2.0.0").await;
                 promoted(space, "2.0.0").await;
             }
-            Self::CrashLoop => promoted(space, "1.0.0").await,
+            Self::CrashLoop | Self::StepFails => promoted(space, "1.0.0").await,
+            Self::Steps => promoted(space, "2.0.0").await,
             Self::RolledBack => {
                 promoted(space, "2.0.0").await;
                 for rollback in caused(space).await {
@@ -213,6 +229,53 @@ impl Story {
             }
         }
     }
+}
+
+/// A release of which one step is skipped, one is there for failures and one prunes, where an earlier one runs.
+async fn several_steps(space: &Space, image: &str) {
+    space.environment("dev", 10).await;
+    let first = step("first", json!([config_map("kept", "x"), config_map("old", "x")]));
+    let seldom = step("seldom", json!([config_map("stays", "x")]));
+    process(space, image, json!([first, seldom])).await;
+    by_digest(space, "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    recorded(space, "checkout-1.0.0-dev").await;
+    let mut seldom = step("seldom", json!([config_map("never", "x")]));
+    seldom["when"] = json!("promotion.mode == 'Rollback'");
+    let mut clean = step("clean", json!([config_map("clean", "x")]));
+    clean["runOn"] = json!("Failure");
+    let first = step("first", json!([config_map("kept", "x")]));
+    process(space, image, json!([first, seldom, clean, step("deploy", json!([deployment("checkout", image)]))])).await;
+    by_digest(space, "2.0.0").await;
+    space.sealed("checkout-2.0.0").await;
+}
+
+/// A release whose second step fails however often it is begun, with steps for that.
+async fn failing_steps(space: &Space, image: &str) {
+    space.environment_with("dev", json!({"order": 10, "failAfter": {"crashLoop": 1}})).await;
+    let mut deploy = step("deploy", json!([failing("checkout", image, "crash-loop")]));
+    deploy["retries"] = json!(1);
+    let mut clean = step("clean", json!([config_map("clean", "x")]));
+    clean["runOn"] = json!("Failure");
+    let mut note = step("note", json!([config_map("note", "x")]));
+    note["runOn"] = json!("Always");
+    let steps = [step("first", json!([config_map("kept", "x")])), deploy];
+    let after = [step("announce", json!([config_map("never", "x")])), clean, note];
+    process(space, image, steps.into_iter().chain(after).collect()).await;
+    by_digest(space, "1.0.0").await;
+    space.sealed("checkout-1.0.0").await;
+}
+
+/// A step that applies these manifests.
+#[expect(clippy::needless_pass_by_value, reason = "callers write the literal in place")]
+fn step(name: &str, manifests: Value) -> Value {
+    json!({"name": name, "timeout": "2m", "apply": {"manifests": manifests}})
+}
+
+/// The project with this process.
+async fn process(space: &Space, image: &str, process: Value) {
+    let spec = json!({"packages": [{"name": "api", "image": image}], "process": process});
+    space.apply(space.object("Project", "checkout", spec)).await;
 }
 
 /// A release whose promotion fails in this way, or runs until it is stopped.
@@ -271,7 +334,7 @@ pub async fn end(world: &World, space: &Space, audit: &[AuditEvent]) -> Vec<Stri
         // A canceled one is not applied again, so after a death nobody lists what was; `applied` says that something was.
         let lists = status.phase.as_deref() != Some("Canceled");
         let objects = |step: &StepRecord| lists.then(|| step.objects.clone());
-        let steps: Vec<_> = status.steps.iter().map(|step| (&step.phase, objects(step), &step.pruned)).collect();
+        let steps: Vec<_> = status.steps.iter().map(|step| (ending(step), objects(step), &step.pruned)).collect();
         let failure = status.failure.as_ref().map(|failure| (&failure.object, &failure.reason));
         let how = (status.phase, status.reason, status.applied);
         let (mode, rollback) = (status.mode, status.rollback.map(|rollback| rollback.promotion));
@@ -326,6 +389,11 @@ pub async fn end(world: &World, space: &Space, audit: &[AuditEvent]) -> Vec<Stri
         end = end.into_iter().map(|told| told.replace(name, &format!("CAUSED-{n}"))).collect();
     }
     end
+}
+
+/// How a step ended, and how often it was begun.
+fn ending(step: &StepRecord) -> (&str, Option<&str>, Option<i32>) {
+    (&step.phase, step.reason.as_deref(), step.attempt)
 }
 
 /// Everything that the operator created or deleted, by the audit log, but for what depends on the time.

@@ -166,6 +166,10 @@ pub struct AuditStep {
     /// How it ended. Example: `phase: Succeeded`
     #[schemars(length(max = 16))]
     pub phase: String,
+    /// Why it was skipped, if it was. Example: `reason: SkippedByPerson`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub reason: Option<String>,
     /// When it started. Example: `startedAt: "2026-01-01T12:00:01.000000Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<MicroTime>,

@@ -7,6 +7,7 @@ use super::observe::Observed;
 use super::plan::{Plan, PlannedStep};
 use super::status::{FAILED, SKIPPED};
 use super::{turn, variables};
+use crate::api::condition::cut;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::variables as wire;
 use crate::domain::promotion::mode::Mode;
@@ -17,6 +18,9 @@ use crate::steps::apply::problem::{Problem, ProblemReason, Problems};
 
 /// The reason of a promotion none of whose steps runs.
 const NOTHING_TO_DO: &str = "NothingToDo";
+
+/// How much of a condition a row shows: a status may have many.
+const CONDITION: usize = 128;
 
 /// The steps as they are recorded when the promotion starts.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +85,7 @@ fn skipped(
     names.insert("promotion".to_owned(), promotion(observed));
     let none = Secrets::new();
     let mut bindings = Bindings::new((&plan.variables, given), &subject, (&names, &none));
-    let message = || format!("its condition is false: {when}");
+    let message = || format!("its condition is false: {}", cut(when, CONDITION));
     Ok((!bindings.condition(when)?).then(|| Skipped { reason: Skip::When, message: message() }))
 }
 
@@ -94,7 +98,7 @@ fn ended(planned: &PlannedStep, (phase, reason, message): (&str, Option<Skip>, &
     StepRecord {
         phase: phase.to_owned(),
         reason: reason.map(|reason| reason.as_str().to_owned()),
-        message: Some(crate::api::condition::cut(message, 1024)),
+        message: Some(cut(message, 1024)),
         ..planned.record.clone()
     }
 }

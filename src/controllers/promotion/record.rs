@@ -41,6 +41,7 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
         name: step.name.clone(),
         namespace: step.namespace.clone(),
         phase: step.phase.clone(),
+        reason: step.reason.clone(),
         started_at: step.started_at.clone(),
         finished_at: step.finished_at.clone(),
     });
