@@ -183,6 +183,43 @@ fn manifests(space: &Space) -> Vec<Wrong> {
     ]
 }
 
+/// What is wrong with where steps run, and with what a promotion leaves out; `names` made the release `good-1.0.0`.
+fn steps() -> Vec<Wrong> {
+    let settings = json!({"manifests": [config_map("settings", "x")]});
+    let process = |key: &str, value: Value| {
+        let mut step = json!({"name": "deploy", "apply": settings});
+        step[key] = value;
+        json!({"process": [step]})
+    };
+    let part = |key: &str, value: Value| {
+        let mut part = json!({"project": "good", "version": "1.0.0", "environment": "dev"});
+        part[key] = value;
+        part
+    };
+    vec![
+        Wrong::new(
+            "a condition that is no expression",
+            ("Project", "condition", process("when", json!("promotion.mode = 'Deploy'"))),
+            &["spec.process[0].when: the expression is not CEL", "correct it"],
+        ),
+        Wrong::new(
+            "a step for an unknown channel",
+            ("Project", "channel", process("channels", json!(["beta"]))),
+            &["spec.process[0].channels[0]: there is no channel beta", "correct it, or add the channel"],
+        ),
+        Wrong::new(
+            "an unknown target",
+            ("Promotion", "target", part("targets", json!(["asia"]))),
+            &["environment dev has no target asia (spec.targets[0]), it has default", "with one of these"],
+        ),
+        Wrong::new(
+            "an unknown step",
+            ("Promotion", "step", part("skipSteps", json!(["migrate"]))),
+            &["release good-1.0.0 has no step migrate (spec.skipSteps[0]), it has deploy", "with one of these"],
+        ),
+    ]
+}
+
 /// What only the target's API server can say, before anything is applied.
 fn objects(space: &Space) -> Vec<Wrong> {
     let mut elsewhere = config_map("x", "y");
@@ -282,6 +319,7 @@ async fn what_is_wrong_is_said_within_a_second_with_field_and_remedy() {
     let private = format!("{}/private/api", locked.host());
     let mut all = names(&space, &image);
     all.extend(manifests(&space));
+    all.extend(steps());
     all.extend(objects(&space));
     all.extend(secrets(&space, &private));
     let mut wanting = Vec::new();
