@@ -257,12 +257,13 @@ async fn writes(plane: &Plane) -> BTreeMap<String, f64> {
 }
 
 /// Resources that only the operator writes while the burst runs; the promotions themselves are the client's.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "promotions/status",
     "promotions",
     "leases",
     "controllerrevisions",
     "auditrecords",
+    "auditcheckpoints",
     "events",
     "projects/status",
     "environments/status",

@@ -5,10 +5,10 @@
 //! | [`domain`] | the rules: names, lifecycle, queue, the promotion machine; no Kubernetes, no clock | nothing |
 //! | [`api`] | what people write in YAML: kinds, conditions, generated definitions | `domain` |
 //! | [`cluster`] | Kubernetes I/O: clients, caches, the reconcile loop, leases, Events | `telemetry` |
-//! | [`registry`] | tags to digests | `domain` |
+//! | [`registry`] | which tags there are, and their digests | `domain` |
 //! | [`steps`] | what a step of a process does in a target namespace: apply, health, prune | `cluster`, `registry`, `domain` |
 //! | [`controllers`] | observe → decide → act, one room a kind | all of the above |
-//! | [`cli`] | the command line: starts the operator, prints the definitions | all of the above |
+//! | [`cli`] | the command line: starts the operator, prints the definitions, checks and exports records | all of the above |
 //! | [`telemetry`], [`server`], [`settings`] | metrics, logs, probes, arguments | – |
 //!
 //! Read first: `domain/promotion/machine.rs` (everything that can happen to a promotion), `controllers/promotion/decide.rs`

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use gantry::api::v1alpha1::{Project, Promotion, Release, VariableSet};
+use gantry_plane::node::simulated::TERMINATION_MESSAGE;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -11,7 +12,7 @@ use kube::discovery::{Discovery, Scope, verbs};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::support::manifest::{deployment, real};
+use crate::support::manifest::{deployment, failing, real};
 use crate::support::shared::{Shared, shared};
 use crate::support::space::Space;
 use crate::support::wait;
@@ -552,6 +553,36 @@ async fn a_secret_that_a_container_logs_is_taken_out_of_the_last_lines() {
     let namespaces = [space.name.clone(), format!("{}-dev", space.name)];
     assert!(!everything_but_secrets(&space.client, &namespaces).await.contains(&token));
     assert!(!cluster.operator.log(&cluster.plane).contains(&token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_an_earlier_step_wrote_is_taken_out_of_what_a_container_leaves_behind() {
+    let (cluster, space, image) = shop(&[]).await;
+    let fail_after = json!({"imagePull": "5s", "crashLoop": 1, "unschedulable": "5m"});
+    space.environment_with("dev", json!({"order": 1, "failAfter": fail_after})).await;
+    let token = canary("leftbehind");
+    secret(&space, ("token", "dev"), json!({"token": token})).await;
+    let mut crashing = failing("checkout", &image, "crash-loop");
+    // As a container whose last words are its log.
+    crashing["spec"]["template"]["metadata"]["annotations"][TERMINATION_MESSAGE] =
+        json!(format!("wrong token {token}"));
+    let written = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "given"},
+        "stringData": {"token": "${{ variables.TOKEN }}"}});
+    let values = json!([{"secretKeyRef": {"name": "token", "key": "token", "from": "Space"}}]);
+    let step = |name: &str, manifests: Value| json!({"name": name, "timeout": "1m", "apply": {"manifests": manifests}});
+    let spec = json!({
+        "packages": [{"name": "api", "image": image}], "variables": [{"name": "TOKEN", "values": values}],
+        "process": [step("secrets", json!([written])), step("deploy", json!([crashing]))],
+    });
+    space.apply(space.object("Project", "checkout", spec)).await;
+    space.release("checkout", "1.0.0").await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let failure = space.ended(&name).await.status.expect("a status").failure.expect("a failure");
+    assert!(failure.message.contains("wrong token ***"), "{failure:?}");
+    let operator = cluster.operator.log(&cluster.plane);
+    assert!(!operator.contains(&token));
+    let ours = serde_json::to_string(&space.api::<Promotion>().get(&name).await.expect("it")).expect("JSON");
+    assert!(!ours.contains(&token), "{ours}");
 }
 
 /// A condition of an object: status, reason and sentence.

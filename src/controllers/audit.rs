@@ -48,7 +48,6 @@ impl AuditController {
     ///
     /// # Errors
     /// When something could not be read or written; it is tried again.
-    #[tracing::instrument(name = "audit", skip_all, fields(space = key.namespace))]
     pub async fn reconcile(&self, key: Key) -> Result<Next, ClusterError> {
         let (space, ledger) = (key.namespace.as_str(), &self.context.ledger);
         if ledger.account(space).head.is_none() {

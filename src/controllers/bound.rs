@@ -12,6 +12,20 @@ pub fn bounded<T, W: Ord>(mut rows: Vec<T>, most: usize, worth: impl Fn(&T) -> W
     rows
 }
 
+/// How many objects the record of a step lists.
+pub const LISTED: usize = 200;
+
+/// Objects as the record of a step takes them: of too many the first, and how many more there are. The inventory has all.
+#[must_use]
+pub fn listed(objects: &[String]) -> Vec<String> {
+    if objects.len() <= LISTED {
+        return objects.to_vec();
+    }
+    let mut listed: Vec<String> = objects.iter().take(LISTED - 1).cloned().collect();
+    listed.push(format!("and {} more", objects.len() - listed.len()));
+    listed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,6 +39,14 @@ mod tests {
     }
 
     #[test]
+    fn of_more_objects_than_a_record_lists_it_says_how_many_more_there_are() {
+        let objects = |count: usize| (0..count).map(|n| format!("ConfigMap/c{n}")).collect::<Vec<_>>();
+        assert_eq!(listed(&objects(LISTED)), objects(LISTED));
+        let cut = listed(&objects(LISTED + 1));
+        assert_eq!((cut.len(), cut.last().map(String::as_str)), (LISTED, Some("and 2 more")));
+    }
+
+    #[test]
     fn the_bounds_of_rows_are_those_of_the_schema() {
         let definitions = serde_json::to_value(crds::all()).unwrap();
         let most = |kind: &str, field: &str| {
@@ -34,6 +56,9 @@ mod tests {
             let bound = definition.pointer(&format!("{status}/{field}/maxItems")).unwrap().as_u64().unwrap();
             usize::try_from(bound).unwrap()
         };
+        for field in ["objects", "pruned"] {
+            assert_eq!(most("Promotion", &format!("steps/items/properties/{field}")), LISTED, "{field}");
+        }
         assert_eq!(most("Project", "environments"), crate::controllers::project::rows::MOST);
         assert_eq!(most("Environment", "deployments"), crate::controllers::deployments::rows::MOST);
         for field in ["environments", "phases", "phases/items/properties/environments", "next"] {

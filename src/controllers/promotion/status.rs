@@ -14,6 +14,7 @@ use super::{timeout, turn};
 use crate::api::condition::{self, ConditionType, Fact, Stamp, Standing};
 use crate::api::v1alpha1::PromotionStatus;
 use crate::api::v1alpha1::promotion_status::{DecidedOn, FailureRecord, RollbackRecord, StepRecord};
+use crate::controllers::bound;
 use crate::domain::promotion::machine::{End, Failure};
 use crate::domain::promotion::mode::Mode;
 use crate::domain::promotion::parts::Parts;
@@ -258,8 +259,8 @@ fn begin(step: &mut StepRecord, observed: &Observed) -> String {
 fn conclude(status: &mut PromotionStatus, observed: &Observed, progress: &Progress) {
     status.variables = variables::joined(&status.variables, &progress.variables);
     let Some(step) = status.steps.get_mut(progress.step) else { return };
-    step.objects.clone_from(&progress.objects);
-    step.pruned.clone_from(&progress.pruned);
+    step.objects = bound::listed(&progress.objects);
+    step.pruned = bound::listed(&progress.pruned);
     step.applied_at = progress.applied_at.map(MicroTime);
     if progress.state == State::Done {
         SUCCEEDED.clone_into(&mut step.phase);

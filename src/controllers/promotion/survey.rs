@@ -8,6 +8,7 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 
 use super::bench::Job;
 use super::observe::Observed;
+use super::redaction::hidden;
 use crate::api::PROJECT_LABEL;
 use crate::api::v1alpha1::Promotion;
 use crate::cluster::cache::{Cache, Key};
@@ -41,9 +42,22 @@ pub enum Survey {
 /// An object, and the container that it waits for.
 pub type Witness = (String, ContainerRef);
 
-/// Looks at everything.
+/// Looks at everything. What containers and others say of it is shown without the secrets that the promotion has used.
 #[must_use]
 pub fn survey(observed: &Observed, job: &Job) -> Survey {
+    match look(observed, job) {
+        Survey::Healthy => Survey::Healthy,
+        Survey::Waiting { message, witness, recheck } => {
+            Survey::Waiting { message: hidden(message, &job.secrets), witness, recheck }
+        }
+        Survey::Failed { object, failure } => {
+            let message = hidden(failure.message, &job.secrets);
+            Survey::Failed { object, failure: Failure { message, ..failure } }
+        }
+    }
+}
+
+fn look(observed: &Observed, job: &Job) -> Survey {
     let limits = limits(observed, job);
     let related = Related::new(&all(job, "Pod"), &all(job, "ReplicaSet")).with_refusals(&all(job, "Event"));
     let (mut recheck, mut waits): (Option<Timestamp>, Option<(String, Option<Witness>)>) = (None, None);
@@ -109,7 +123,10 @@ fn store<'a>(job: &'a Job, gvk: &GroupVersionKind) -> Option<&'a Cache<DynamicOb
 
 /// What is watched of a kind, but for what belongs to other projects.
 fn all(job: &Job, kind: &str) -> Vec<Arc<DynamicObject>> {
-    let watch = job.watches.iter().find(|watch| watch.topic.resource.kind == kind);
+    let watch = job.watches.iter().find(|watch| {
+        let resource = &watch.topic.resource;
+        resource.kind == kind && ["", "apps", "events.k8s.io"].contains(&resource.group.as_str())
+    });
     let mut objects = watch.map(|watch| watch.objects.all()).unwrap_or_default();
     objects.retain(|object| {
         let owner = object.metadata.labels.as_ref().and_then(|labels| labels.get(PROJECT_LABEL));

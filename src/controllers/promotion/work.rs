@@ -19,6 +19,7 @@ use super::{facts, lookout, manifests, plan, turn};
 use crate::api::v1alpha1::promotion_status::FailureRecord;
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
+use crate::domain::variable::SecretText;
 use crate::error::Class;
 use crate::steps::apply::check::{Checked, Terms, check};
 use crate::steps::apply::deployer::Deployer;
@@ -114,6 +115,7 @@ impl Workbench<'_> {
         }
         stored.write(stored.inventory.merged(&Inventory::of(&applied).by(step))).await?;
         let watches = lookout::watch(self.controller, &deployer, &applied).await?;
+        let secrets = self.secrets(rendered.secrets).await?;
         Ok(Ok(Job {
             uid: self.observed.promotion.metadata.uid.clone().unwrap_or_default(),
             project: self.observed.promotion.spec.project.clone(),
@@ -124,10 +126,23 @@ impl Workbench<'_> {
                 ..self.progress(&applied, waiting("its objects were just applied"))
             },
             applied,
-            secrets: rendered.secrets,
+            secrets,
             inventory: stored.inventory,
             watches,
         }))
+    }
+
+    /// What this step has used of secrets, and what the others have: a container may be given what an earlier step wrote.
+    async fn secrets(&self, own: Vec<SecretText>) -> Result<Vec<SecretText>, ClusterError> {
+        let mut secrets = own;
+        for planned in self.plan.steps.iter().filter(|planned| *planned != self.planned) {
+            let scope = self.terms(planned)?.scope;
+            // One that does not render has written nothing.
+            if let Ok(rendered) = self.renderer().render(planned, &scope).await? {
+                secrets.extend(rendered.secrets);
+            }
+        }
+        Ok(secrets)
     }
 
     /// Before the first effect of the promotion, every step that runs is checked in every target; later ones check their own again.

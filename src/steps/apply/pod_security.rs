@@ -28,7 +28,7 @@ pub(super) async fn check(
     let pods: Api<Pod> = Api::namespaced(deployer.client.clone(), &deployer.namespace);
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     match pods.create(&dry, &pod).await {
-        Err(kube::Error::Api(status)) => Ok(violation(&status.message).map(|said| {
+        Err(kube::Error::Api(status)) if is_verdict(status.code) => Ok(violation(&status.message).map(|said| {
             let (reason, path, message) = refusal::pod_security(said);
             Problem { step: scope.step.clone(), object: prepared.object.to_string(), path, reason, message }
         })),
@@ -37,6 +37,11 @@ pub(super) async fn check(
         }
         Ok(_) | Err(_) => Ok(None),
     }
+}
+
+/// Whether the API server has judged the pod: one that is too busy or broken has not, and is asked again.
+const fn is_verdict(code: u16) -> bool {
+    400 <= code && code < 500 && code != 429
 }
 
 /// A pod of the template; nothing if the template does not read as one, which the dry run of the workload tells better.
@@ -70,6 +75,12 @@ mod tests {
         let spec = pod.spec.unwrap();
         assert_eq!((spec.service_account_name, spec.priority_class_name, spec.host_network), (None, None, Some(true)));
         assert!(pod_of(&json!({"spec": {"containers": "text"}})).is_none());
+    }
+
+    #[test]
+    fn an_api_server_that_is_busy_or_broken_has_let_nothing_through() {
+        assert!([403, 404, 422].into_iter().all(is_verdict));
+        assert!(![429, 500, 503, 504].into_iter().any(is_verdict));
     }
 
     #[test]
