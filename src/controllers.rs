@@ -11,6 +11,7 @@ pub mod context;
 pub mod decision;
 pub mod deployments;
 pub mod environment;
+pub mod guard;
 pub mod lifecycle;
 pub mod outcomes;
 pub mod pause;

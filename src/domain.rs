@@ -17,6 +17,7 @@
 //! - **lifecycle**: the order in which a release goes through environments, as **phases**.
 //! - **promotion**: one request to put one release into one environment. Its **outcome** is its end.
 //! - **approval**: one person's yes or no to one promotion's **plan**: which release, where, with which variables.
+//! - **guard**: whether the API server's policies stamp and check what people write.
 //! - **gate**: one named condition a promotion must meet before it starts; the gates' **verdict** says
 //!   open, waiting or closed.
 //! - **slot**: the right to run in one environment of one project; one promotion holds it at a time.
@@ -30,6 +31,7 @@
 
 pub mod audit;
 pub mod channel;
+pub mod guard;
 pub mod image;
 pub mod invalid;
 pub mod lifecycle;

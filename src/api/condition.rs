@@ -20,6 +20,8 @@ pub enum ConditionType {
     Diverged,
     /// A promotion has ended, however.
     Finished,
+    /// The API server enforces who may promote.
+    Guarded,
     /// The object is as its spec wants it.
     Ready,
     /// Work is under way that can succeed without a person.
@@ -47,6 +49,7 @@ impl ConditionType {
             Self::Blocked => "Blocked",
             Self::Diverged => "Diverged",
             Self::Finished => "Finished",
+            Self::Guarded => "Guarded",
             Self::Ready => "Ready",
             Self::Reconciling => "Reconciling",
             Self::ScopesKnown => "ScopesKnown",
@@ -140,6 +143,8 @@ closed_set! {
         PromotionNotFound => "The promotion that is approved or rejected does not exist.",
         Looking => "The approval or rejection was not looked at yet.",
         Failed => "What was wanted failed, or something unexpected went wrong; the message or the operator's log has more.",
+        PoliciesMissing => "Gantry's admission policies do not act, so nothing is promoted.",
+        PoliciesAct => "Gantry's admission policies act again.",
         NotBroken => "Nothing needs a person.",
         AtRest => "Nothing is under way.",
     }

@@ -26,6 +26,7 @@ use crate::controllers::deployments::DeploymentsController;
 use crate::controllers::environment::Environments;
 use crate::controllers::environment::provisioned::Provisioned;
 use crate::controllers::environment::wake;
+use crate::controllers::guard::Guard;
 use crate::controllers::lifecycle::LifecycleController;
 use crate::controllers::outcomes::Outcomes;
 use crate::controllers::pin::PinController;
@@ -104,38 +105,38 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
     let stores = Stores::start(&cluster.client(), &mut tasks);
     let provisioned = Provisioned::start(&cluster.client(), &mut tasks);
     let workloads = Workloads::start(&cluster.client(), &mut tasks);
+    let guard = Guard::start(&cluster.client(), &mut tasks);
     let (events, writer) = Events::new(cluster.client(), &settings.identity, metrics.clone());
     tasks.spawn("the writer of Events", writer);
     let broken = Arc::new(OnceLock::new());
-    let probes: Arc<dyn Probes> = Arc::new(OperatorProbes {
+    let seen = Seen {
         stores: stores.clone(),
         provisioned: provisioned.clone(),
         workloads: workloads.clone(),
+        guard: guard.clone(),
         broken: Arc::clone(&broken),
-    });
+    };
+    let probes: Arc<dyn Probes> = Arc::new(seen.clone());
     let served = server::serve(listener, (metrics.clone(), probes), stop.clone());
     tasks.spawn("the server of metrics and probes", async move {
         if let Err(error) = served.await {
             tracing::error!(%error, "metrics and probes are no longer served");
         }
     });
-    let seen_everything = async {
-        stores.until_synced().await;
-        provisioned.until_synced().await;
-        workloads.until_synced().await;
-    };
     // Whoever cannot see everything must not lead.
     tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(()),
         ended = tasks.first_end() => return Err(ended.into()),
-        () = seen_everything => {}
+        () = seen.everything(&cluster, &settings.namespace) => {}
     }
+    tasks.spawn("the guard", guard.clone().run(cluster.client(), settings.namespace.clone()));
     let (mut leads, election) = elect(&settings, &cluster, &stop);
     let context = Arc::new(Context {
         discovery: Discovery::new(cluster.client()),
         registry: Arc::new(Resolver::new(&access).map_err(|error| StartError::Registry(error.to_string()))?),
         outcomes: Outcomes::default(),
+        guard,
         secret_versions: SecretVersions::default(),
         ledger: Ledger::default(),
         settings: Arc::new(settings),
@@ -282,6 +283,8 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
         async move { audit.reconcile(key).await }
     };
     tasks.spawn("the controller audit", runner::run(settings, audit_requests, started.running(), seal));
+    let guarded = wake::guarded(context.stores.environments.clone(), context.guard.changes(), environments.clone());
+    started.until_stopped(&mut tasks, "the wake-ups by the guard", guarded);
     let woken = wake::wake(context.stores.environments.clone(), provisioned.clone(), environments);
     started.until_stopped(&mut tasks, "the wake-ups of environments", woken);
     started.until_stopped(&mut tasks, "the wake-ups by what runs", context.workloads.clone().wake(projects.clone()));
@@ -347,18 +350,33 @@ impl Started {
 }
 
 /// The process is ready when it has seen everything; it does not need to lead for that.
-struct OperatorProbes {
+#[derive(Clone)]
+struct Seen {
     stores: Stores,
     provisioned: Provisioned,
     workloads: Workloads,
+    guard: Guard,
     broken: Arc<OnceLock<String>>,
 }
 
-impl Probes for OperatorProbes {
+impl Seen {
+    /// Waits until it has, and the guard has looked.
+    async fn everything(&self, cluster: &Cluster, own_namespace: &str) {
+        self.stores.until_synced().await;
+        self.provisioned.until_synced().await;
+        self.workloads.until_synced().await;
+        self.guard.until_synced().await;
+        self.guard.look(&cluster.client(), own_namespace).await;
+    }
+}
+
+impl Probes for Seen {
     fn waits_for(&self) -> Vec<String> {
         let missing =
             self.stores.missing().into_iter().chain(self.provisioned.missing()).chain(self.workloads.missing());
-        missing.map(|kind| format!("the list of {kind}")).collect()
+        let lists = missing.map(|kind| format!("the list of {kind}"));
+        let known = self.guard.known();
+        lists.chain(known.broken().map(|why| format!("Gantry's admission policies: {why}"))).collect()
     }
 
     fn broken(&self) -> Option<String> {

@@ -56,6 +56,12 @@ pub enum ClusterError {
         /// What, and why.
         what: String,
     },
+    /// The API server does not enforce who may do what.
+    #[error("nothing is promoted while Gantry's admission policies do not act: {why}")]
+    Unguarded {
+        /// Which one does not, and what to do.
+        why: String,
+    },
     /// The API server refuses what it did not refuse before.
     #[error("{what}")]
     Refused {
@@ -79,7 +85,11 @@ impl ClusterError {
     pub fn class(&self) -> Class {
         match self {
             Self::Api { source, .. } => class_of(source),
-            Self::Deadline { .. } | Self::Fenced { .. } | Self::Busy { .. } | Self::Early { .. } => Class::Retryable,
+            Self::Deadline { .. }
+            | Self::Fenced { .. }
+            | Self::Busy { .. }
+            | Self::Early { .. }
+            | Self::Unguarded { .. } => Class::Retryable,
             Self::Unreadable { .. } | Self::Config(_) | Self::ActsAsAnother | Self::Refused { .. } => Class::Blocked,
             Self::NoIdentity | Self::Bug(_) => Class::Bug,
         }
@@ -123,6 +133,7 @@ impl ClusterError {
             },
             Self::Busy { .. }
             | Self::Early { .. }
+            | Self::Unguarded { .. }
             | Self::Refused { .. }
             | Self::Deadline { .. }
             | Self::Fenced { .. }

@@ -10,6 +10,7 @@ use crate::cluster::client::Cluster;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::events::Events;
 use crate::controllers::audit::ledger::Ledger;
+use crate::controllers::guard::Guard;
 use crate::controllers::outcomes::Outcomes;
 use crate::controllers::secret_versions::SecretVersions;
 use crate::controllers::stores::Stores;
@@ -32,6 +33,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Tags to digests.
     pub registry: Arc<Resolver>,
+    /// Whether the API server enforces who may do what.
+    pub guard: Guard,
     /// Caches of Gantry's kinds.
     pub stores: Stores,
     /// What was applied, as it is now.

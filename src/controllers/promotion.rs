@@ -184,6 +184,7 @@ impl PromotionController {
                 Ok(Observed { rollback, ..observed })
             }
             Effect::MakeRollback => {
+                self.context.guard.admits()?;
                 rollback::make(&client, &promotion).await?;
                 let rollback = rollback::look(&client, &observed).await?;
                 Ok(Observed { rollback, ..observed })

@@ -11,6 +11,7 @@
 //! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows and lifecycles of the space; with its targets, too, the projects and variable sets, whose scopes may name them |
 //! | a pin | itself, and promotions that wait in its place |
 //! | an approval | itself, and the promotion that it names |
+//! | the guard | everything |
 //! | a variable set | itself, and the projects that use it when its spec changes |
 //! | an end | the rows of project, environment and release, the pin of its place, and promotions of the project that wait |
 //! | what an environment provisioned | that environment: `environment/wake.rs` |
@@ -108,6 +109,7 @@ impl Triggers {
         let mut unfinished = stores.unfinished.subscribe();
         let mut finished = stores.finished.subscribe();
         let mut outcomes = self.context.outcomes.subscribe();
+        let mut guard = self.context.guard.changes();
         let (mut shapes, mut of_lifecycles) = (HashMap::new(), Specs::default());
         let (mut of_projects, mut of_sets) = (Specs::default(), Specs::default());
         loop {
@@ -127,6 +129,7 @@ impl Triggers {
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
                 Some(change) = objects.recv() => self.object(&change),
+                Ok(()) = guard.changed() => self.everything(),
                 else => return,
             }
         }

@@ -234,7 +234,8 @@ pub struct EnvironmentStatus {
     /// Generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling` and `Stalled`, as kstatus defines them.
+    /// `Ready`, `Reconciling` and `Stalled`, as kstatus defines them; `Guarded` is false while Gantry's admission policies do not act, so
+    /// that nothing is promoted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]

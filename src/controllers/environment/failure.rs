@@ -55,6 +55,7 @@ mod tests {
             former: Vec::new(),
             sources: BTreeMap::new(),
             space_ends: false,
+            unguarded: None,
         }
     }
 

@@ -51,7 +51,9 @@ impl Environments {
         }
         let sources = if leaving { BTreeMap::new() } else { self.sources(&environment, key).await? };
         let space_ends = leaving && self.ends(&key.namespace).await?;
-        Ok(Some(Observed { environment, owner, now: Timestamp::now(), places, former, sources, space_ends }))
+        let unguarded = self.context.guard.known().broken().map(str::to_owned);
+        let now = Timestamp::now();
+        Ok(Some(Observed { environment, owner, now, places, former, sources, space_ends, unguarded }))
     }
 
     fn owner(&self, environment: &Environment) -> Owner {

@@ -30,6 +30,8 @@ pub struct Observed {
     pub sources: BTreeMap<String, Source>,
     /// Whether the space itself is being deleted; only looked at when the environment is.
     pub space_ends: bool,
+    /// Why nothing may be promoted anywhere, if so.
+    pub unguarded: Option<String>,
 }
 
 impl Observed {

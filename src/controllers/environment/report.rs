@@ -1,7 +1,9 @@
 //! What the status and the Events say. Pure.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::observed::Observed;
-use crate::api::condition::{self, ConditionType, Reason, Stamp, Standing};
+use crate::api::condition::{self, ConditionType, Fact, Reason, Stamp, Standing};
 use crate::api::v1alpha1::EnvironmentStatus;
 use crate::api::v1alpha1::environment::TargetStatus;
 use crate::controllers::decision::{Note, Severity};
@@ -26,9 +28,22 @@ pub fn status(observed: &Observed, targets: Vec<TargetStatus>, problems: &[Probl
     let mut conditions = before.conditions.clone();
     let stamp = Stamp { now: observed.now, generation };
     condition::set_standing(&mut conditions, &standing, (reason.as_str(), &message), stamp);
+    guarded(&mut conditions, observed, stamp);
     let after = EnvironmentStatus { observed_generation: generation, conditions, targets, ..before.clone() };
     let notes = transition(&before, &after, &standing, reason);
     (after, notes)
+}
+
+/// Says while the policies do not act that nothing is promoted, and that they do again.
+fn guarded(conditions: &mut Vec<Condition>, observed: &Observed, stamp: Stamp) {
+    let known = condition::find(conditions, ConditionType::Guarded).is_some();
+    let (holds, reason, message) = match &observed.unguarded {
+        Some(why) => (false, Reason::PoliciesMissing, format!("nothing is promoted here: {why}")),
+        None if known => (true, Reason::PoliciesAct, String::new()),
+        None => return,
+    };
+    let fact = Fact { kind: ConditionType::Guarded, holds: Some(holds), reason: reason.as_str(), message };
+    condition::set(conditions, &fact, stamp);
 }
 
 /// A person's work comes first, then what heals by itself; the first of each speaks, the others are counted.

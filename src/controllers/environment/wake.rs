@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::ResourceExt;
+use tokio::sync::watch;
 
 use super::desired;
 use super::observed::row;
@@ -13,6 +14,7 @@ use crate::api::v1alpha1::Environment;
 use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
 use crate::cluster::cache::{Cache, Change, Key};
 use crate::cluster::runner::Queue;
+use crate::domain::guard::Guard;
 
 /// Asks for runs as long as anything that is watched changes: the environments, and what they provisioned.
 pub async fn wake(environments: Cache<Environment>, provisioned: Provisioned, queue: Queue) {
@@ -31,6 +33,13 @@ pub async fn wake(environments: Cache<Environment>, provisioned: Provisioned, qu
         for key in keys {
             queue.add(key);
         }
+    }
+}
+
+/// Asks for a run of every environment whenever the policies begin or cease to act.
+pub async fn guarded(environments: Cache<Environment>, mut guard: watch::Receiver<Guard>, queue: Queue) {
+    while guard.changed().await.is_ok() {
+        environments.all().iter().for_each(|known| queue.add(Key::of(known.as_ref())));
     }
 }
 

@@ -17,6 +17,7 @@ pub const CAUSE: &str = "Pin";
 /// # Errors
 /// When the API server does not take it, and when somebody else used its name: both are tried again, and told on the pin.
 pub async fn promote(context: &Context, pin: &Pin) -> Result<(), ClusterError> {
+    context.guard.admits()?;
     let wanted = promotion(pin);
     let (name, space) = (name(pin), pin.metadata.namespace.as_deref().unwrap_or_default());
     let promotions: Api<Promotion> = Api::namespaced(context.cluster.client(), space);

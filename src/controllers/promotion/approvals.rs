@@ -40,7 +40,7 @@ pub fn tally(observed: &Observed) -> Tally {
         requested_by: spec.requested_by.as_ref().map(person),
         on_behalf_of: spec.on_behalf_of.clone(),
     };
-    let decisions = observed.approvals.iter().map(|approval| decision(approval)).collect();
+    let decisions = observed.approvals.iter().map(|approval| decision(observed, approval)).collect();
     approval::tally(proposal, (strictest, now), returns(observed), decisions)
 }
 
@@ -79,13 +79,14 @@ fn returns(observed: &Observed) -> bool {
     observed.course.arrivals.keys().any(|name| name.as_str() == environment)
 }
 
-fn decision(approval: &Approval) -> Decision {
+fn decision(observed: &Observed, approval: &Approval) -> Decision {
     let (meta, spec) = (&approval.metadata, &approval.spec);
+    let at = meta.creation_timestamp.as_ref().map_or(jiff::Timestamp::MAX, |time| time.0);
     Decision {
         approval: meta.name.clone().unwrap_or_default(),
         approval_uid: meta.uid.clone().unwrap_or_default(),
-        at: meta.creation_timestamp.as_ref().map_or(jiff::Timestamp::MAX, |time| time.0),
-        by: spec.by.as_ref().map(person),
+        at,
+        by: spec.by.as_ref().filter(|_| observed.guard.vouches_for("approvals", at)).map(person),
         choice: match spec.decision {
             ApprovalDecision::Approve => Choice::Approve,
             ApprovalDecision::Reject => Choice::Reject,

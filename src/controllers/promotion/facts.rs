@@ -5,6 +5,7 @@ use crate::api::v1alpha1::environment::QueuePolicy;
 use crate::api::v1alpha1::promotion::WhenNotReady as WhenNotReadyField;
 use crate::controllers::environment::desired;
 use crate::domain::name::{EnvironmentName, InvalidName, ProjectName, ReleaseVersion};
+use crate::domain::promotion::approval::Person;
 use crate::domain::promotion::gate::{
     self, EnvironmentFact, GateFacts, PartsFact, Presence, ReleaseFact, Subject, WhenNotReady,
 };
@@ -48,7 +49,8 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
     let environment = subject.environment.clone();
     let gates = GateFacts {
         subject,
-        stamped: observed.promotion.spec.requested_by.as_ref().map(approvals::person),
+        unguarded: observed.guard.broken().map(str::to_owned),
+        stamped: stamped(observed),
         project: project(observed),
         release: release(observed),
         environment: environment_fact(observed),
@@ -75,6 +77,13 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
         work: work(observed),
         rollback: observed.rollback.clone(),
     }
+}
+
+/// Who asked, if the API server can have written it.
+fn stamped(observed: &Observed) -> Option<Person> {
+    let made = observed.promotion.metadata.creation_timestamp.as_ref();
+    let vouched = made.is_some_and(|time| observed.guard.vouches_for("promotions", time.0));
+    observed.promotion.spec.requested_by.as_ref().filter(|_| vouched).map(approvals::person)
 }
 
 /// When the promotion may start.

@@ -11,6 +11,7 @@ use super::plan::PlanState;
 use super::progress::Progress;
 use crate::api::v1alpha1::{Approval, Environment, Project, Promotion, Release};
 use crate::controllers::lifecycle::course::Course;
+use crate::domain::guard::Guard;
 use crate::domain::promotion::machine::{NameUse, Slot};
 use crate::domain::promotion::rollback::Rollback;
 use crate::domain::queue::Entry;
@@ -47,6 +48,8 @@ pub struct Observed {
     pub current: Option<Current>,
     /// The unfinished promotions of the same project and environment, this one among them.
     pub rivals: Vec<Entry>,
+    /// Whether the API server enforces who may do what, and did when things were made.
+    pub guard: Guard,
     /// What people decided on it.
     pub approvals: Vec<Arc<Approval>>,
     /// The pin of the place, and what happened there.

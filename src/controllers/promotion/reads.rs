@@ -85,6 +85,7 @@ pub fn alone(context: &Context, promotion: Arc<Promotion>) -> Observed {
         course: Course::unknown(now),
         current: None,
         rivals: Vec::new(),
+        guard: context.guard.known(),
         approvals: Vec::new(),
         pinned: Pinned::default(),
         history: false,

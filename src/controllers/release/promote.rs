@@ -13,6 +13,7 @@ use crate::controllers::context::Context;
 /// # Errors
 /// When the API server does not take it, and when somebody else used its name: both are tried again, and told on the release.
 pub async fn promote(context: &Context, release: &Release, wanted: &Wanted) -> Result<(), ClusterError> {
+    context.guard.admits()?;
     let Wanted { name, environment } = wanted;
     let space = release.metadata.namespace.as_deref().unwrap_or_default();
     let promotions: Api<Promotion> = Api::namespaced(context.cluster.client(), space);

@@ -18,6 +18,8 @@ use crate::domain::queue::Standing;
 /// The gates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Gate {
+    /// The API server enforces who may do what.
+    Guarded,
     /// The API server recorded who asked.
     Stamped,
     /// The project exists.
@@ -99,7 +101,8 @@ pub fn judge(facts: &GateFacts) -> Verdict {
 
 impl Gate {
     /// The gates in the order in which they are asked: what can never change first, the turn last.
-    pub const CHAIN: [Self; 10] = [
+    pub const CHAIN: [Self; 11] = [
+        Self::Guarded,
         Self::Stamped,
         Self::ProjectFound,
         Self::ReleaseSealed,
@@ -116,6 +119,7 @@ impl Gate {
     #[must_use]
     pub fn check(self, facts: &GateFacts) -> Verdict {
         match self {
+            Self::Guarded => self.guarded(facts),
             Self::Stamped => self.stamped(facts),
             Self::ProjectFound => self.project_found(facts),
             Self::ReleaseSealed => self.release_sealed(facts),
@@ -133,6 +137,7 @@ impl Gate {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Guarded => "Guarded",
             Self::Stamped => "Stamped",
             Self::ProjectFound => "ProjectFound",
             Self::ReleaseSealed => "ReleaseSealed",
@@ -159,6 +164,16 @@ impl Gate {
         self.waiting(Reason::Blocked, message)
     }
 
+    fn guarded(self, facts: &GateFacts) -> Verdict {
+        match &facts.unguarded {
+            None => Verdict::Open,
+            Some(why) => self.waiting(
+                Reason::Unguarded,
+                format!("nothing is promoted while Gantry's admission policies do not act: {why}"),
+            ),
+        }
+    }
+
     /// The requester is written once, at creation: here a cached promotion is as good as a live one.
     fn stamped(self, facts: &GateFacts) -> Verdict {
         match facts.stamped {
@@ -166,7 +181,7 @@ impl Gate {
             None => Verdict::Closed {
                 gate: self,
                 reason: Reason::NotStamped,
-                message: "the API server did not record who asked: install Gantry's admission policies, \
+                message: "the API server did not record who asked, or nobody knows that it did: install Gantry's admission policies, \
                           then create the promotion again under another name"
                     .to_owned(),
             },

@@ -5,6 +5,8 @@ use std::fmt;
 /// Why a promotion is where it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
+    /// The API server does not enforce who may do what. Waits.
+    Unguarded,
     /// Nobody is recorded as its requester, so nobody's rights were checked. Refuses.
     NotStamped,
     /// The project does not exist. Waits.
@@ -73,7 +75,8 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason that is not a step's own, in the order of declaration.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
+        Self::Unguarded,
         Self::NotStamped,
         Self::ProjectNotFound,
         Self::ReleaseNotFound,
@@ -111,6 +114,7 @@ impl Reason {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
+            Self::Unguarded => "Unguarded",
             Self::NotStamped => "NotStamped",
             Self::ProjectNotFound => "ProjectNotFound",
             Self::ReleaseNotFound => "ReleaseNotFound",

@@ -97,6 +97,7 @@ fn observed(environment: Environment, place: Place) -> Observed {
         former: Vec::new(),
         sources: BTreeMap::new(),
         space_ends: false,
+        unguarded: None,
     }
 }
 

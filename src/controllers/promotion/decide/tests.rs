@@ -17,6 +17,7 @@ use crate::controllers::promotion::plan::{Plan, PlannedStep};
 use crate::controllers::promotion::progress::Progress;
 use crate::controllers::promotion::status::{FAILED, PENDING, SKIPPED, STARTED, SUCCEEDED};
 use crate::controllers::release::snapshot::SnapshotStep;
+use crate::domain::guard;
 use crate::domain::promotion::machine::{NameUse, Slot};
 use crate::domain::promotion::rollback::Rollback;
 use crate::domain::queue::{Claim, Entry};
@@ -48,6 +49,7 @@ pub(in crate::controllers::promotion) fn ready_to_start() -> Observed {
         course: course(),
         current: None,
         rivals: vec![entry("checkout-1.0.0-dev", "uid-1", 0)],
+        guard: guard::always(),
         approvals: Vec::new(),
         pinned: Pinned::default(),
         history: true,
@@ -79,6 +81,7 @@ fn promotion() -> Promotion {
     promotion.metadata.name = Some("checkout-1.0.0-dev".into());
     promotion.metadata.uid = Some("uid-1".into());
     promotion.metadata.generation = Some(1);
+    promotion.metadata.creation_timestamp = Some(Time(at(0)));
     promotion.spec.project = "checkout".into();
     promotion.spec.version = "1.0.0".into();
     promotion.spec.environment = "dev".into();

@@ -14,6 +14,8 @@ use crate::domain::queue::Standing;
 pub struct GateFacts {
     /// What the promotion asks for.
     pub subject: Subject,
+    /// Why the API server does not enforce who may do what, if so.
+    pub unguarded: Option<String>,
     /// Who asked, as the API server authenticated them; nobody, if it was never recorded.
     pub stamped: Option<Person>,
     /// The project.

@@ -57,6 +57,7 @@ fn open() -> GateFacts {
             version: ReleaseVersion::try_from("1.4.2").unwrap(),
             environment: environment("production"),
         },
+        unguarded: None,
         stamped: Some(ada()),
         project: Presence::Found,
         release: ReleaseFact::Sealed,
@@ -154,8 +155,12 @@ fn what_is_missing_or_not_ready_says_why_and_what_to_do() {
     for (facts, expected) in [
         (open(), "open"),
         (
+            GateFacts { unguarded: Some("one is missing: apply it".to_owned()), stamped: None, ..open() },
+            "waiting Guarded Unguarded: nothing is promoted while Gantry's admission policies do not act: one is missing: apply it",
+        ),
+        (
             GateFacts { stamped: None, ..open() },
-            "closed Stamped NotStamped: the API server did not record who asked: install Gantry's admission policies, then create the promotion again under another name",
+            "closed Stamped NotStamped: the API server did not record who asked, or nobody knows that it did: install Gantry's admission policies, then create the promotion again under another name",
         ),
         (
             GateFacts { project: Presence::Absent, ..open() },
@@ -287,6 +292,7 @@ fn approvals_say_how_many_are_missing_and_who_can_give_them() {
 #[test]
 fn the_first_gate_that_is_not_open_decides() {
     let mut facts = GateFacts {
+        unguarded: Some(blocked()),
         stamped: None,
         project: Presence::Absent,
         release: ReleaseFact::Absent,
@@ -303,7 +309,8 @@ fn the_first_gate_that_is_not_open_decides() {
         Verdict::Waiting { gate, .. } | Verdict::Closed { gate, .. } => Some(gate),
         Verdict::Open | Verdict::Recheck | Verdict::Rejected { .. } | Verdict::Expired { .. } => None,
     };
-    let repairs: [fn(&mut GateFacts); 10] = [
+    let repairs: [fn(&mut GateFacts); 11] = [
+        |facts| facts.unguarded = None,
         |facts| facts.stamped = open().stamped,
         |facts| facts.project = Presence::Found,
         |facts| facts.release = ReleaseFact::Sealed,
@@ -446,7 +453,12 @@ fn only_a_missing_stamp_an_unknown_part_or_requester_the_lifecycle_and_a_block_r
                 }
                 Gate::NotBlocked => assert!(facts.blocked.is_some() && facts.when_not_ready == WhenNotReady::Refuse),
                 Gate::Approved => panic!("ada is known"),
-                Gate::ProjectFound | Gate::ReleaseSealed | Gate::EnvironmentReady | Gate::InTime | Gate::Turn => {
+                Gate::Guarded
+                | Gate::ProjectFound
+                | Gate::ReleaseSealed
+                | Gate::EnvironmentReady
+                | Gate::InTime
+                | Gate::Turn => {
                     panic!("{gate:?} refused")
                 }
             }

@@ -1,0 +1,171 @@
+//! The guard: looks whether the API server enforces who may do what, at start, every minute and whenever a policy changes. While
+//! it does not, nothing is promoted. What follows from what was seen: [`crate::domain::guard`].
+
+pub mod forged;
+pub mod policies;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
+};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource};
+use tokio::sync::watch;
+
+use crate::cluster::cache::Cache;
+use crate::cluster::error::ClusterError;
+use crate::cluster::tasks::Tasks;
+use crate::domain::guard::{Guard as Known, Look};
+use policies::{Named, Seen};
+
+/// How often a forged request is tried although nothing changed.
+const EVERY: Duration = Duration::from_mins(1);
+/// How soon it is tried again while the policies do not act: a new one takes seconds.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How our policies are labelled.
+const OURS: &str = "app.kubernetes.io/name=gantry";
+
+/// Knows whether the policies act. Cheap to clone.
+#[derive(Clone)]
+pub struct Guard {
+    validating: Cache<ValidatingAdmissionPolicy>,
+    validating_bindings: Cache<ValidatingAdmissionPolicyBinding>,
+    mutating: Cache<MutatingAdmissionPolicy>,
+    mutating_bindings: Cache<MutatingAdmissionPolicyBinding>,
+    known: Arc<watch::Sender<Known>>,
+}
+
+impl Guard {
+    /// Begins the watches; the tasks end with `tasks`.
+    #[must_use]
+    pub fn start(client: &Client, tasks: &mut Tasks) -> Self {
+        let ours = || watcher::Config::default().labels(OURS);
+        let (validating, task) = Cache::watch(Api::all(client.clone()), ours());
+        tasks.spawn("the watch of validating policies", task);
+        let (validating_bindings, task) = Cache::watch(Api::all(client.clone()), ours());
+        tasks.spawn("the watch of bindings of validating policies", task);
+        let (mutating, task) = Cache::watch(Api::all(client.clone()), ours());
+        tasks.spawn("the watch of mutating policies", task);
+        let (mutating_bindings, task) = Cache::watch(Api::all(client.clone()), ours());
+        tasks.spawn("the watch of bindings of mutating policies", task);
+        let known = Arc::new(watch::channel(Known::default()).0);
+        Self { validating, validating_bindings, mutating, mutating_bindings, known }
+    }
+
+    /// Waits until the first list of every kind is complete.
+    pub async fn until_synced(&self) {
+        self.validating.until_synced().await;
+        self.validating_bindings.until_synced().await;
+        self.mutating.until_synced().await;
+        self.mutating_bindings.until_synced().await;
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn known(&self) -> Known {
+        self.known.borrow().clone()
+    }
+
+    /// Changes whenever what is known does.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Known> {
+        self.known.subscribe()
+    }
+
+    /// Whether Gantry may make something that carries somebody's name.
+    ///
+    /// # Errors
+    /// While the policies do not act; it is tried again.
+    pub fn admits(&self) -> Result<(), ClusterError> {
+        match self.known().broken() {
+            Some(why) => Err(ClusterError::Unguarded { why: why.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks now.
+    pub async fn look(&self, client: &Client, own_namespace: &str) {
+        let look = match policies::since(&self.seen()) {
+            Err(why) => Look::Broken { why },
+            Ok(since) => match forged::refused(client, own_namespace).await {
+                Ok(()) => Look::Acts { since },
+                Err(forged::Problem::LetThrough { what }) => {
+                    Look::Broken { why: format!("{what} was not refused: {}", policies::REMEDY) }
+                }
+                Err(forged::Problem::NoAnswer { why }) => Look::Failed { why },
+            },
+        };
+        if let Look::Broken { why } | Look::Failed { why } = &look {
+            tracing::warn!(why, "the admission policies do not act, or nobody knows");
+        }
+        self.known.send_if_modified(|known| {
+            let before = known.clone();
+            known.saw(look, Timestamp::now());
+            before.broken() != known.broken()
+        });
+    }
+
+    /// Looks for ever.
+    pub async fn run(self, client: Client, own_namespace: String) {
+        let mut validating = self.validating.subscribe();
+        let mut validating_bindings = self.validating_bindings.subscribe();
+        let mut mutating = self.mutating.subscribe();
+        let mut mutating_bindings = self.mutating_bindings.subscribe();
+        loop {
+            self.look(&client, &own_namespace).await;
+            let pause = if self.known().broken().is_some() { AGAIN } else { EVERY };
+            let changed = async {
+                tokio::select! {
+                    Some(_) = validating.recv() => {}
+                    Some(_) = validating_bindings.recv() => {}
+                    Some(_) = mutating.recv() => {}
+                    Some(_) = mutating_bindings.recv() => {}
+                    else => std::future::pending().await,
+                }
+            };
+            // Whichever comes first: both mean to look again.
+            let _ = tokio::time::timeout(pause, changed).await;
+        }
+    }
+
+    fn seen(&self) -> BTreeMap<Named, Seen> {
+        let validating = self.validating.all().into_iter().map(|known| {
+            let spec = known.spec.as_ref();
+            seen(known.as_ref(), policies::policy(spec.and_then(|spec| spec.failure_policy.as_deref())))
+        });
+        let mutating = self.mutating.all().into_iter().map(|known| {
+            let spec = known.spec.as_ref();
+            seen(known.as_ref(), policies::policy(spec.and_then(|spec| spec.failure_policy.as_deref())))
+        });
+        let validating_bindings = self.validating_bindings.all().into_iter().map(|known| {
+            let spec = &known.spec;
+            let narrowed = spec.match_resources.is_some() || spec.param_ref.is_some();
+            let name = known.metadata.name.as_deref().unwrap_or_default();
+            let wrong = policies::binding((name, Some(&spec.policy_name)), narrowed, Some(&spec.validation_actions));
+            seen(known.as_ref(), wrong)
+        });
+        let mutating_bindings = self.mutating_bindings.all().into_iter().map(|known| {
+            let spec = known.spec.as_ref();
+            let policy = spec.and_then(|spec| spec.policy_name.as_deref());
+            let narrowed = spec.is_some_and(|spec| spec.match_resources.is_some() || spec.param_ref.is_some());
+            let name = known.metadata.name.as_deref().unwrap_or_default();
+            seen(known.as_ref(), policies::binding((name, policy), narrowed, None))
+        });
+        validating.chain(mutating).chain(validating_bindings).chain(mutating_bindings).collect()
+    }
+}
+
+fn seen<K: Resource<DynamicType = ()> + k8s_openapi::Resource + Debug>(
+    object: &K,
+    wrong: Option<&'static str>,
+) -> (Named, Seen) {
+    let meta = object.meta();
+    let made = meta.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
+    ((K::KIND, meta.name.clone().unwrap_or_default()), Seen { made, wrong })
+}

@@ -1,0 +1,183 @@
+//! Whether the API server says the truth about who asked: what is known of Gantry's admission policies, and since when.
+//!
+//! While they do not act nothing is promoted, and what was made meanwhile counts as never stamped, for ever: whose name it carries
+//! is anybody's claim.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// How old a look may be; after that nobody knows.
+const STALE: SignedDuration = SignedDuration::from_mins(3);
+/// How many times without policies are remembered; older ones are joined.
+const GAPS: usize = 64;
+
+/// What one look at the policies found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// They are there, and refused a forged request.
+    Acts {
+        /// Since when the policies of each kind exist.
+        since: BTreeMap<&'static str, Timestamp>,
+    },
+    /// One is not there, is not what it should be, or let a forged request through.
+    Broken {
+        /// Which, and what to do.
+        why: String,
+    },
+    /// Nobody could look.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What is known of the policies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guard {
+    since: BTreeMap<&'static str, Timestamp>,
+    acted: Option<Timestamp>,
+    broken: Option<Broken>,
+    gaps: Vec<(Timestamp, Timestamp)>,
+}
+
+/// The policies do not act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Broken {
+    why: String,
+    /// When they were last known to act.
+    from: Timestamp,
+}
+
+impl Guard {
+    /// Learns from a look.
+    pub fn saw(&mut self, look: Look, now: Timestamp) {
+        match look {
+            Look::Acts { since } => {
+                if let Some(broken) = self.broken.take() {
+                    self.gaps.push((broken.from, now));
+                }
+                if self.gaps.len() > GAPS {
+                    let joined = self.gaps.remove(0);
+                    if let Some(first) = self.gaps.first_mut() {
+                        first.0 = joined.0.min(first.0);
+                    }
+                }
+                (self.since, self.acted) = (since, Some(now));
+            }
+            Look::Broken { why } => {
+                let from = self.broken.as_ref().map_or(self.acted.unwrap_or(Timestamp::MIN), |known| known.from);
+                self.broken = Some(Broken { why, from });
+            }
+            Look::Failed { why } => {
+                if self.acted.is_none_or(|acted| now.duration_since(acted) > STALE) {
+                    self.saw(Look::Broken { why }, now);
+                }
+            }
+        }
+    }
+
+    /// Why nothing may be promoted, if so.
+    #[must_use]
+    pub fn broken(&self) -> Option<&str> {
+        match (&self.broken, self.acted) {
+            (Some(broken), _) => Some(&broken.why),
+            (None, None) => Some("nobody has looked at them yet"),
+            (None, Some(_)) => None,
+        }
+    }
+
+    /// Whether the stamp of an object of this kind that was made then is the API server's. Creation is told in whole seconds.
+    #[must_use]
+    pub fn vouches_for(&self, kind: &str, made: Timestamp) -> bool {
+        let after = |from: Timestamp| made.as_second() >= from.as_second();
+        let before = |until: Timestamp| made.as_second() <= until.as_second();
+        let old = self.since.get(kind).is_none_or(|since| before(*since));
+        let now = self.broken.as_ref().is_some_and(|broken| after(broken.from));
+        !old && !now && !self.gaps.iter().any(|(from, until)| after(*from) && before(*until))
+    }
+}
+
+/// A guard for tests: the policies of these kinds have always been there.
+#[cfg(test)]
+pub(crate) fn always() -> Guard {
+    let mut guard = Guard::default();
+    let since = ["promotions", "approvals"].map(|kind| (kind, Timestamp::MIN)).into();
+    guard.saw(Look::Acts { since }, Timestamp::UNIX_EPOCH);
+    guard
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn acts(since: i64) -> Look {
+        Look::Acts { since: [("promotions", at(since))].into() }
+    }
+
+    fn broken() -> Look {
+        Look::Broken { why: "gone".to_owned() }
+    }
+
+    fn failed() -> Look {
+        Look::Failed { why: "no answer".to_owned() }
+    }
+
+    fn after(looks: &[(Look, i64)]) -> Guard {
+        let mut guard = Guard::default();
+        for (look, second) in looks {
+            guard.saw(look.clone(), at(*second));
+        }
+        guard
+    }
+
+    /// The seconds of those that it vouches for.
+    fn vouched(guard: &Guard) -> Vec<i64> {
+        (1..=20).filter(|second| guard.vouches_for("promotions", at(*second))).collect()
+    }
+
+    #[test]
+    fn nothing_is_promoted_before_somebody_looked_and_while_the_policies_do_not_act() {
+        assert!(Guard::default().broken().is_some());
+        assert_eq!(after(&[(acts(1), 2)]).broken(), None);
+        assert_eq!(after(&[(acts(1), 2), (broken(), 3)]).broken(), Some("gone"));
+        assert_eq!(after(&[(acts(1), 2), (broken(), 3), (acts(1), 4)]).broken(), None);
+    }
+
+    #[test]
+    fn a_look_that_failed_changes_nothing_until_nobody_has_looked_for_long() {
+        assert_eq!(after(&[(acts(1), 2), (failed(), 3)]).broken(), None);
+        assert_eq!(after(&[(acts(1), 2), (failed(), 2 + 181)]).broken(), Some("no answer"));
+        assert_eq!(after(&[(failed(), 3)]).broken(), Some("no answer"));
+        assert_eq!(after(&[(acts(1), 2), (broken(), 3), (failed(), 4)]).broken(), Some("gone"));
+    }
+
+    #[test]
+    fn what_is_as_old_as_the_policies_or_was_made_while_they_did_not_act_is_never_vouched_for() {
+        assert_eq!(vouched(&after(&[(acts(5), 6)])), (6..=20).collect::<Vec<_>>());
+        let gone = after(&[(acts(5), 8), (broken(), 11)]);
+        assert_eq!(vouched(&gone), [6, 7], "since they were last seen to act nobody knows");
+        let back = after(&[(acts(5), 8), (broken(), 11), (acts(5), 14)]);
+        assert_eq!(vouched(&back), [6, 7, 15, 16, 17, 18, 19, 20]);
+        let again = after(&[(acts(5), 8), (broken(), 9), (broken(), 10), (acts(9), 11)]);
+        assert_eq!(vouched(&again), (12..=20).collect::<Vec<_>>(), "they were made anew");
+        let late = after(&[(broken(), 8), (acts(1), 12)]);
+        assert_eq!(vouched(&late), (13..=20).collect::<Vec<_>>(), "nobody knows since when they did not act");
+        assert!(!late.vouches_for("approvals", at(15)), "nobody looked at the policies of that kind");
+    }
+
+    #[test]
+    fn however_often_they_are_lost_no_gap_is_forgotten() {
+        let mut guard = after(&[(acts(0), 1)]);
+        for second in 1..=200 {
+            guard.saw(broken(), at(second * 10 + 1));
+            guard.saw(acts(0), at(second * 10 + 2));
+        }
+        assert!((1..=200).all(|second| !guard.vouches_for("promotions", at(second * 10 + 1))));
+        assert!(guard.gaps.len() <= GAPS);
+    }
+}

@@ -1,0 +1,185 @@
+//! The operator looks whether the API server enforces who may do what, and promotes nothing while it does not.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use gantry::api::condition::{self, ConditionType};
+use gantry::api::v1alpha1::{Environment, Promotion};
+use gantry::controllers::guard::policies::{MUTATING, VALIDATING};
+use gantry_plane::{Identity, Options, Plane, manifests};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::support::manifest::config_map;
+use crate::support::operator::Operator;
+use crate::support::shared;
+use crate::support::space::Space;
+use crate::support::wait;
+
+/// The policies of `deploy/`.
+fn shipped() -> Vec<Value> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/policies.yaml");
+    manifests::documents(&std::fs::read_to_string(path).expect("a file")).expect("YAML")
+}
+
+/// Puts back what was taken away of them, and waits until they act.
+async fn restore(client: &Client) {
+    for document in shipped() {
+        manifests::apply(client, "test", &document.to_string()).await.expect("an administrator may");
+    }
+    gantry_plane::install::policies_act(client).await.expect("they act");
+}
+
+/// A space with an environment, and a release of one ConfigMap.
+async fn space(client: &Client) -> Space {
+    let space = Space::create(client.clone()).await;
+    space.apply(space.object("Environment", "dev", json!({"order": 10}))).await;
+    space.project("checkout", "localhost/checkout", json!([config_map("settings", "x")])).await;
+    for version in ["1.0.0", "1.1.0"] {
+        let packages = json!([{"name": "api", "version": version, "digest": format!("sha256:{}", "b".repeat(64))}]);
+        let spec = json!({"project": "checkout", "version": version, "packages": packages});
+        space.apply(space.object("Release", &format!("checkout-{version}"), spec)).await;
+    }
+    space
+}
+
+/// Asks for a promotion in the name of bob, who knows nothing of it.
+async fn forged(space: &Space, name: &str) -> Promotion {
+    let spec =
+        json!({"project": "checkout", "version": "1.1.0", "environment": "dev", "requestedBy": {"username": "bob"}});
+    let object = serde_json::from_value(space.object("Promotion", name, spec)).expect("a promotion");
+    space.api::<Promotion>().create(&PostParams::default(), &object).await.expect("nothing refuses it")
+}
+
+/// A promotion in the name of bob, once nobody stamps promotions any more.
+async fn unstamped(space: &Space) -> Promotion {
+    let tries = AtomicU32::new(0);
+    wait::eventually("nobody stamps any more", || async {
+        // A name is used once.
+        let made = forged(space, &format!("forged-{}", tries.fetch_add(1, Ordering::Relaxed))).await;
+        (made.spec.requested_by.as_ref()?.username == "bob").then_some(made)
+    })
+    .await
+}
+
+async fn ready(operator: &Operator, code: u16, says: &str) {
+    wait::eventually(&format!("/readyz is {code} and says {says:?}"), || async {
+        let (found, body) = operator.get("/readyz").await.ok()?;
+        (found == code && body.contains(says)).then_some(())
+    })
+    .await;
+}
+
+async fn environment_says(space: &Space, status: &str, says: &str) {
+    wait::object(&space.api(), "dev", says, |known: &Environment| {
+        let conditions = known.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let guarded = condition::find(conditions, ConditionType::Guarded);
+        guarded.is_some_and(|guarded| guarded.status == status && guarded.message.contains(says))
+    })
+    .await;
+}
+
+async fn plane() -> (Plane, Client) {
+    let plane = shared::own(Options::default().with_simulated_nodes(0)).await;
+    let client = plane.client(&Identity::Admin).await.expect("a client");
+    (plane, client)
+}
+
+#[test]
+fn the_guard_knows_every_policy_that_is_shipped_and_no_other() {
+    let of = |kind: &str| {
+        let documents = shipped().into_iter().filter(|document| document["kind"] == kind);
+        let mut names: Vec<_> =
+            documents.map(|document| document["metadata"]["name"].as_str().expect("a name").to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(of("ValidatingAdmissionPolicy"), VALIDATING);
+    assert_eq!(of("ValidatingAdmissionPolicyBinding"), VALIDATING);
+    assert_eq!(of("MutatingAdmissionPolicy"), MUTATING);
+    assert_eq!(of("MutatingAdmissionPolicyBinding"), MUTATING);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_policy_is_missing_nothing_is_promoted_and_what_was_made_meanwhile_never_is() {
+    let (plane, client) = plane().await;
+    let operator = Operator::start(&plane, "guard").await;
+    let space = space(&client).await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+
+    let bindings: Api<MutatingAdmissionPolicyBinding> = Api::all(client.clone());
+    let rights: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
+    rights.delete("promotion-rights.gantry.dev", &DeleteParams::default()).await.expect("an administrator may");
+    let missing =
+        "ValidatingAdmissionPolicyBinding promotion-rights.gantry.dev is missing: apply Gantry's policies again";
+    ready(&operator, 503, missing).await;
+    environment_says(&space, "False", missing).await;
+    bindings.delete("promotion-stamp.gantry.dev", &DeleteParams::default()).await.expect("an administrator may");
+    let made = unstamped(&space).await;
+    let waiting = space.in_phase(&made.name_any(), "Pending", Some("Unguarded")).await.status.expect("a status");
+    assert!(waiting.message.is_some_and(|message| message.contains("nothing is promoted while")));
+
+    restore(&client).await;
+    ready(&operator, 200, "").await;
+    environment_says(&space, "True", "").await;
+    let ended = space.in_phase(&made.name_any(), "Refused", Some("NotStamped")).await.status.expect("a status");
+    assert!(!ended.applied, "it is never executed");
+    // Those of the same second are not, either.
+    let tries = AtomicU32::new(0);
+    wait::eventually("a new one is", || async {
+        let name = format!("again-{}", tries.fetch_add(1, Ordering::Relaxed));
+        let spec = json!({"project": "checkout", "version": "1.1.0", "environment": "dev"});
+        space.apply(space.object("Promotion", &name, spec)).await;
+        let phase = space.ended(&name).await.status.and_then(|status| status.phase);
+        (phase.as_deref() == Some("Succeeded")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_was_weakened_counts_as_missing() {
+    let (plane, client) = plane().await;
+    let operator = Operator::start(&plane, "guard").await;
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
+    let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
+    let merge = |change: Value| Patch::Merge(change);
+    let params = PatchParams::default();
+    let audit = merge(json!({"spec": {"validationActions": ["Audit"]}}));
+    bindings.patch("approval-rights.gantry.dev", &params, &audit).await.expect("an administrator may");
+    ready(&operator, 503, "ValidatingAdmissionPolicyBinding approval-rights.gantry.dev refuses nothing").await;
+    restore(&client).await;
+    ready(&operator, 200, "").await;
+    let ignore = merge(json!({"spec": {"failurePolicy": "Ignore"}}));
+    policies.patch("status.gantry.dev", &params, &ignore).await.expect("an administrator may");
+    ready(&operator, 503, "ValidatingAdmissionPolicy status.gantry.dev lets requests through").await;
+    restore(&client).await;
+    ready(&operator, 200, "").await;
+    // It is there, and judges nothing: only the forged request shows it.
+    let never = merge(json!({"spec": {"matchConditions": [{"name": "never", "expression": "false"}]}}));
+    policies.patch("promotion-rights.gantry.dev", &params, &never).await.expect("an administrator may");
+    ready(&operator, 503, "a forged Promotion that policy promotion-rights.gantry.dev must refuse was not refused")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_before_the_policies_is_never_executed() {
+    let (plane, client) = plane().await;
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
+    let stamps: Api<MutatingAdmissionPolicyBinding> = Api::all(client.clone());
+    bindings.delete("promotion-rights.gantry.dev", &DeleteParams::default()).await.expect("an administrator may");
+    stamps.delete("promotion-stamp.gantry.dev", &DeleteParams::default()).await.expect("an administrator may");
+    let space = space(&client).await;
+    let spec = json!({"project": "checkout", "version": "1.1.0", "environment": "dev"});
+    let made = unstamped(&space).await;
+    let object = serde_json::from_value(space.object("Promotion", "unstamped", spec)).expect("a promotion");
+    space.api::<Promotion>().create(&PostParams::default(), &object).await.expect("nothing refuses it");
+    restore(&client).await;
+    let _operator = Operator::start(&plane, "guard").await;
+    for name in [made.name_any(), "unstamped".to_owned()] {
+        let ended = space.ended(&name).await.status.expect("a status");
+        assert_eq!((ended.phase.as_deref(), ended.reason.as_deref()), (Some("Refused"), Some("NotStamped")), "{name}");
+    }
+}
