@@ -26,6 +26,7 @@ use gantry::cluster::events::Events;
 use gantry::cluster::tasks::Tasks;
 use gantry::controllers::audit::ledger::Ledger;
 use gantry::controllers::context::Context;
+use gantry::controllers::guard::Guard;
 use gantry::controllers::outcomes::Outcomes;
 use gantry::controllers::promotion::{facts, reads};
 use gantry::controllers::secret_versions::SecretVersions;
@@ -211,13 +212,17 @@ async fn context(plane: &Plane, tasks: &mut Tasks) -> Context {
     let cluster = Cluster::connect(Some(&kubeconfig), "bench", metrics.clone()).await.expect("a cluster");
     let stores = Stores::start(&cluster.client(), tasks);
     let workloads = Workloads::start(&cluster.client(), tasks);
+    let guard = Guard::start(&cluster.client(), tasks);
     stores.until_synced().await;
+    guard.until_synced().await;
+    guard.look(&cluster.client(), &settings.namespace).await;
     let (events, _) = Events::new(cluster.client(), "bench", metrics.clone());
     Context {
         discovery: Discovery::new(cluster.client()),
         registry: Arc::new(Resolver::new(&Access::default()).expect("a client")),
         outcomes: Outcomes::default(),
         ledger: Ledger::default(),
+        guard,
         secret_versions: SecretVersions::default(),
         settings: Arc::new(*settings),
         cluster,

@@ -26,8 +26,10 @@ use policies::{Named, Seen};
 
 /// How often a forged request is tried although nothing changed.
 const EVERY: Duration = Duration::from_mins(1);
-/// How soon it is tried again while the policies do not act: a new one takes seconds.
+/// How soon it is tried again while the policies do not act, and after a change: that takes seconds to act.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How many times after a change.
+const TIMES: u32 = 5;
 /// How our policies are labelled.
 const OURS: &str = "app.kubernetes.io/name=gantry";
 
@@ -117,9 +119,10 @@ impl Guard {
         let mut validating_bindings = self.validating_bindings.subscribe();
         let mut mutating = self.mutating.subscribe();
         let mut mutating_bindings = self.mutating_bindings.subscribe();
+        let mut soon = 0_u32;
         loop {
             self.look(&client, &own_namespace).await;
-            let pause = if self.known().broken().is_some() { AGAIN } else { EVERY };
+            let pause = if soon > 0 || self.known().broken().is_some() { AGAIN } else { EVERY };
             let changed = async {
                 tokio::select! {
                     Some(_) = validating.recv() => {}
@@ -129,8 +132,10 @@ impl Guard {
                     else => std::future::pending().await,
                 }
             };
-            // Whichever comes first: both mean to look again.
-            let _ = tokio::time::timeout(pause, changed).await;
+            soon = match tokio::time::timeout(pause, changed).await {
+                Ok(()) => TIMES,
+                Err(_) => soon.saturating_sub(1),
+            };
         }
     }
 
