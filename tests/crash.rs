@@ -5,7 +5,7 @@
 //! learned in between dies with it. Only the first write has a "before".) Several spaces tell their stories at once, each up to a
 //! write of its own, so that one death is one for all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,23 @@ struct Point {
     story: Story,
     n: usize,
     moment: Moment,
+}
+
+impl Point {
+    fn is(self, other: &Self) -> bool {
+        (self.story, self.n) == (other.story, other.n)
+    }
+}
+
+/// What a write does to what: `PATCH projects/status`.
+fn kind(write: &str) -> String {
+    let (verb, path) = write.split_once(' ').unwrap_or((write, ""));
+    let path = path.split('?').next().unwrap_or_default();
+    let inside =
+        path.split_once("/namespaces/").and_then(|(_, rest)| rest.split_once('/')).map_or(path, |(_, rest)| rest);
+    let mut parts = inside.split('/');
+    let (resource, subresource) = (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or_default());
+    format!("{verb} {resource}/{subresource}")
 }
 
 /// Tells stories at once, each up to its write; kills the operator there and starts it again. Where writes were coalesced, there
@@ -98,6 +115,11 @@ async fn killed_at_any_write_the_operator_ends_the_same() {
     }
     world.stop_watching();
     let deaths = points.len() - missed.len();
+    let write = |point: &Point| kind(&named[&point.story][point.n - 1]);
+    let never: BTreeSet<String> = missed.iter().map(write).collect();
+    let came = points.iter().filter(|point| !missed.iter().any(|one| one.is(point))).map(write).collect();
+    let never: Vec<&String> = never.difference(&came).collect();
+    assert!(never.is_empty(), "nobody ever died at these: {never:?}");
     let missed: Vec<_> =
         missed.iter().map(|point| format!("{point:?}: {}", named[&point.story][point.n - 1])).collect();
     // Past the capture of a test's output: a pass says, too, how much it has shown.

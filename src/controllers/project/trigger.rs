@@ -28,6 +28,7 @@ pub struct Triggered {
 pub fn decide(observed: &Observed) -> Triggered {
     let mut triggered = Triggered { effects: Vec::new(), fact: None, next: Next::Await };
     let mut problems: Vec<(Reason, String)> = Vec::new();
+    let mut notes: Vec<String> = Vec::new();
     let mut heard = false;
     for Watched { trigger, known, next } in &observed.triggers {
         triggered.next = triggered.next.sooner(next.map_or(Next::Await, Next::At));
@@ -36,7 +37,18 @@ pub fn decide(observed: &Observed) -> Triggered {
         let found = said(trigger, known).or_else(|| {
             let (candidate, seen) = known.candidate.as_ref()?;
             match trigger::judge(trigger, candidate, &observed.made, *seen) {
-                Verdict::Released | Verdict::Older | Verdict::Settling { .. } => None,
+                Verdict::Released => None,
+                Verdict::Older => {
+                    notes.push(format!(
+                        "trigger {}: version {} is older than a release that its channel has, so none is made of it; make one by hand if it is wanted",
+                        trigger.name, candidate.version
+                    ));
+                    None
+                }
+                Verdict::Settling { .. } => {
+                    notes.push(format!("trigger {}: version {} is released once it is quiet", trigger.name, candidate.version));
+                    None
+                }
                 Verdict::Taken { why } => {
                     let message = format!(
                         "release {} is not what would be made now: {why}; push a newer version of {}, or make a release by hand",
@@ -53,7 +65,7 @@ pub fn decide(observed: &Observed) -> Triggered {
         });
         problems.extend(found.map(|(reason, message)| (reason, format!("trigger {}: {message}", trigger.name))));
     }
-    triggered.fact = heard.then(|| fact(&problems));
+    triggered.fact = heard.then(|| fact(&problems, &notes));
     triggered
 }
 
@@ -69,9 +81,12 @@ fn said(trigger: &Trigger, known: &Known) -> Option<(Reason, String)> {
     Some((Reason::ReleaseRefused, format!("version {} cannot be released{channel}: {why}", candidate.version)))
 }
 
-fn fact(problems: &[(Reason, String)]) -> Fact<'static> {
+fn fact(problems: &[(Reason, String)], notes: &[String]) -> Fact<'static> {
     let (holds, reason, message) = match problems {
-        [] => (true, Reason::Watching, "every version that the triggers take is released".to_owned()),
+        [] if notes.is_empty() => {
+            (true, Reason::Watching, "every version that the triggers take is released".to_owned())
+        }
+        [] => (true, Reason::Watching, notes.join("; ")),
         [(reason, _), ..] => {
             let sentences: Vec<&str> = problems.iter().map(|(_, message)| message.as_str()).collect();
             (false, *reason, sentences.join("; "))
