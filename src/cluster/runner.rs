@@ -84,7 +84,7 @@ pub struct Settings {
 pub struct Quiet {
     /// Between two runs, as long as few ask.
     pub least: Duration,
-    /// Between two runs while many ask: the rest doubles up to this with every run that more than [`FEW`] have asked for.
+    /// Between two runs while many ask: the rest doubles up to this with every run that more than a few have asked for.
     pub most: Duration,
 }
 
