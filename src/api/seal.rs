@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_checkpoint_reads_as_it_was_written() {
         let first = Checkpoint::after(None, [Sealed { record: "a".into(), hash: Hash::leaf(b"a") }]);
-        let second = Checkpoint::after(Some(&first), [Sealed { record: "b".into(), hash: Hash::leaf(b"b") }]);
+        let second = Checkpoint::after(Some(first.anchor()), [Sealed { record: "b".into(), hash: Hash::leaf(b"b") }]);
         for known in [first, second] {
             assert_eq!(checkpoint(&object("shop", &known)), Ok(known));
         }

@@ -7,7 +7,7 @@ mod records;
 use std::error::Error;
 
 use crate::api::seal;
-use crate::domain::audit::{Report, verify};
+use crate::domain::audit::{Anchor, Report, verify};
 use crate::settings::audit::{AuditCommand, ExportArguments, Format, VerifyArguments};
 use records::Records;
 
@@ -56,7 +56,7 @@ fn told(space: &str, checkpoints: usize, report: &Report) -> String {
         let names = report.unsealed.join(" ");
         lines.push(format!("not sealed yet, so written a moment ago or while Gantry did not run: {names}"));
     }
-    if let Some((number, root)) = report.newest {
+    if let Some(Anchor { number, root }) = report.newest {
         lines.push(format!("keep this outside, and give it the next time: --kept {number}:{root}"));
     }
     lines.join("\n")

@@ -36,11 +36,9 @@ pub struct AuditController {
 #[must_use]
 pub fn next(account: &Account) -> Option<Checkpoint> {
     let head = account.head?;
-    let before =
-        head.map(|head| Checkpoint { number: head.number, previous: None, records: Vec::new(), root: head.root });
     let sealed = |(record, hash): (&String, &Hash)| Sealed { record: record.clone(), hash: *hash };
     let records: Vec<Sealed> = account.pending.iter().take(seal::MOST).map(sealed).collect();
-    (!records.is_empty()).then(|| Checkpoint::after(before.as_ref(), records))
+    (!records.is_empty()).then(|| Checkpoint::after(head, records))
 }
 
 impl AuditController {
@@ -99,7 +97,7 @@ impl AuditController {
 
 #[cfg(test)]
 mod tests {
-    use super::ledger::{Account, Head};
+    use super::ledger::Account;
     use super::*;
 
     #[test]
@@ -109,8 +107,7 @@ mod tests {
         assert_eq!(next(&Account { head: Some(None), pending: pending(0) }), None);
         let first = next(&Account { head: Some(None), pending: pending(150) }).unwrap();
         assert_eq!((first.number, first.previous, first.records.len()), (1, None, seal::MOST));
-        let head = Head::of(&first);
-        let second = next(&Account { head: Some(Some(head)), pending: pending(1) }).unwrap();
+        let second = next(&Account { head: Some(Some(first.anchor())), pending: pending(1) }).unwrap();
         assert_eq!((second.number, second.previous), (2, Some(first.root)));
         assert!(second.is_whole());
     }

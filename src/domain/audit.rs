@@ -8,6 +8,6 @@ pub mod checkpoint;
 pub mod merkle;
 pub mod verify;
 
-pub use checkpoint::{Checkpoint, Sealed};
+pub use checkpoint::{Anchor, Checkpoint, Sealed};
 pub use merkle::Hash;
-pub use verify::{Anchor, Finding, Report, verify};
+pub use verify::{Finding, Report, verify};

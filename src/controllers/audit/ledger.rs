@@ -5,30 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::cluster::cache::Key;
 use crate::cluster::runner::Queue;
-use crate::domain::audit::{Checkpoint, Hash, Sealed};
-
-/// The newest checkpoint of a space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Its number.
-    pub number: u64,
-    /// Its root.
-    pub root: Hash,
-}
-
-impl Head {
-    /// That of a checkpoint.
-    #[must_use]
-    pub const fn of(checkpoint: &Checkpoint) -> Self {
-        Self { number: checkpoint.number, root: checkpoint.root }
-    }
-}
+use crate::domain::audit::{Anchor, Checkpoint, Hash, Sealed};
 
 /// What is known of one space.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// The newest checkpoint, if there is one; nothing as long as nobody has looked.
-    pub head: Option<Option<Head>>,
+    pub head: Option<Option<Anchor>>,
     /// Records that no checkpoint has, and what they say.
     pub pending: BTreeMap<String, Hash>,
 }
@@ -66,7 +49,7 @@ impl Ledger {
 
     /// What a look has found: the newest checkpoint, and the records that none has. Those that were written while it looked are
     /// kept, unless they are sealed already.
-    pub fn looked(&self, space: &str, head: Option<Head>, (unsealed, sealed): (Vec<Sealed>, &BTreeSet<String>)) {
+    pub fn looked(&self, space: &str, head: Option<Anchor>, (unsealed, sealed): (Vec<Sealed>, &BTreeSet<String>)) {
         let mut accounts = self.lock();
         let account = accounts.entry(space.to_owned()).or_default();
         account.head = Some(head);
@@ -78,7 +61,7 @@ impl Ledger {
     pub fn sealed(&self, space: &str, checkpoint: &Checkpoint) {
         let mut accounts = self.lock();
         let account = accounts.entry(space.to_owned()).or_default();
-        account.head = Some(Some(Head::of(checkpoint)));
+        account.head = Some(Some(checkpoint.anchor()));
         for sealed in &checkpoint.records {
             account.pending.remove(&sealed.record);
         }
@@ -123,7 +106,7 @@ mod tests {
         let checkpoint = Checkpoint::after(None, [sealed("a")]);
         ledger.sealed("shop", &checkpoint);
         assert_eq!(pending(&ledger), ["b"]);
-        assert_eq!(ledger.account("shop").head, Some(Some(Head::of(&checkpoint))));
+        assert_eq!(ledger.account("shop").head, Some(Some(checkpoint.anchor())));
         assert_eq!(ledger.account("other"), Account::default());
     }
 

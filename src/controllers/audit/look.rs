@@ -7,12 +7,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client};
 
-use super::ledger::Head;
 use crate::api::seal;
 use crate::api::v1alpha1::{AuditCheckpoint, AuditRecord};
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
-use crate::domain::audit::Sealed;
+use crate::domain::audit::{Anchor, Sealed};
 
 /// How many objects are asked for at once.
 const PAGE: u32 = 500;
@@ -53,9 +52,9 @@ async fn records(client: &Client, space: &str) -> Result<BTreeSet<String>, Clust
 }
 
 /// The newest checkpoint, and the names of all records that are sealed.
-async fn checkpoints(client: &Client, space: &str) -> Result<(Option<Head>, BTreeSet<String>), ClusterError> {
+async fn checkpoints(client: &Client, space: &str) -> Result<(Option<Anchor>, BTreeSet<String>), ClusterError> {
     let api: Api<AuditCheckpoint> = Api::namespaced(client.clone(), space);
-    let (mut head, mut sealed) = (None::<Head>, BTreeSet::new());
+    let (mut head, mut sealed) = (None::<Anchor>, BTreeSet::new());
     let mut page = ListParams::default().limit(PAGE);
     loop {
         let listed = api.list(&page).await.map_err(|e| ClusterError::api("list checkpoints", e))?;
@@ -65,7 +64,7 @@ async fn checkpoints(client: &Client, space: &str) -> Result<(Option<Head>, BTre
                 message: format!("{} {}; find out who wrote it, then delete it", unreadable.path, unreadable.why),
             })?;
             if head.is_none_or(|head| head.number < checkpoint.number) {
-                head = Some(Head::of(&checkpoint));
+                head = Some(checkpoint.anchor());
             }
             sealed.extend(checkpoint.records.into_iter().map(|sealed| sealed.record));
         }

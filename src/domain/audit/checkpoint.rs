@@ -24,10 +24,25 @@ pub struct Checkpoint {
     pub root: Hash,
 }
 
+/// Which checkpoint it is: all that is needed to seal more after it, or to know it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// Its number.
+    pub number: u64,
+    /// Its root.
+    pub root: Hash,
+}
+
 impl Checkpoint {
+    /// Which one it is.
+    #[must_use]
+    pub const fn anchor(&self) -> Anchor {
+        Anchor { number: self.number, root: self.root }
+    }
+
     /// Seals records after another checkpoint. Whoever does it with the same records in any order gets the same one.
     #[must_use]
-    pub fn after(previous: Option<&Self>, records: impl IntoIterator<Item = Sealed>) -> Self {
+    pub fn after(previous: Option<Anchor>, records: impl IntoIterator<Item = Sealed>) -> Self {
         let mut records: Vec<Sealed> = records.into_iter().collect();
         records.sort();
         records.dedup();
@@ -65,7 +80,8 @@ pub(super) mod example {
     pub fn chain(batches: &[&[&str]]) -> Vec<Checkpoint> {
         let mut chain: Vec<Checkpoint> = Vec::new();
         for batch in batches {
-            let next = Checkpoint::after(chain.last(), batch.iter().map(|record| sealed(record)));
+            let next =
+                Checkpoint::after(chain.last().map(Checkpoint::anchor), batch.iter().map(|record| sealed(record)));
             chain.push(next);
         }
         chain

@@ -2,17 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Anchor, Checkpoint};
 use super::merkle::Hash;
-
-/// A checkpoint that somebody has kept outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Anchor {
-    /// Its number.
-    pub number: u64,
-    /// Its root.
-    pub root: Hash,
-}
 
 /// Something that is not as it was sealed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -70,16 +61,16 @@ pub struct Report {
     /// Records that no checkpoint has yet: they were written a moment ago, or somebody has added them.
     pub unsealed: Vec<String>,
     /// The newest checkpoint, to be kept outside.
-    pub newest: Option<(u64, Hash)>,
+    pub newest: Option<Anchor>,
 }
 
-/// Checks records, by name with the hash of what they say, against checkpoints in any order. Total: whatever it is given, it
+/// Checks records, by name with the hash of what they say, against checkpoints in any order and against those that somebody has kept outside. Total: whatever it is given, it
 /// says what is wrong with it.
 #[must_use]
 pub fn verify(records: &BTreeMap<String, Hash>, checkpoints: &[Checkpoint], anchors: &[Anchor]) -> Report {
     let mut chain: Vec<&Checkpoint> = checkpoints.iter().collect();
     chain.sort_by_key(|checkpoint| checkpoint.number);
-    let mut report = Report { newest: chain.last().map(|last| (last.number, last.root)), ..Report::default() };
+    let mut report = Report { newest: chain.last().map(|last| last.anchor()), ..Report::default() };
     check_chain(&chain, &mut report.findings);
     check_anchors(&chain, anchors, &mut report.findings);
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();

@@ -17,7 +17,7 @@ fn what_is_as_it_was_sealed_has_no_findings_and_what_is_too_new_is_named() {
     let report = verify(&records(&["a", "b", "c", "d"]), &checkpoints, &[]);
     assert_eq!(found(&report), Vec::<String>::new());
     assert_eq!((report.sealed, report.unsealed), (3, vec!["d".to_owned()]));
-    assert_eq!(report.newest, Some((2, checkpoints[1].root)));
+    assert_eq!(report.newest, Some(checkpoints[1].anchor()));
     assert_eq!(verify(&BTreeMap::new(), &[], &[]), Report::default());
 }
 
@@ -42,7 +42,7 @@ fn a_checkpoint_that_was_edited_deleted_or_replaced_is_named() {
     edited[1].records.clear();
     assert_eq!(found(&verify(&all, &edited, &[])), ["checkpoint 2 was edited: its root is not that of its records"]);
     let mut replaced = known.clone();
-    replaced[1] = Checkpoint::after(Some(&known[0]), [sealed("x")]);
+    replaced[1] = Checkpoint::after(Some(known[0].anchor()), [sealed("x")]);
     assert_eq!(
         found(&verify(&records(&["a", "x", "c"]), &replaced, &[])),
         ["checkpoint 3 does not follow from the one before: one of them was replaced"]
@@ -54,7 +54,7 @@ fn a_checkpoint_that_was_edited_deleted_or_replaced_is_named() {
 #[test]
 fn a_history_that_was_cut_or_rewritten_shows_against_a_checkpoint_that_was_kept() {
     let known = chain(&[&["a"], &["b"]]);
-    let anchor = Anchor { number: 2, root: known[1].root };
+    let anchor = known[1].anchor();
     let cut = verify(&records(&["a"]), &known[..1], &[anchor]);
     assert_eq!(found(&cut), ["checkpoint 2 was kept outside and is not here: the history was cut, or is another"]);
     let rewritten = chain(&[&["a"], &["x"]]);
@@ -70,7 +70,7 @@ fn sealed_in(sizes: &[usize]) -> (BTreeMap<String, Hash>, Vec<Checkpoint>) {
     let (mut checkpoints, mut all): (Vec<Checkpoint>, Vec<Sealed>) = (Vec::new(), Vec::new());
     for size in sizes {
         let batch: Vec<Sealed> = (all.len()..all.len() + size).map(|n| sealed(&format!("r{n}"))).collect();
-        checkpoints.push(Checkpoint::after(checkpoints.last(), batch.clone()));
+        checkpoints.push(Checkpoint::after(checkpoints.last().map(Checkpoint::anchor), batch.clone()));
         all.extend(batch);
     }
     (all.into_iter().map(|one| (one.record, one.hash)).collect(), checkpoints)
@@ -82,8 +82,7 @@ proptest! {
         sizes in prop::collection::vec(1_usize..5, 1..6), at: prop::sample::Index, what in 0..5
     ) {
         let (mut now, mut checkpoints) = sealed_in(&sizes);
-        let last = checkpoints.last().unwrap();
-        let anchors = [Anchor { number: last.number, root: last.root }];
+        let anchors = [checkpoints.last().unwrap().anchor()];
         prop_assert_eq!(verify(&now, &checkpoints, &anchors).findings.len(), 0);
         let record = now.keys().nth(at.index(now.len())).unwrap().clone();
         let place = at.index(checkpoints.len());
@@ -93,8 +92,8 @@ proptest! {
             2 => drop(checkpoints.remove(place)),
             3 => drop(checkpoints[place].records.pop()),
             _ => {
-                let before = place.checked_sub(1).map(|before| checkpoints[before].clone());
-                checkpoints[place] = Checkpoint::after(before.as_ref(), [sealed("forged")]);
+                let before = place.checked_sub(1).map(|before| checkpoints[before].anchor());
+                checkpoints[place] = Checkpoint::after(before, [sealed("forged")]);
             }
         }
         prop_assert!(!verify(&now, &checkpoints, &anchors).findings.is_empty());
