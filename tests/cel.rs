@@ -161,8 +161,23 @@ fn of_approvals() -> Case {
     case.after(approval("Approve"))
 }
 
+/// An environment one of whose accounts has this role.
+fn with_role(account: &str, role: &str) -> Value {
+    object("Environment", "dev", json!({"order": 1, account: {"clusterRole": role}}))
+}
+
 fn of_environments() -> Vec<Case> {
     vec![
+        Case::new(
+            "Environment",
+            "spec.deployer.clusterRole must not lead",
+            (with_role("deployer", "shop-deployer"), with_role("deployer", "edit")),
+        ),
+        Case::new(
+            "Environment",
+            "spec.console.clusterRole must not lead",
+            (with_role("console", "gantry-deployer"), with_role("console", "gantry-impersonator")),
+        ),
         Case::new(
             "Environment",
             "metadata.name must be a DNS label",

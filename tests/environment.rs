@@ -18,7 +18,7 @@ const SPACE_LABEL: &str = "gantry.dev/space";
 const ENVIRONMENT_LABEL: &str = "gantry.dev/environment";
 /// Who Gantry is to the API server.
 const OPERATOR: &str = "system:serviceaccount:gantry-system:gantry";
-const BINDINGS: [&str; 3] = ["gantry-deployer", "gantry-impersonator", "gantry-pull-secrets"];
+const BINDINGS: [&str; 4] = ["gantry-deployer", "gantry-console", "gantry-impersonator", "gantry-pull-secrets"];
 
 async fn space() -> Space {
     Space::create(shared().await.admin().await).await
@@ -135,7 +135,7 @@ async fn look_again(space: &Space, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_environment_is_a_namespace_with_a_limited_account() {
+async fn an_environment_is_a_namespace_with_two_limited_accounts() {
     let space = space().await;
     space.environment("dev", 10).await;
     let name = format!("{}-dev", space.name);
@@ -147,12 +147,14 @@ async fn an_environment_is_a_namespace_with_a_limited_account() {
     for mode in ["enforce", "audit", "warn"] {
         assert_eq!(labels[&format!("pod-security.kubernetes.io/{mode}")], "restricted");
     }
-    let account = inside::<ServiceAccount>(&space, &name).get("gantry-deployer").await.expect("an account");
-    assert_eq!(account.automount_service_account_token, Some(false));
+    for account in ["gantry-deployer", "gantry-console"] {
+        let account = inside::<ServiceAccount>(&space, &name).get(account).await.expect("an account");
+        assert_eq!(account.automount_service_account_token, Some(false));
+    }
     let bindings = inside::<RoleBinding>(&space, &name).list(&ListParams::default()).await.expect("bindings");
     let names: Vec<_> = bindings.iter().map(|binding| (binding.name_any(), binding.role_ref.name.clone())).collect();
     let same = |name: &str| (name.to_owned(), name.to_owned());
-    assert_eq!(names, [same("gantry-deployer"), same("gantry-impersonator")]);
+    assert_eq!(names, [same("gantry-console"), same("gantry-deployer"), same("gantry-impersonator")]);
     let environment = space.environment_ready("dev").await;
     let [target] = environment.status.expect("a status").targets.try_into().expect("one target");
     assert_eq!((target.name.as_str(), &target.namespace, target.created), ("default", &name, true));
@@ -160,7 +162,7 @@ async fn an_environment_is_a_namespace_with_a_limited_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn gantry_may_act_as_just_that_account_and_the_account_may_neither_read_secrets_nor_grant() {
+async fn gantry_may_act_as_just_these_accounts_and_they_may_neither_read_secrets_nor_grant() {
     let space = space().await;
     space.environment("dev", 10).await;
     let namespace = format!("{}-dev", space.name);
@@ -169,20 +171,38 @@ async fn gantry_may_act_as_just_that_account_and_the_account_may_neither_read_se
         name: Some(account.to_owned()),
         ..attributes(namespace, "impersonate", "serviceaccounts")
     };
-    assert!(may(client, operator, impersonate(&namespace, "gantry-deployer")).await);
+    for account in ["gantry-deployer", "gantry-console"] {
+        assert!(may(client, operator, impersonate(&namespace, account)).await);
+        assert!(!may(client, operator, impersonate(&space.name, account)).await);
+    }
     assert!(!may(client, operator, impersonate(&namespace, "default")).await);
-    assert!(!may(client, operator, impersonate(&space.name, "gantry-deployer")).await);
     assert!(!may(client, operator, attributes(&namespace, "get", "secrets")).await);
     let deployer = format!("system:serviceaccount:{namespace}:gantry-deployer");
-    assert!(may(client, &deployer, attributes(&namespace, "patch", "apps/deployments")).await);
+    let console = format!("system:serviceaccount:{namespace}:gantry-console");
+    for account in [&deployer, &console] {
+        assert!(may(client, account, attributes(&namespace, "patch", "apps/deployments")).await);
+    }
+    for (verb, resource) in [
+        ("create", "apps/deployments"),
+        ("create", "pods"),
+        ("create", "batch/jobs"),
+        ("delete", "pods"),
+        ("get", "configmaps"),
+        ("patch", "configmaps"),
+    ] {
+        assert!(!may(client, &console, attributes(&namespace, verb, resource)).await, "{verb} {resource}");
+    }
     for (verb, resource) in [
         ("get", "secrets"),
         ("list", "secrets"),
         ("create", "serviceaccounts"),
         ("create", "rbac.authorization.k8s.io/rolebindings"),
         ("impersonate", "serviceaccounts"),
+        ("create", "pods/exec"),
     ] {
-        assert!(!may(client, &deployer, attributes(&namespace, verb, resource)).await, "{verb} {resource}");
+        for account in [&deployer, &console] {
+            assert!(!may(client, account, attributes(&namespace, verb, resource)).await, "{verb} {resource}");
+        }
     }
     assert!(!may(client, &deployer, attributes(&space.name, "get", "configmaps")).await);
 }
@@ -257,6 +277,27 @@ async fn a_binding_that_somebody_changes_is_put_back_even_its_role() {
         found.role_ref.name == "gantry-deployer"
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_not_on_the_administrators_list_is_refused_and_the_old_one_stays() {
+    let space = space().await;
+    space.environment("dev", 10).await;
+    let name = format!("{}-dev", space.name);
+    for role in ["view", "no-such-role"] {
+        space.apply(space.object("Environment", "dev", json!({"order": 10, "console": {"clusterRole": role}}))).await;
+        let said = not_ready(&space, "dev", "ProvisioningFailed").await;
+        assert!(
+            said.contains("spec.console.clusterRole: cannot apply RoleBinding")
+                && said.contains("clusterRoles of the chart"),
+            "{said}"
+        );
+        let binding = inside::<RoleBinding>(&space, &name).get("gantry-console").await.expect("the binding");
+        assert_eq!(binding.role_ref.name, "gantry-console");
+    }
+    space.environment_with("dev", json!({"order": 10, "console": {"clusterRole": "gantry-deployer"}})).await;
+    let binding = inside::<RoleBinding>(&space, &name).get("gantry-console").await.expect("the binding");
+    assert_eq!(binding.role_ref.name, "gantry-deployer", "a role of the list");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,6 +114,7 @@ async fn the_chart_refuses_values_that_it_does_not_know_or_that_make_no_sense() 
         ("--set=image.tag=a b", "tag"),
         ("--set=image.digest=sha256:12", "digest"),
         ("--set=log.format=xml", "format"),
+        ("--set=clusterRoles={shop-deployer,edit}", "clusterRoles"),
         ("--set=plainHttpRegistries={http://registry}", "plainHttpRegistries"),
     ] {
         let output = helm_template(&[argument]).await;

@@ -1,10 +1,14 @@
 //! The operator is confined as well, and the accounts that it acts as are nobody else's.
 
+use std::time::{Duration, Instant};
+
+use gantry::cluster::client::Cluster;
+use gantry::telemetry::metrics::Metrics;
 use gantry_plane::Identity;
 use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::{DryRun, Shop, apply, client, create, lease, namespace, service_account, with};
@@ -30,7 +34,7 @@ async fn the_operator_provisions_namespaces_that_it_made_or_was_given() {
     apply(&shop.operator, namespace(&made)).await.expect_err("it has to say for which space");
     apply(&shop.operator, labelled(&made, &shop.space.name)).await.expect("a namespace of a space");
     apply(&shop.operator, service_account(&made)).await.expect("an account there");
-    for role in ["gantry-deployer", "gantry-impersonator", "gantry-pull-secrets"] {
+    for role in ["gantry-deployer", "gantry-console", "gantry-impersonator", "gantry-pull-secrets"] {
         apply(&shop.operator, binding(&made, role)).await.expect("a role that it may give");
     }
     for role in ["cluster-admin", "admin", "edit", "gantry-space-admin"] {
@@ -121,30 +125,98 @@ async fn a_namespace_is_given_to_a_space_by_who_may_claim_it_through_no_subresou
     client.request::<Namespace>(request).await.expect_err("nor through this one");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_gets_a_token_of_the_account_that_releases_are_applied_with() {
-    let shop = Shop::open().await;
+/// A namespace of the space's with both accounts.
+async fn with_accounts(shop: &Shop) -> String {
     let target = format!("{}-dev", shop.space.name);
     shop.space.apply(labelled(&target, &shop.space.name)).await;
-    shop.space
-        .apply(json!({"apiVersion": "v1", "kind": "ServiceAccount",
-            "metadata": {"name": "gantry-deployer", "namespace": target}}))
-        .await;
-    let attempts = [
-        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "thief", "namespace": target},
-            "spec": {"serviceAccountName": "gantry-deployer", "containers": [{"name": "x", "image": "localhost/x"}]}}),
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "thief", "namespace": target,
-            "annotations": {"kubernetes.io/service-account.name": "gantry-deployer"}},
-            "type": "kubernetes.io/service-account-token"}),
-    ];
-    for attempt in attempts {
-        let said = apply(&shop.space.client, attempt).await.expect_err("nobody may");
-        assert!(said.contains("nobody gets its token; use another ServiceAccount"), "{said}");
+    for name in ["gantry-deployer", "gantry-console"] {
+        let account =
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": target}});
+        shop.space.apply(account).await;
     }
+    target
+}
+
+/// A pod, or the template of one.
+fn runs_as(account: &str, more: Value) -> Value {
+    let container = json!({"name": "x", "image": "localhost/x"});
+    with(json!({"serviceAccountName": account, "restartPolicy": "Never", "containers": [container]}), more)
+}
+
+fn job(namespace: &str, name: &str, pod: &Value) -> Value {
+    json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": namespace},
+        "spec": {"template": {"spec": pod}}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_a_token_of_an_account_that_gantry_acts_as() {
+    let shop = Shop::open().await;
+    let target = with_accounts(&shop).await;
     let accounts: Api<ServiceAccount> = Api::namespaced(shop.space.client.clone(), &target);
     let request = TokenRequest::default();
-    let token = accounts.create_token_request("gantry-deployer", &PostParams::default(), &request).await;
-    let said = token.expect_err("nobody may").to_string();
-    assert!(said.contains("nobody gets its token"), "{said}");
+    for name in ["gantry-deployer", "gantry-console"] {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "thief", "namespace": target,
+            "annotations": {"kubernetes.io/service-account.name": name}},
+            "type": "kubernetes.io/service-account-token"});
+        let said = apply(&shop.space.client, secret).await.expect_err("nobody may");
+        assert!(said.contains("nobody gets its token; use another ServiceAccount"), "{said}");
+        let token = accounts.create_token_request(name, &PostParams::default(), &request).await;
+        let said = token.expect_err("nobody may").to_string();
+        assert!(said.contains("nobody gets its token"), "{said}");
+    }
     accounts.create_token_request("default", &PostParams::default(), &request).await.expect("another account");
+
+    let pod = |spec: Value| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "thief", "namespace": target}, "spec": spec});
+    let old =
+        with(runs_as("default", json!({})), json!({"serviceAccountName": null, "serviceAccount": "gantry-deployer"}));
+    for (attempt, says) in [
+        (pod(runs_as("gantry-deployer", json!({}))), "nobody gets its token"),
+        (pod(old), "nobody gets its token"),
+        (job(&target, "thief", &runs_as("gantry-deployer", json!({}))), "nobody gets its token"),
+        (
+            pod(runs_as("gantry-console", json!({"automountServiceAccountToken": false}))),
+            "only Gantry makes pods of gantry-console",
+        ),
+        (
+            job(&target, "thief", &runs_as("gantry-console", json!({"automountServiceAccountToken": false}))),
+            "only Gantry",
+        ),
+    ] {
+        let said = apply(&shop.space.client, attempt.clone()).await.expect_err("nobody may");
+        assert!(said.contains(says), "{attempt}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_runs_in_jobs_of_gantry_only_and_without_a_token() {
+    let shop = Shop::open().await;
+    let target = with_accounts(&shop).await;
+    let kubeconfig = shop.plane.kubeconfig(&super::operator()).await.expect("a kubeconfig");
+    let cluster = Cluster::connect(Some(&kubeconfig), "test", Metrics::new().expect("metrics")).await;
+    let cluster = cluster.expect("the operator's identity");
+    cluster.gate().open_until(Instant::now() + Duration::from_hours(1));
+    let deployer = cluster.acting_as(&target, "gantry-deployer").expect("an account");
+    let subject = json!([{"kind": "ServiceAccount", "name": "gantry-deployer", "namespace": target}]);
+    shop.space.apply(with(binding(&target, "gantry-deployer"), json!({"subjects": subject}))).await;
+    shop.space.apply(binding(&target, "gantry-impersonator")).await;
+    let safe = json!({"automountServiceAccountToken": false});
+    wait::eventually("the deployer may make Jobs", || async {
+        apply(&deployer, job(&target, "script", &runs_as("gantry-console", safe.clone()))).await.ok()
+    })
+    .await;
+    let pods: Api<Pod> = Api::namespaced(shop.space.client.clone(), &target);
+    wait::eventually("Kubernetes makes the pod", || async {
+        let made = pods.list(&ListParams::default().labels("batch.kubernetes.io/job-name=script")).await.ok()?;
+        let pod = made.items.into_iter().next()?;
+        let mounted = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten()).count();
+        assert_eq!(mounted, 0, "no token");
+        Some(())
+    })
+    .await;
+    let token = json!([{"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}]);
+    for more in [json!({}), json!({"automountServiceAccountToken": true}), with(safe, json!({"volumes": token}))] {
+        let said = apply(&deployer, job(&target, "other", &runs_as("gantry-console", more.clone()))).await;
+        let said = said.expect_err("not with a token");
+        assert!(said.contains("pods of gantry-console have no token; set automount"), "{more}: {said}");
+    }
 }

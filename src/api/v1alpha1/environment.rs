@@ -45,6 +45,18 @@ pub struct EnvironmentSpec {
     )]
     pub targets: Vec<Target>,
 
+    /// What releases may change in the targets. Example: `deployer: {clusterRole: gantry-deployer}`
+    #[serde(default)]
+    #[x_kube(validation = Rule::new(LIMITED_ROLE)
+        .message("spec.deployer.clusterRole must not lead to other accounts and their tokens as admin, edit and Gantry's own roles do; choose one that an administrator made for it, e.g. gantry-deployer"))]
+    pub deployer: Deployer,
+
+    /// What commands may do in the targets. Example: `console: {clusterRole: gantry-console}`
+    #[serde(default)]
+    #[x_kube(validation = Rule::new(LIMITED_ROLE)
+        .message("spec.console.clusterRole must not lead to other accounts and their tokens as admin, edit and Gantry's own roles do; choose one that an administrator made for it, e.g. gantry-console"))]
+    pub console: Console,
+
     /// Secrets of the space that are copied into every target and kept in step, for pulling images. Example: `pullSecrets: [ghcr]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -110,6 +122,42 @@ pub struct Target {
     #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
     pub roles: Vec<String>,
 }
+
+/// The account `gantry-deployer` of each target, as which releases are applied.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Deployer {
+    /// Cluster role that the account holds in the target, one of the list that an administrator keeps (the chart's
+    /// `clusterRoles`). Example: `clusterRole: gantry-deployer`
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub cluster_role: String,
+}
+
+impl Default for Deployer {
+    fn default() -> Self {
+        Self { cluster_role: "gantry-deployer".into() }
+    }
+}
+
+/// The account `gantry-console` of each target, as which commands run.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Console {
+    /// Cluster role that the account holds in the target, one of the list that an administrator keeps (the chart's
+    /// `clusterRoles`). Example: `clusterRole: gantry-console`
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub cluster_role: String,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { cluster_role: "gantry-console".into() }
+    }
+}
+
+/// A role that is no way to more rights than itself: the built-in ones may impersonate and mint tokens, Gantry's own are for
+/// Gantry.
+const LIMITED_ROLE: &str = "!(self.clusterRole in ['admin', 'edit', 'cluster-admin', 'gantry-impersonator', 'gantry-pull-secrets', 'gantry-space', 'gantry-operator']) && !self.clusterRole.startsWith('system:')";
 
 /// Who must agree before a promotion starts: people with the verb `approve` on the environment, each by an `Approval`. The strictest
 /// rule between the request and the start counts.

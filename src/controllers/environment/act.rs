@@ -39,6 +39,7 @@ impl Environments {
             Effect::DeleteNamespace(identity) => remove(&Api::<Namespace>::all(client), identity).await,
             Effect::Apply(object) => apply(&client, object).await,
             Effect::Replace(object, identity) => {
+                tried(&client, object).await?;
                 delete(&client, object, identity).await?;
                 apply(&client, object).await
             }
@@ -78,6 +79,20 @@ async fn apply_binding(client: &Client, binding: &RoleBinding) -> Result<(), Clu
             }
         }
         result => result,
+    }
+}
+
+/// Whether the API server would let Gantry give a right, asked before the one that is there goes. That a role cannot be changed
+/// is known.
+async fn tried(client: &Client, object: &Object) -> Result<(), ClusterError> {
+    let Object::Binding(binding) = object else { return Ok(()) };
+    let namespace = binding.metadata.namespace.as_deref().unwrap_or_default();
+    let name = binding.metadata.name.as_deref().unwrap_or_default();
+    let parameters = PatchParams::apply(MANAGER).force().dry_run();
+    let api = Api::<RoleBinding>::namespaced(client.clone(), namespace);
+    match api.patch(name, &parameters, &Patch::Apply(binding.as_ref())).await {
+        Err(kube::Error::Api(status)) if status.code == 422 => Ok(()),
+        result => result.map(drop).map_err(|error| ClusterError::api(format!("apply {object}"), error)),
     }
 }
 

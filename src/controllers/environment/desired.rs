@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::observed::Owner;
 use crate::api::v1alpha1::Environment;
-use crate::api::v1alpha1::environment::{PodSecurity, Target};
+use crate::api::v1alpha1::environment::{EnvironmentSpec, PodSecurity, Target};
 use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
 use crate::registry::credentials::DOCKER_CONFIG_KEY;
 
@@ -19,6 +19,10 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const MANAGER: &str = "gantry";
 /// The account that promotions act as.
 pub const DEPLOYER: &str = "gantry-deployer";
+/// The account that commands act as, and run as.
+pub const CONSOLE: &str = "gantry-console";
+/// The accounts that are made in every namespace, and that Gantry may act as.
+pub const ACCOUNTS: [&str; 2] = [DEPLOYER, CONSOLE];
 /// The account that pods have unless they name one (Kubernetes makes it in every namespace).
 pub const DEFAULT_ACCOUNT: &str = "default";
 /// Type of a Secret with a Docker configuration.
@@ -37,12 +41,14 @@ const POD_SECURITY_LABELS: [&str; 3] =
 /// Name of the target of an environment that names none.
 const DEFAULT_TARGET: &str = "default";
 
-/// A right that is granted in a namespace: a binding to a cluster role of the same name.
+/// A right that is granted in a namespace, by a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grant {
     /// What the deployer may do.
     Deployer,
-    /// That Gantry may act as the deployer.
+    /// What the console may do.
+    Console,
+    /// That Gantry may act as both.
     Impersonator,
     /// That Gantry may keep copies of pull secrets.
     PullSecrets,
@@ -50,15 +56,28 @@ pub enum Grant {
 
 impl Grant {
     /// Every right.
-    pub const ALL: [Self; 3] = [Self::Deployer, Self::Impersonator, Self::PullSecrets];
+    pub const ALL: [Self; 4] = [Self::Deployer, Self::Console, Self::Impersonator, Self::PullSecrets];
+    /// Those that every namespace has.
+    pub const ALWAYS: [Self; 3] = [Self::Deployer, Self::Console, Self::Impersonator];
 
-    /// Name of the binding and of the cluster role.
+    /// Name of the binding.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Deployer => DEPLOYER,
+            Self::Console => CONSOLE,
             Self::Impersonator => "gantry-impersonator",
             Self::PullSecrets => "gantry-pull-secrets",
+        }
+    }
+
+    /// Name of the cluster role: that of the spec for the accounts, and otherwise the one with the name of the binding.
+    #[must_use]
+    pub fn role(self, spec: &EnvironmentSpec) -> &str {
+        match self {
+            Self::Deployer => &spec.deployer.cluster_role,
+            Self::Console => &spec.console.cluster_role,
+            Self::Impersonator | Self::PullSecrets => self.name(),
         }
     }
 }
@@ -115,21 +134,22 @@ pub fn namespace(owner: &Owner, name: &str, level: PodSecurity) -> Namespace {
     }
 }
 
-/// The account that promotions act as. No pod needs its token, so none gets it.
+/// One of the [`ACCOUNTS`]. No pod needs its token, so none gets it.
 #[must_use]
-pub fn deployer(owner: &Owner, namespace: &str) -> ServiceAccount {
+pub fn account(owner: &Owner, namespace: &str, name: &str) -> ServiceAccount {
     ServiceAccount {
-        metadata: meta(owner, namespace, DEPLOYER),
+        metadata: meta(owner, namespace, name),
         automount_service_account_token: Some(false),
         ..ServiceAccount::default()
     }
 }
 
-/// The binding of a right.
+/// The binding of a right, to this cluster role.
 #[must_use]
-pub fn binding(owner: &Owner, namespace: &str, grant: Grant) -> RoleBinding {
+pub fn binding(owner: &Owner, namespace: &str, grant: Grant, role: &str) -> RoleBinding {
     let (account, of) = match grant {
         Grant::Deployer => (DEPLOYER, namespace),
+        Grant::Console => (CONSOLE, namespace),
         Grant::Impersonator | Grant::PullSecrets => {
             (owner.operator.account.as_str(), owner.operator.namespace.as_str())
         }
@@ -139,7 +159,7 @@ pub fn binding(owner: &Owner, namespace: &str, grant: Grant) -> RoleBinding {
         role_ref: RoleRef {
             api_group: Some("rbac.authorization.k8s.io".to_owned()),
             kind: "ClusterRole".to_owned(),
-            name: grant.name().to_owned(),
+            name: role.to_owned(),
         },
         subjects: Some(vec![Subject {
             api_group: None,
@@ -153,7 +173,7 @@ pub fn binding(owner: &Owner, namespace: &str, grant: Grant) -> RoleBinding {
 /// The binding for copies of pull secrets, which also remembers which copies there may be.
 #[must_use]
 pub fn copies_binding(owner: &Owner, namespace: &str, names: &BTreeSet<String>) -> RoleBinding {
-    let mut binding = binding(owner, namespace, Grant::PullSecrets);
+    let mut binding = binding(owner, namespace, Grant::PullSecrets, Grant::PullSecrets.name());
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     binding.metadata.annotations = Some(BTreeMap::from([(COPIES.to_owned(), names.join(","))]));
     binding

@@ -14,7 +14,7 @@ pub fn status(observed: &Observed, error: &ClusterError) -> Option<EnvironmentSt
     let problem = if error.is_terminating() {
         let message = "a namespace of this environment is being deleted; it is made again once it is gone".to_owned();
         Problem { standing: Standing::Reconciling, reason: Reason::NamespaceTerminating, message }
-    } else if error.class() == Class::Blocked {
+    } else if error.class() == Class::Blocked || is_role(error) {
         Problem { standing: Standing::Stalled, reason: Reason::ProvisioningFailed, message: message(error) }
     } else {
         return None;
@@ -22,11 +22,29 @@ pub fn status(observed: &Observed, error: &ClusterError) -> Option<EnvironmentSt
     Some(report::status(observed, before.targets, &[problem]).0)
 }
 
+/// Whether a role may not be given: the API server looks for rights in it unless it is on the list.
+fn is_role(error: &ClusterError) -> bool {
+    error.status().is_some_and(|status| {
+        let kind = status.details.as_ref().map(|details| details.kind.as_str());
+        status.message.contains("attempting to grant RBAC permissions")
+            || status.code == 404 && kind == Some("clusterroles")
+    })
+}
+
 fn message(error: &ClusterError) -> String {
     let said = match (error, error.status()) {
-        (ClusterError::Api { action, .. }, Some(status)) => format!("cannot {action}: {}", status.message),
+        // All rights of a role follow in lines of their own.
+        (ClusterError::Api { action, .. }, Some(status)) => {
+            let first = status.message.lines().next().unwrap_or_default();
+            format!("cannot {action}: {}", first.trim_end_matches(':'))
+        }
         (_, _) => error.to_string(),
     };
+    if is_role(error) {
+        return format!(
+            "spec.deployer.clusterRole, spec.console.clusterRole: {said}; choose a role of the list that an administrator keeps, or let him add it (clusterRoles of the chart)"
+        );
+    }
     if error.is_forbidden() {
         return format!("{said}; give Gantry this right (deploy/ has them all) or remove the policy that refuses it");
     }
@@ -80,6 +98,30 @@ mod tests {
             "cannot apply RoleBinding shop-dev/gantry-deployer: no; give Gantry this right (deploy/ has them all) or remove the policy that refuses it"
         );
         assert_eq!(told(&refused(422, None)).unwrap().0, "ProvisioningFailed");
+    }
+
+    #[test]
+    fn a_role_that_is_not_on_the_list_is_said_with_its_fields() {
+        let with = |status: serde_json::Value| {
+            let status: Status = serde_json::from_value(status).unwrap();
+            ClusterError::api("apply RoleBinding shop-dev/gantry-console", kube::Error::Api(Box::new(status)))
+        };
+        let grants = with(
+            serde_json::json!({"code": 403, "message": "user \"gantry\" is attempting to grant RBAC permissions not currently held:\n{APIGroups:[]}"}),
+        );
+        let absent = with(
+            serde_json::json!({"code": 404, "message": "clusterroles \"x\" not found", "details": {"kind": "clusterroles"}}),
+        );
+        for error in [grants, absent] {
+            let (reason, message) = told(&error).unwrap();
+            assert_eq!(reason, "ProvisioningFailed");
+            assert!(
+                message.starts_with("spec.deployer.clusterRole, spec.console.clusterRole: cannot apply"),
+                "{message}"
+            );
+            assert!(!message.contains('\n'), "{message}");
+            assert!(message.ends_with("let him add it (clusterRoles of the chart)"), "{message}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::Environments;
 use super::claim::{Claim, claim, forbidden};
-use super::desired::{self, DEFAULT_ACCOUNT, DEPLOYER, Grant};
+use super::desired::{self, ACCOUNTS, DEFAULT_ACCOUNT, Grant};
 use super::differs::{self, Difference};
 use super::observed::{Inside, Observed, Operator, Owner, Place, Rival, Source, row};
 use super::pull_secret;
@@ -155,12 +155,15 @@ impl Environments {
         let accounts = Api::namespaced(client.clone(), namespace);
         let bindings = Api::namespaced(client, namespace);
         let known = &self.provisioned;
-        let wanted = desired::deployer(owner, namespace);
-        let is = |found: &ServiceAccount| differs::account(Some(found), &wanted) == Difference::None;
-        let deployer = believed((&known.accounts, &accounts), (namespace, DEPLOYER), is).await?;
-        let mut inside = Inside { deployer, ..Inside::default() };
-        for grant in [Grant::Deployer, Grant::Impersonator] {
-            let wanted = desired::binding(owner, namespace, grant);
+        let mut inside = Inside::default();
+        for name in ACCOUNTS {
+            let wanted = desired::account(owner, namespace, name);
+            let is = |found: &ServiceAccount| differs::account(Some(found), &wanted) == Difference::None;
+            let found = believed((&known.accounts, &accounts), (namespace, name), is).await?;
+            inside.accounts.extend(found.map(|found| (name, found)));
+        }
+        for grant in Grant::ALWAYS {
+            let wanted = desired::binding(owner, namespace, grant, grant.role(&environment.spec));
             let is = |found: &RoleBinding| differs::binding(Some(found), &wanted) == Difference::None;
             let found = believed((&known.bindings, &bindings), (namespace, grant.name()), is).await?;
             inside.bindings.extend(found.map(|found| (grant, found)));

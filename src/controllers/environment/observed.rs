@@ -127,8 +127,8 @@ impl Place {
 /// What was found inside a namespace.
 #[derive(Clone, Default)]
 pub struct Inside {
-    /// The account that promotions act as.
-    pub deployer: Option<ServiceAccount>,
+    /// The accounts that Gantry makes, by name.
+    pub accounts: BTreeMap<&'static str, ServiceAccount>,
     /// The account that pods have unless they name one.
     pub default_account: Option<ServiceAccount>,
     /// Bindings with our names.
@@ -141,7 +141,7 @@ pub struct Inside {
 impl fmt::Debug for Inside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inside")
-            .field("deployer", &self.deployer)
+            .field("accounts", &self.accounts)
             .field("default_account", &self.default_account)
             .field("bindings", &self.bindings)
             .field("copies", &self.copies.keys().collect::<BTreeSet<_>>())

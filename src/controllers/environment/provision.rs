@@ -72,13 +72,20 @@ fn furnish(observed: &Observed, place: &Place, work: &mut Work) {
     // What a claimed namespace held when the status last spoke of this very spec was whole: a difference is somebody's doing.
     let drift = observed.is_settled() && observed.row(namespace).and_then(|row| row.uid.as_deref()) == place.uid();
     label(observed, place, drift, work);
-    let wanted = desired::deployer(owner, namespace);
-    if differs::account(place.inside.deployer.as_ref(), &wanted) != Difference::None {
-        change(work, Effect::Apply(Object::Account(Box::new(wanted))));
-        note(observed, drift, ("RestoreAccount", format!("ServiceAccount {namespace}/{}", desired::DEPLOYER)), work);
+    for (name, action) in [(desired::DEPLOYER, "RestoreAccount"), (desired::CONSOLE, "RestoreConsoleAccount")] {
+        let wanted = desired::account(owner, namespace, name);
+        if differs::account(place.inside.accounts.get(name), &wanted) != Difference::None {
+            change(work, Effect::Apply(Object::Account(Box::new(wanted))));
+            note(observed, drift, (action, format!("ServiceAccount {namespace}/{name}")), work);
+        }
     }
-    for (grant, action) in [(Grant::Deployer, "RestoreDeployer"), (Grant::Impersonator, "RestoreImpersonator")] {
-        bind(place, grant, desired::binding(owner, namespace, grant), work)
+    for (grant, action) in [
+        (Grant::Deployer, "RestoreDeployer"),
+        (Grant::Console, "RestoreConsole"),
+        (Grant::Impersonator, "RestoreImpersonator"),
+    ] {
+        let role = grant.role(&observed.environment.spec);
+        bind(place, grant, desired::binding(owner, namespace, grant, role), work)
             .then(|| note(observed, drift, (action, format!("RoleBinding {namespace}/{}", grant.name())), work));
     }
     pull_secrets::furnish(observed, place, drift, work);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 /// Policies that validate, each with a binding of the same name.
 pub const VALIDATING: [&str; 14] = [
     "approval-rights.gantry.dev",
-    "deployer-account.gantry.dev",
+    "environment-accounts.gantry.dev",
     "environment-recovery.gantry.dev",
     "operator-accounts.gantry.dev",
     "operator-leases.gantry.dev",

@@ -76,13 +76,16 @@ fn made(uid: &str) -> Namespace {
     namespace
 }
 
+/// A binding as an environment that says nothing of roles has it.
+fn bound(grant: Grant) -> k8s_openapi::api::rbac::v1::RoleBinding {
+    desired::binding(&owner(), "shop-dev", grant, grant.role(&EnvironmentSpec::default()))
+}
+
 /// A namespace with everything that an environment without pull secrets has.
 fn whole() -> Place {
-    let bindings =
-        [Grant::Deployer, Grant::Impersonator].map(|grant| (grant, desired::binding(&owner(), "shop-dev", grant)));
     let inside = Inside {
-        deployer: Some(desired::deployer(&owner(), "shop-dev")),
-        bindings: bindings.into(),
+        accounts: desired::ACCOUNTS.map(|name| (name, desired::account(&owner(), "shop-dev", name))).into(),
+        bindings: Grant::ALWAYS.map(|grant| (grant, bound(grant))).into(),
         ..Inside::default()
     };
     Place { inside, ..place(Some(made("ns-uid"))) }
@@ -154,14 +157,16 @@ fn a_namespace_that_does_not_exist_is_created_with_its_labels() {
 }
 
 #[test]
-fn a_created_namespace_gets_its_account_and_bindings_and_is_ready() {
+fn a_created_namespace_gets_its_accounts_and_bindings_and_is_ready() {
     let decision = decide(&observed(environment(EnvironmentSpec::default()), place(Some(made("ns-uid")))));
     let names: Vec<_> = decision.effects.iter().map(|effect| format!("{effect:?}")).collect();
     assert_eq!(
         names,
         [
             "Apply(ServiceAccount shop-dev/gantry-deployer)",
+            "Apply(ServiceAccount shop-dev/gantry-console)",
             "Apply(RoleBinding shop-dev/gantry-deployer)",
+            "Apply(RoleBinding shop-dev/gantry-console)",
             "Apply(RoleBinding shop-dev/gantry-impersonator)",
         ]
     );
@@ -177,16 +182,18 @@ fn a_created_namespace_gets_its_account_and_bindings_and_is_ready() {
 }
 
 #[test]
-fn the_deployer_gets_no_token_and_gantry_acts_as_it_alone() {
-    let account = desired::deployer(&owner(), "shop-dev");
-    assert_eq!(account.automount_service_account_token, Some(false));
+fn the_accounts_get_no_token_and_each_right_has_one_holder() {
+    for name in desired::ACCOUNTS {
+        assert_eq!(desired::account(&owner(), "shop-dev", name).automount_service_account_token, Some(false));
+    }
     let subject = |grant| {
-        let binding = desired::binding(&owner(), "shop-dev", grant);
+        let binding = bound(grant);
         let subject = binding.subjects.unwrap().remove(0);
         (binding.role_ref.name, subject.namespace.unwrap(), subject.name)
     };
     let text = |(a, b, c): (&str, &str, &str)| (a.to_owned(), b.to_owned(), c.to_owned());
     assert_eq!(subject(Grant::Deployer), text(("gantry-deployer", "shop-dev", "gantry-deployer")));
+    assert_eq!(subject(Grant::Console), text(("gantry-console", "shop-dev", "gantry-console")));
     assert_eq!(subject(Grant::Impersonator), text(("gantry-impersonator", "gantry-system", "gantry")));
     assert_eq!(subject(Grant::PullSecrets), text(("gantry-pull-secrets", "gantry-system", "gantry")));
 }
@@ -224,7 +231,7 @@ fn rows_of_deployments_and_history_stay_as_they_are() {
 #[test]
 fn whatever_somebody_changes_is_put_back_and_said() {
     type Change = fn(&mut Place);
-    let table: [(&str, Change, &str, &str); 5] = [
+    let table: [(&str, Change, &str, &str); 6] = [
         (
             "a label of the namespace",
             |place| drop(place.found.as_mut().unwrap().metadata.labels.as_mut().unwrap().remove(ENVIRONMENT_LABEL)),
@@ -233,9 +240,18 @@ fn whatever_somebody_changes_is_put_back_and_said() {
         ),
         (
             "the account",
-            |place| place.inside.deployer = None,
+            |place| drop(place.inside.accounts.remove(desired::DEPLOYER)),
             "Apply(ServiceAccount",
             "ServiceAccount shop-dev/gantry-deployer",
+        ),
+        (
+            "the token that pods of the other account would get",
+            |place| {
+                let console = place.inside.accounts.get_mut(desired::CONSOLE).unwrap();
+                console.automount_service_account_token = Some(true);
+            },
+            "Apply(ServiceAccount",
+            "ServiceAccount shop-dev/gantry-console",
         ),
         (
             "a binding",
@@ -268,6 +284,27 @@ fn whatever_somebody_changes_is_put_back_and_said() {
         assert!(decision.events[0].message.contains(said), "{what}: {}", decision.events[0].message);
         assert_eq!(ready(&decision.status).0, "True", "{what}");
     }
+}
+
+#[test]
+fn a_role_that_the_spec_names_is_bound_and_another_one_needs_a_new_binding() {
+    let mut spec = EnvironmentSpec::default();
+    spec.console.cluster_role = "shop-console".into();
+    let decision = decide(&observed(environment(spec.clone()), place(Some(made("ns-uid")))));
+    let bound: Vec<_> = decision
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Apply(Object::Binding(binding)) => Some(binding.role_ref.name.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(bound, ["gantry-deployer", "shop-console", "gantry-impersonator"]);
+    let mut changed = settled(EnvironmentSpec::default(), &whole());
+    (changed.spec, changed.metadata.generation) = (spec, Some(2));
+    let decision = decide(&observed(changed, whole()));
+    assert!(matches!(decision.effects.as_slice(), [Effect::Replace(Object::Binding(_), _)]), "{:?}", decision.effects);
+    assert!(decision.events.is_empty(), "nobody changed anything");
 }
 
 #[test]
@@ -418,7 +455,7 @@ fn one_refused_target_does_not_stop_the_others() {
     let mut both = observed(environment(spec), refused);
     both.places.push(place(Some(made("ns-uid"))));
     let decision = decide(&both);
-    assert_eq!(decision.effects.len(), 3);
+    assert_eq!(decision.effects.len(), 5);
     assert_eq!(decision.status.targets.len(), 1);
     assert!(ready(&decision.status).2.starts_with("spec.targets[0].namespace: namespace pay exists already"));
 }
@@ -583,9 +620,9 @@ fn leaving(policy: DeletionPolicy, place: &Place) -> Observed {
 fn an_environment_that_goes_takes_gantrys_rights_along_and_leaves_the_workloads() {
     let decision = decide(&leaving(DeletionPolicy::Retain, &whole()));
     let names: Vec<_> = decision.effects.iter().map(|effect| format!("{effect:?}")).collect();
-    assert!(names[0].starts_with("RemoveBinding") && names[1].starts_with("RemoveBinding"), "{names:?}");
-    assert!(names[2].starts_with("ReleaseNamespace"), "{names:?}");
-    assert_eq!(decision.effects[3], Effect::RemoveFinalizer);
+    assert!(names[..3].iter().all(|name| name.starts_with("RemoveBinding")), "{names:?}");
+    assert!(names[3].starts_with("ReleaseNamespace"), "{names:?}");
+    assert_eq!(decision.effects[4], Effect::RemoveFinalizer);
 }
 
 #[test]
@@ -644,7 +681,7 @@ fn a_namespace_that_is_no_longer_wanted_is_released() {
     let wanted = Place { namespace: "shop-other".into(), ..place(None) };
     let moved = Observed { places: vec![wanted], former: vec![whole()], ..observed(environment, whole()) };
     let names: Vec<_> = decide(&moved).effects.iter().map(|effect| format!("{effect:?}")).collect();
-    assert!(names[2].starts_with("ReleaseNamespace") && names[3].starts_with("CreateNamespace"), "{names:?}");
+    assert!(names[3].starts_with("ReleaseNamespace") && names[4].starts_with("CreateNamespace"), "{names:?}");
     assert!(decide(&moved).status.targets.is_empty());
 }
 
