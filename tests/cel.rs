@@ -255,9 +255,14 @@ fn of_lifecycles() -> Vec<Case> {
             json!([{"name": "dev", "environments": ["dev"]}, {"name": "test", "environments": ["test", "dev"]}]),
         ),
         case(
-            "spec.phases[].environments may be left out in the last phase only",
+            "spec.phases[].environments may be left out in one phase only",
+            json!([{"name": "rest", "automatic": ["test"]}, {"name": "dev", "environments": ["dev"]}]),
+            json!([{"name": "rest"}, {"name": "dev", "environments": ["dev"]}, {"name": "more"}]),
+        ),
+        case(
+            "spec.phases[].automatic of a phase without environments must name none that another phase names",
             two(),
-            json!([{"name": "rest"}, {"name": "dev", "environments": ["dev"]}]),
+            json!([{"name": "rest", "automatic": ["dev"]}, {"name": "dev", "environments": ["dev"]}]),
         ),
         case(
             "spec.phases[].automatic must be empty in an optional phase",

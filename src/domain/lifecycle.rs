@@ -30,8 +30,9 @@ pub struct Lifecycle {
 pub struct LifecyclePhase {
     /// What people call it.
     pub name: String,
-    /// Its environments, without any order among them; none means all that no earlier phase names,
-    /// future ones included.
+    /// Its environments, without any order among them; none means all that no other phase names,
+    /// future ones included. Wherever such a phase stands, what a later phase names stays in that one:
+    /// it must not open earlier because something before it takes all that are left.
     pub environments: Vec<EnvironmentName>,
     /// Those that the release is promoted to without anybody asking.
     pub automatic: Vec<EnvironmentName>,
@@ -52,6 +53,8 @@ impl Lifecycle {
         let mut wrong = Vec::new();
         let mut names = BTreeSet::new();
         let mut environments = BTreeSet::new();
+        let all: BTreeSet<_> = phases.iter().flat_map(|phase| &phase.environments).collect();
+        let mut rest: Option<&str> = None;
         for (index, phase) in phases.iter().enumerate() {
             let path = format!("spec.phases[{index}]");
             if !names.insert(&phase.name) {
@@ -62,15 +65,17 @@ impl Lifecycle {
                 let message = format!("environment {environment} is given twice: remove it from one phase");
                 wrong.push(Invalid::new(format!("{path}.environments"), InvalidReason::Duplicate, message));
             }
-            if phase.environments.is_empty() && index + 1 < phases.len() {
+            if phase.environments.is_empty()
+                && let Some(other) = rest.replace(&phase.name)
+            {
                 let message = format!(
-                    "phase {} names no environment, so it takes all that are left: make it the last phase",
+                    "phase {} names no environment, and phase {other} takes all that no phase names: name some in one of them",
                     phase.name
                 );
                 wrong.push(Invalid::new(format!("{path}.environments"), InvalidReason::Required, message));
             }
             wrong.extend(phase.minimum_wrong(&path));
-            wrong.extend(phase.automatic_wrong(&path));
+            wrong.extend(phase.automatic_wrong(&path, &all));
         }
         if wrong.is_empty() { Ok(Self { phases }) } else { Err(wrong) }
     }
@@ -145,7 +150,7 @@ impl LifecyclePhase {
         Some(Invalid::new(format!("{path}.minimum"), InvalidReason::Forbidden, message))
     }
 
-    fn automatic_wrong(&self, path: &str) -> Vec<Invalid> {
+    fn automatic_wrong(&self, path: &str, named: &BTreeSet<&EnvironmentName>) -> Vec<Invalid> {
         let path = format!("{path}.automatic");
         let mut wrong = Vec::new();
         if self.optional && !self.automatic.is_empty() {
@@ -155,9 +160,13 @@ impl LifecyclePhase {
             );
             wrong.push(Invalid::new(path.clone(), InvalidReason::Forbidden, message));
         }
-        let strange = |name: &&EnvironmentName| !self.environments.is_empty() && !self.environments.contains(name);
+        let is_rest = self.environments.is_empty();
+        let strange = |name: &&EnvironmentName| {
+            if is_rest { named.contains(name) } else { !self.environments.contains(name) }
+        };
         wrong.extend(self.automatic.iter().filter(strange).map(|name| {
-            let message = format!("environment {name} is not one of phase {}: add it there, or remove it", self.name);
+            let remedy = if is_rest { "another phase names it: remove it" } else { "add it there, or remove it" };
+            let message = format!("environment {name} is not one of phase {}: {remedy}", self.name);
             Invalid::new(path.clone(), InvalidReason::Unknown, message)
         }));
         wrong

@@ -27,8 +27,10 @@ use serde::{Deserialize, Serialize};
 #[x_kube(
     validation = Rule::new("self.phases.all(p, self.phases.all(q, p.name == q.name || !p.environments.exists(e, e in q.environments)))")
         .message("spec.phases[].environments must not name an environment in two phases; remove it from one"),
-    validation = Rule::new("self.phases.all(p, size(p.environments) > 0 || p.name == self.phases[size(self.phases) - 1].name)")
-        .message("spec.phases[].environments may be left out in the last phase only, which then takes all that are left; name some, or move the phase"),
+    validation = Rule::new("self.phases.filter(p, size(p.environments) == 0).size() <= 1")
+        .message("spec.phases[].environments may be left out in one phase only, which then takes all that no phase names; name some in the others"),
+    validation = Rule::new("self.phases.all(p, size(p.environments) > 0 || self.phases.all(q, !p.automatic.exists(e, e in q.environments)))")
+        .message("spec.phases[].automatic of a phase without environments must name none that another phase names; remove it from one"),
 )]
 pub struct LifecycleSpec {
     /// The phases, first to last. Example: `phases: [{name: dev, environments: [dev]}, {name: live, environments: [production]}]`
@@ -52,7 +54,7 @@ pub struct LifecyclePhase {
     /// Name of the phase, unique in the lifecycle. Example: `name: test`
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// Environments of the phase. Omitted (in the last phase): all that no earlier phase names, future ones included.
+    /// Environments of the phase. Omitted (in one phase): all that no other phase names, future ones included.
     /// Example: `environments: [test-eu, test-us]`
     #[serde(default)]
     #[schemars(length(max = 32), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]

@@ -10,7 +10,7 @@ use crate::api::v1alpha1::history::HistoryEntry;
 use crate::api::v1alpha1::project::{Current, EnvironmentRow, Health};
 use crate::api::v1alpha1::release::{ReleaseEnvironment, StayRow};
 use crate::api::v1alpha1::{Environment, Project, Promotion};
-use crate::domain::lifecycle::arrival::{self, Arrival, Arrivals, Stay, Turn};
+use crate::domain::lifecycle::arrival::{self, Arrival, Arrivals, End, Stay, Turn};
 use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::promotion::phase::Phase;
@@ -146,50 +146,21 @@ fn is_unwell(version: &str, row: &EnvironmentRow) -> bool {
     runs && matches!(row.health, Some(Health::Degraded | Health::Missing))
 }
 
-/// An end as a turn: a success of the version arrives, another success or an end that changed something disturbs. A part of the
-/// version that was put there again and is well does neither.
-fn turn((mine, end): (bool, End), applied: bool, (began, ended): (Timestamp, Timestamp)) -> Option<Turn> {
-    let arrives = mine && end == End::Success;
-    let part = mine && end == End::PartialSuccess;
-    ((arrives || end == End::Success || applied) && !part).then_some(Turn { arrives, began, ended })
-}
-
-/// How a promotion ended, as far as stays go.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// The whole release succeeded.
-    Success,
-    /// A part of it did.
-    PartialSuccess,
-    /// Anything else.
-    Other,
-}
-
-impl End {
-    fn of(phase: &str, partial: bool) -> Self {
-        match (phase == Phase::Succeeded.as_str(), partial) {
-            (true, false) => Self::Success,
-            (true, true) => Self::PartialSuccess,
-            (false, _) => Self::Other,
-        }
-    }
-}
-
 fn from_history(version: &str, entry: &HistoryEntry) -> Option<Turn> {
     let ended = entry.finished.0;
     let began = entry.started.as_ref().map_or(ended, |started| started.0);
     let end = End::of(&entry.phase, entry.partial);
-    turn((entry.version == version, end), entry.applied, (began, ended))
+    Turn::of((entry.version == version, end), entry.applied, (began, ended))
 }
 
 fn from_row(version: &str, row: &EnvironmentRow) -> Vec<Turn> {
     let success = |current: &Current| {
         let since = current.since.0;
-        turn((current.version == version, End::Success), true, (since, since))
+        Turn::of((current.version == version, End::Success), true, (since, since))
     };
     let last = row.last.as_ref().and_then(|last| {
         let end = End::of(&last.phase, last.partial);
-        turn((last.version == version, end), last.applied, (last.at.0, last.at.0))
+        Turn::of((last.version == version, end), last.applied, (last.at.0, last.at.0))
     });
     let runs = row.current.iter().chain(&row.previous).filter_map(success);
     runs.chain(last).collect()
@@ -198,7 +169,7 @@ fn from_row(version: &str, row: &EnvironmentRow) -> Vec<Turn> {
 fn from_outcome(version: &str, outcome: &Outcome) -> Option<Turn> {
     let began = outcome.started.unwrap_or(outcome.finished);
     let mine = outcome.version.as_str() == version;
-    turn((mine, End::of(outcome.phase.as_str(), outcome.partial)), outcome.applied, (began, outcome.finished))
+    Turn::of((mine, End::of(outcome.phase.as_str(), outcome.partial)), outcome.applied, (began, outcome.finished))
 }
 
 #[cfg(test)]

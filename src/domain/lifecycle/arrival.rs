@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::name::EnvironmentName;
+use crate::domain::promotion::phase::Phase;
 
 /// What a release achieved, by environment.
 pub type Arrivals = BTreeMap<EnvironmentName, Arrival>;
@@ -39,6 +40,40 @@ pub struct Turn {
     pub began: Timestamp,
     /// When it was over.
     pub ended: Timestamp,
+}
+
+/// How a promotion ended, as far as stays go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The whole release succeeded.
+    Success,
+    /// A part of it did.
+    PartialSuccess,
+    /// Anything else.
+    Other,
+}
+
+impl End {
+    /// The end in this phase; `partial` says whether targets or steps were left out.
+    #[must_use]
+    pub fn of(phase: &str, partial: bool) -> Self {
+        match (phase == Phase::Succeeded.as_str(), partial) {
+            (true, false) => Self::Success,
+            (true, true) => Self::PartialSuccess,
+            (false, _) => Self::Other,
+        }
+    }
+}
+
+impl Turn {
+    /// An end as a turn: a success of the release itself (`mine`) arrives, another success or an end that changed something
+    /// (`applied`) disturbs. A part of the release that was put there again and is well does neither.
+    #[must_use]
+    pub fn of((mine, end): (bool, End), applied: bool, (began, ended): (Timestamp, Timestamp)) -> Option<Self> {
+        let arrives = mine && end == End::Success;
+        let part = mine && end == End::PartialSuccess;
+        ((arrives || end == End::Success || applied) && !part).then_some(Self { arrives, began, ended })
+    }
 }
 
 /// When a success counts for its phase.

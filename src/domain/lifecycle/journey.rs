@@ -94,10 +94,9 @@ impl Lifecycle {
     pub fn journey(&self, situation: &Situation<'_>) -> Journey {
         let mut open = true;
         let mut phases = Vec::with_capacity(self.phases().len());
-        let mut taken = BTreeSet::new();
+        let named: BTreeSet<_> = self.phases().iter().flat_map(|phase| &phase.environments).collect();
         for phase in self.phases() {
-            let environments = phase.holds(situation.environments, &taken);
-            taken.extend(environments.iter().cloned());
+            let environments = phase.holds(situation.environments, &named);
             let mut row = phase.progress(environments, situation, open);
             row.shut = situation.blocked && !phases.is_empty() && !row.is_entered();
             open = open && (row.optional || row.progress == Progress::Complete);
@@ -114,8 +113,9 @@ impl Journey {
         &self.phases
     }
 
-    /// Where the release may go and is still needed: exactly the environments that exist, are let
-    /// through, and have no success that counts or will.
+    /// Where the release may go and would get further: exactly the environments that exist, that a
+    /// promotion would be let through to, and that have no success which counts or will. Where it has
+    /// succeeded it may be promoted again, but that leads nowhere, so it is not next.
     #[must_use]
     pub fn next(&self) -> Vec<EnvironmentName> {
         self.open_stops().filter(|(_, stop)| stop.is_due()).map(|(_, stop)| stop.environment.clone()).collect()
@@ -189,11 +189,11 @@ pub struct Automatic {
 
 impl LifecyclePhase {
     /// The environments of the phase.
-    fn holds(&self, space: &BTreeSet<EnvironmentName>, taken: &BTreeSet<EnvironmentName>) -> Vec<EnvironmentName> {
+    fn holds(&self, space: &BTreeSet<EnvironmentName>, named: &BTreeSet<&EnvironmentName>) -> Vec<EnvironmentName> {
         if self.environments.is_empty() {
-            return space.difference(taken).cloned().collect();
+            return space.iter().filter(|name| !named.contains(name)).cloned().collect();
         }
-        self.environments.iter().filter(|name| !taken.contains(*name)).cloned().collect()
+        self.environments.clone()
     }
 
     fn progress(

@@ -96,6 +96,7 @@ fn a_lifecycle_that_cannot_work_is_refused_with_every_mistake() {
         LifecyclePhase { minimum: Some(3), ..phase("test", &["eu", "us"]) },
         LifecyclePhase { minimum: Some(0), automatic: vec![environment("asia")], ..phase("test", &["eu"]) },
         LifecyclePhase { minimum: Some(9), ..phase("rest", &[]) },
+        LifecyclePhase { automatic: vec![environment("us")], ..phase("more", &[]) },
         LifecyclePhase { optional: true, automatic: vec![environment("late")], ..phase("late", &["late"]) },
     ])
     .unwrap_err();
@@ -108,8 +109,9 @@ fn a_lifecycle_that_cannot_work_is_refused_with_every_mistake() {
             ("spec.phases[1].environments", InvalidReason::Duplicate),
             ("spec.phases[1].minimum", InvalidReason::Forbidden),
             ("spec.phases[1].automatic", InvalidReason::Unknown),
-            ("spec.phases[2].environments", InvalidReason::Required),
-            ("spec.phases[3].automatic", InvalidReason::Forbidden),
+            ("spec.phases[3].environments", InvalidReason::Required),
+            ("spec.phases[3].automatic", InvalidReason::Unknown),
+            ("spec.phases[4].automatic", InvalidReason::Forbidden),
         ]
     );
 }

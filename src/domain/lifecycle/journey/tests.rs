@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::arrival::{Arrival, Stay};
+use super::super::arrival::{Arrival, End, Stay, Turn, stays};
 use super::*;
 
 pub(in crate::domain::lifecycle) fn environment(name: &str) -> EnvironmentName {
@@ -127,6 +127,36 @@ fn a_phase_without_environments_takes_all_that_are_left_and_those_to_come() {
 }
 
 #[test]
+fn a_phase_that_takes_what_is_left_may_stand_anywhere_and_takes_nothing_from_a_later_one() {
+    let named = |name: &str| phase(name, &[name]);
+    let environments = set(&["dev", "test", "qa", "production"]);
+    let expected = [
+        ([phase("rest", &[]), named("dev"), named("production")], vec!["qa", "test"]),
+        ([named("dev"), phase("rest", &[]), named("production")], vec!["dev"]),
+        ([named("dev"), named("production"), phase("rest", &[])], vec!["dev"]),
+    ];
+    for (phases, first) in expected {
+        let lifecycle = Lifecycle::new(phases.into()).unwrap();
+        let mut done: Vec<&str> = Vec::new();
+        for stage in 0..3 {
+            let arrivals = arrivals(&done);
+            let situation = Situation { environments: &environments, arrivals: &arrivals, blocked: false, now: at(9) };
+            let journey = lifecycle.journey(&situation);
+            let held: Vec<_> = journey.phases().iter().flat_map(|row| &row.stops).collect();
+            assert_eq!(held.len(), 4, "each environment is in one phase");
+            let next = journey.next();
+            assert!(stage > 0 || names(&next) == first, "{next:?}");
+            let closed = ["dev", "test", "qa", "production"].map(environment);
+            let open = closed.iter().filter(|name| journey.reach(name) == Reach::Reachable).count();
+            assert_eq!(open, done.len() + next.len(), "nothing beyond the phase that is current is open");
+            let all = ["dev", "test", "qa", "production"];
+            done.extend(all.into_iter().filter(|name| next.iter().any(|next| next.as_str() == *name)));
+        }
+        assert_eq!(done.len(), 4);
+    }
+}
+
+#[test]
 fn an_environment_that_does_not_exist_is_needed_all_the_same_and_never_next() {
     let lifecycle = Lifecycle::new(vec![phase("test", &["tset"]), phase("production", &["production"])]).unwrap();
     let environments = set(&["test", "production"]);
@@ -199,11 +229,11 @@ fn automatic_environments_are_due_once_their_phase_is_reached_and_stay_so_when_i
     assert_eq!(blocked, Automatic::default());
 }
 
-/// Up to six phases over up to eight environments, with any rules; the last may take what is left.
+/// Up to six phases over up to eight environments, with any rules; one, anywhere, may take what is left.
 pub(in crate::domain::lifecycle) fn lifecycles() -> impl Strategy<Value = Lifecycle> {
     let places = prop::collection::btree_map("[a-h]", 0..6_usize, 0..8);
     let rules = prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), any::<bool>(), 0..3_i64), 6);
-    (places, rules, any::<bool>()).prop_map(|(places, rules, rest)| {
+    (places, rules, prop::option::of(any::<prop::sample::Index>())).prop_map(|(places, rules, rest)| {
         let mut phases = Vec::new();
         for (index, (minimum, limited, optional, soak)) in rules.into_iter().enumerate() {
             let environments: Vec<_> =
@@ -223,8 +253,8 @@ pub(in crate::domain::lifecycle) fn lifecycles() -> impl Strategy<Value = Lifecy
                 soak,
             });
         }
-        if rest {
-            phases.push(phase("rest", &[]));
+        if let Some(rest) = rest {
+            phases.insert(rest.index(phases.len() + 1), phase("rest", &[]));
         }
         Lifecycle::new(phases).unwrap()
     })
@@ -234,20 +264,28 @@ pub(in crate::domain::lifecycle) fn lifecycles() -> impl Strategy<Value = Lifecy
 #[derive(Clone, Debug)]
 enum Happening {
     Edited(Lifecycle),
-    Succeeded(EnvironmentName),
-    Replaced(EnvironmentName),
+    /// A promotion ended: where, of the release or of another one, how, whether it changed anything, and how long it took.
+    Ended(EnvironmentName, bool, End, bool, i64),
+    /// What had ended is forgotten by everybody but the release.
+    Forgotten,
     Added(EnvironmentName),
     Removed(EnvironmentName),
     Blocked(bool),
     Passed(i64),
 }
 
+fn success(name: EnvironmentName) -> Happening {
+    Happening::Ended(name, true, End::Success, true, 1)
+}
+
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     let name = || "[a-j]".prop_map(|name| environment(&name));
+    let end = prop_oneof![3 => Just(End::Success), 1 => Just(End::PartialSuccess), 1 => Just(End::Other)];
+    let ended = (name(), prop::bool::weighted(0.7), end, any::<bool>(), 1..9_i64);
     let one = prop_oneof![
         1 => lifecycles().prop_map(Happening::Edited),
-        4 => name().prop_map(Happening::Succeeded),
-        1 => name().prop_map(Happening::Replaced),
+        6 => ended.prop_map(|(name, mine, end, applied, took)| Happening::Ended(name, mine, end, applied, took)),
+        1 => Just(Happening::Forgotten),
         2 => name().prop_map(Happening::Added),
         1 => name().prop_map(Happening::Removed),
         1 => any::<bool>().prop_map(Happening::Blocked),
@@ -256,12 +294,43 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     prop::collection::vec(one, 0..40)
 }
 
+/// The end of a promotion, as it happened.
+#[derive(Clone, Debug)]
+struct Past {
+    environment: EnvironmentName,
+    mine: bool,
+    end: End,
+    applied: bool,
+    began: i64,
+    ended: i64,
+}
+
+impl Past {
+    fn is_success(&self) -> bool {
+        self.mine && self.end == End::Success
+    }
+
+    /// Whether it ended what ran there before, or left it broken.
+    fn disturbs(&self) -> bool {
+        match (self.mine, self.end) {
+            (true, End::Success | End::PartialSuccess) => false,
+            (false, End::Success) => true,
+            (_, End::PartialSuccess | End::Other) => self.applied,
+        }
+    }
+}
+
 /// A space with one release in it.
 #[derive(Clone, Debug, Default)]
 struct World {
     lifecycle: Lifecycle,
     environments: BTreeSet<EnvironmentName>,
+    /// What the release keeps of its ends.
     arrivals: Arrivals,
+    /// What others still know, such as the history of an environment.
+    remembered: Vec<Past>,
+    /// Everything that happened, which nobody knows.
+    past: Vec<Past>,
     blocked: bool,
     second: i64,
 }
@@ -269,23 +338,45 @@ struct World {
 impl World {
     fn happen(&mut self, happening: Happening) {
         self.second += 1;
-        let now = at(self.second);
         match happening {
             Happening::Edited(lifecycle) => self.lifecycle = lifecycle,
-            Happening::Succeeded(name) => {
-                let known = self.arrivals.entry(name).or_insert(Arrival { at: now, stays: Vec::new() });
-                known.stays.push(Stay { from: now, until: None });
+            Happening::Ended(environment, mine, end, applied, took) => {
+                let began = self.second;
+                self.second += took;
+                self.end(&Past { environment, mine, end, applied, began, ended: self.second });
             }
-            Happening::Replaced(name) => {
-                for stay in self.arrivals.get_mut(&name).into_iter().flat_map(|arrival| &mut arrival.stays) {
-                    stay.until = stay.until.or(Some(now));
-                }
-            }
+            Happening::Forgotten => self.remembered.clear(),
             Happening::Added(name) => drop(self.environments.insert(name)),
             Happening::Removed(name) => drop(self.environments.remove(&name)),
             Happening::Blocked(blocked) => self.blocked = blocked,
             Happening::Passed(seconds) => self.second += seconds,
         }
+    }
+
+    /// An end becomes known to the release, with all that others still know.
+    fn end(&mut self, past: &Past) {
+        self.past.push(past.clone());
+        self.remembered.push(past.clone());
+        let name = past.environment.clone();
+        if past.is_success() {
+            self.arrivals.entry(name.clone()).or_insert(Arrival { at: at(past.ended), stays: Vec::new() });
+        }
+        let Some(arrival) = self.arrivals.get_mut(&name) else { return };
+        let here = self.remembered.iter().filter(|past| past.environment == name);
+        let turns: Vec<_> = here
+            .filter_map(|past| Turn::of((past.mine, past.end), past.applied, (at(past.began), at(past.ended))))
+            .collect();
+        arrival.stays = stays(&arrival.stays, &turns);
+    }
+
+    /// Whether a success of the release in an environment has lasted so long, said from everything that happened.
+    fn lasted(&self, name: &EnvironmentName, soak: SignedDuration) -> bool {
+        let here: Vec<_> = self.past.iter().filter(|past| past.environment == *name).collect();
+        here.iter().filter(|past| past.is_success()).any(|success| {
+            let due = success.ended + soak.as_secs();
+            let early = |past: &&&Past| past.disturbs() && past.ended > success.ended && past.began < due;
+            soak.is_zero() || (due <= self.second && !here.iter().any(|past| early(&past)))
+        })
     }
 
     fn journey(&self) -> Journey {
@@ -295,35 +386,36 @@ impl World {
 
     /// Whether a phase is complete, said in another way.
     fn is_complete(&self, phase: &LifecyclePhase, environments: &[EnvironmentName]) -> bool {
-        let lasted = |name: &&EnvironmentName| {
-            let Some(arrival) = self.arrivals.get(*name) else { return false };
-            let end = |stay: &Stay| stay.until.unwrap_or(at(self.second));
-            phase.soak.is_zero() || arrival.stays.iter().any(|stay| end(stay).duration_since(stay.from) >= phase.soak)
-        };
         let needed = phase.minimum.map_or(environments.len(), |minimum| minimum as usize);
-        environments.iter().filter(lasted).count() >= needed
+        environments.iter().filter(|name| self.lasted(name, phase.soak)).count() >= needed
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
         let journey = self.journey();
-        let (mut opened, mut held, mut expected) = (true, BTreeSet::new(), Vec::new());
+        let (mut opened, mut expected) = (true, Vec::new());
+        let elsewhere: BTreeSet<_> =
+            self.lifecycle.phases().iter().flat_map(|phase| phase.environments.clone()).collect();
+        let succeeded =
+            |name: &EnvironmentName| self.past.iter().any(|past| past.environment == *name && past.is_success());
         for (index, (phase, row)) in self.lifecycle.phases().iter().zip(journey.phases()).enumerate() {
             let names: Vec<_> = if phase.environments.is_empty() {
-                self.environments.iter().filter(|name| !held.contains(*name)).cloned().collect()
+                self.environments.difference(&elsewhere).cloned().collect()
             } else {
                 phase.environments.clone()
             };
-            held.extend(names.iter().cloned());
-            let entered = names.iter().any(|name| self.arrivals.contains_key(name));
+            let entered = names.iter().any(succeeded);
             let shut = self.blocked && index > 0 && !entered;
             for name in &names {
                 prop_assert_eq!(journey.reach(name) == Reach::Reachable, opened, "{} {:?}", name, self);
                 prop_assert_eq!(journey.is_shut(name), shut);
                 let counts = row.stops.iter().find(|stop| stop.environment == *name).unwrap().counts;
                 // No success is ever lost, whatever was edited since.
-                prop_assert_eq!(counts.is_some(), self.arrivals.contains_key(name));
-                let wanted = matches!(counts, None | Some(Counts::Never));
-                if opened && !shut && wanted && self.environments.contains(name) {
+                prop_assert_eq!(counts.is_some(), succeeded(name));
+                // Next is where a promotion is let through, but for places whose success counts, or will if nothing happens.
+                let let_through = journey.reach(name) == Reach::Reachable && !journey.is_shut(name);
+                let leads_on = matches!(counts, None | Some(Counts::Never));
+                prop_assert!(leads_on || succeeded(name));
+                if let_through && leads_on && self.environments.contains(name) {
                     expected.push(name.clone());
                 }
             }
@@ -374,10 +466,10 @@ proptest! {
         for happening in happenings {
             world.happen(happening);
         }
-        world.second += 1;
+        world.second += 2;
         let before = world.journey();
-        world.second -= 1;
-        world.happen(Happening::Succeeded(environment(&name)));
+        world.second -= 2;
+        world.happen(success(environment(&name)));
         let after = world.journey();
         for (before, after) in before.phases().iter().zip(after.phases()) {
             prop_assert!(before.progress != Progress::Complete || after.progress == Progress::Complete);
@@ -391,7 +483,7 @@ proptest! {
         let mut world = World { lifecycle, environments: held.iter().cloned().collect(), ..World::default() };
         for _ in 0..100 {
             let Some(first) = world.journey().next().first().cloned() else { break };
-            world.happen(Happening::Succeeded(first));
+            world.happen(success(first));
             world.happen(Happening::Passed(60));
         }
         prop_assert!(held.iter().all(|name| world.arrivals.contains_key(name)));
