@@ -27,6 +27,7 @@ use gantry::cluster::tasks::Tasks;
 use gantry::controllers::audit::ledger::Ledger;
 use gantry::controllers::context::Context;
 use gantry::controllers::guard::Guard;
+use gantry::controllers::hosts::Hosts;
 use gantry::controllers::outcomes::Outcomes;
 use gantry::controllers::promotion::{facts, reads};
 use gantry::controllers::secret_versions::SecretVersions;
@@ -219,6 +220,8 @@ async fn context(plane: &Plane, tasks: &mut Tasks) -> Context {
     let (events, _) = Events::new(cluster.client(), "bench", metrics.clone());
     Context {
         discovery: Discovery::new(cluster.client()),
+        account: String::new(),
+        hosts: Hosts::default(),
         registry: Arc::new(Resolver::new(&Access::default()).expect("a client")),
         outcomes: Outcomes::default(),
         ledger: Ledger::default(),

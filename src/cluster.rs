@@ -2,6 +2,7 @@
 //!
 //! Knows kube and none of Gantry's kinds or rules. Nothing here decides anything about promotions.
 
+pub mod account;
 pub mod cache;
 pub mod client;
 pub mod discovery;

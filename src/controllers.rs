@@ -6,12 +6,14 @@
 
 pub mod approval;
 pub mod audit;
+pub mod beside;
 pub mod bound;
 pub mod context;
 pub mod decision;
 pub mod deployments;
 pub mod environment;
 pub mod guard;
+pub mod hosts;
 pub mod lifecycle;
 pub mod outcomes;
 pub mod pause;

@@ -1,13 +1,14 @@
 //! Who must agree before a promotion starts: with people's own certificates, on the real API server.
 
 use gantry::api::condition::{self, ConditionType};
-use gantry::api::v1alpha1::{Approval, Environment, Promotion};
+use gantry::api::v1alpha1::{Approval, Environment, Promotion, Release};
 use gantry_plane::Identity;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
+use crate::support::image::push;
 use crate::support::manifest::config_map;
 use crate::support::shared::shared;
 use crate::support::space::Space;
@@ -313,4 +314,40 @@ async fn the_sample_asks_two_people() {
     let waiting = space.in_phase("first", "Pending", Some("LifecycleNotReached")).await;
     let record = waiting.status.and_then(|status| status.approvals).expect("approvals");
     assert_eq!((record.needed, record.rule.rollback), (2, 0), "people may approve before its phase is reached");
+}
+
+/// Waits until somebody has made a release, and it is sealed.
+async fn made(space: &Space, name: &str) -> Release {
+    wait::eventually(name, || async { space.api::<Release>().get_opt(name).await.expect("an answer") }).await;
+    space.sealed(name).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_trigger_released_and_its_lifecycle_promotes_waits_for_people_and_for_no_requester() {
+    let shop = Shop::open(json!({"required": 2})).await;
+    let space = &shop.space;
+    let host = shared().await.plane.registry().host();
+    let name = &space.name;
+    push((&host, None), (&format!("{name}/api"), "1.0.0"), "one").await;
+    let phases = json!([{"name": "live", "environments": ["production"], "automatic": ["production"]}]);
+    space.apply(space.object("Lifecycle", "automatic", json!({"phases": phases}))).await;
+    let project = json!({
+        "lifecycle": "automatic", "triggers": [{"name": "new", "interval": "5s"}],
+        "packages": [{"name": "api", "image": format!("{host}/{name}/api")}],
+        "process": [{"name": "deploy", "apply": {"manifests": [config_map("settings", "one")]}}],
+    });
+    space.apply(space.object("Project", "payments", project)).await;
+    let release = made(space, "payments-1.0.0").await;
+    let automatic = wait::object(&space.api::<Release>(), &release.name_any(), "its promotion", |known: &Release| {
+        known.status.as_ref().is_some_and(|status| !status.automatic.is_empty())
+    })
+    .await;
+    let promotion = automatic.status.expect("a status").automatic[0].promotion.clone();
+    let waiting = shop.waits(&promotion).await;
+    let message = waiting.status.as_ref().and_then(|status| status.message.clone()).expect("why");
+    assert!(message.contains("2 of 2 approvals are missing: somebody with the verb approve"), "{message}");
+    shop.decided("alice", "Approve", &waiting).await;
+    shop.decided("bob", "Approve", &waiting).await;
+    let ended = space.ended(&promotion).await;
+    assert_eq!(ended.status.expect("a status").phase.as_deref(), Some("Succeeded"));
 }

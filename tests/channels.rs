@@ -2,6 +2,7 @@
 
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Release, ReleaseStatus};
+use gantry_plane::{Registry, RegistryOptions};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -184,6 +185,65 @@ async fn a_list_of_tags_in_several_pages_is_read_to_its_end() {
     project(&space, json!({"packages": [{"name": "api", "image": format!("{host}/many/api")}]})).await;
     let name = release(&space, "1", json!({})).await;
     assert_eq!(sealed(&space, &name).await.packages[0].version.as_deref(), Some("1.0.1099"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_tags_are_looked_through_and_one_more_is_refused_with_the_remedy() {
+    let registry = Registry::start(RegistryOptions::default()).await.expect("a registry");
+    let host = registry.host();
+    push_tags(&host, "huge/api", (0..10_000).map(|number| format!("1.0.{number}"))).await;
+    let space = space().await;
+    project(&space, json!({"packages": [{"name": "api", "image": format!("{host}/huge/api")}]})).await;
+    let name = release(&space, "1", json!({})).await;
+    assert_eq!(sealed(&space, &name).await.packages[0].version.as_deref(), Some("1.0.9999"));
+    push((&host, None), ("huge/api", "2.0.0"), "one more").await;
+    let name = release(&space, "2", json!({})).await;
+    let said = not_sealed(&space, &name, "RegistryRefused").await;
+    assert!(said.contains("huge/api has more than 10000 tags") && said.contains("or name the version"), "{said}");
+    let name = release(&space, "3", json!({"packages": [{"name": "api", "version": "2.0.0"}]})).await;
+    assert_eq!(
+        sealed(&space, &name).await.packages[0].version.as_deref(),
+        Some("2.0.0"),
+        "a named one is not searched"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_is_stopped_is_named_and_the_version_is_chosen_when_it_runs_again() {
+    let registry = Registry::start(RegistryOptions::default()).await.expect("a registry");
+    let host = registry.host();
+    push((&host, None), ("stopped/api", "1.0.0"), "one").await;
+    let space = space().await;
+    project(&space, json!({"packages": [{"name": "api", "image": format!("{host}/stopped/api")}]})).await;
+    registry.halt().expect("it stops");
+    let name = release(&space, "1", json!({})).await;
+    let said = not_sealed(&space, &name, "RegistryUnreachable").await;
+    assert!(said.contains(&format!("package api: registry {host} did not answer")), "{said}");
+    registry.resume().await.expect("it runs again");
+    assert_eq!(sealed(&space, &name).await.packages[0].version.as_deref(), Some("1.0.0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_asked_one_for_a_pause_is_left_alone_by_all() {
+    let host = registry_host(shared().await);
+    push((&host, None), ("pausing/api", "1.0.0"), "one").await;
+    let front = RegistryFront::start(&host).await;
+    let space = space().await;
+    project(&space, json!({"packages": [{"name": "api", "image": format!("{}/pausing/api", front.host)}]})).await;
+    front.set(Mood::BusyUntil(8));
+    let first = release(&space, "1", json!({})).await;
+    let said = not_sealed(&space, &first, "RegistryUnreachable").await;
+    assert!(said.contains("429 Too Many Requests"), "{said}");
+    let asked = front.requests();
+    front.set(Mood::Honest);
+    // Another package, another question, somebody else's release: the registry hears of none of them.
+    let second = release(&space, "2", json!({"packages": [{"name": "api", "version": "1.0.0"}]})).await;
+    let said = not_sealed(&space, &second, "RegistryUnreachable").await;
+    assert!(said.contains("it asked for a pause"), "{said}");
+    assert_eq!(front.requests(), asked);
+    for name in [first, second] {
+        assert_eq!(sealed(&space, &name).await.packages[0].version.as_deref(), Some("1.0.0"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,9 +2,9 @@
 
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Project, Release};
-use gantry_plane::{Identity, Options};
+use gantry_plane::{Identity, Options, Registry, RegistryOptions};
 use kube::Api;
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
 use crate::support::image::push;
@@ -130,6 +130,63 @@ async fn a_trigger_never_releases_a_version_older_than_the_newest_of_its_channel
     assert_eq!(names(&space).await, ["checkout-5.0.0", "checkout-5.0.1"]);
 }
 
+/// Waits until the triggers have asked for a list twice more and judged what they heard: a question follows a judgement.
+async fn asked_twice(front: &RegistryFront, repository: &str) {
+    let lists = || front.lists(repository, 200) + front.lists(repository, 304);
+    let before = lists();
+    wait::eventually("two more questions", || async { (lists() >= before + 2).then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_somebody_deleted_is_not_made_again_also_by_another_process_until_there_is_a_newer_version() {
+    let plane = own(Options::default()).await;
+    let operator = Operator::start(&plane, "deleted").await;
+    let host = plane.registry().host();
+    let front = RegistryFront::start(&host).await;
+    let space = Space::create(plane.client(&Identity::Admin).await.expect("a client")).await;
+    push((&host, None), ("deleted/api", "1.0.0"), "one").await;
+    let packages = json!([{"name": "api", "image": format!("{}/deleted/api", front.host)}]);
+    project(&space, json!({"packages": packages, "triggers": [{"name": "new", "interval": "5s"}]})).await;
+    made(&space, "checkout-1.0.0").await;
+    let remembered = |known: &Project| {
+        let rows = known.status.as_ref().map(|status| status.triggers.as_slice()).unwrap_or_default();
+        rows.iter().any(|row| row.name == "new" && row.version == "1.0.0")
+    };
+    space.project_says("checkout", "what was released", remembered).await;
+    space.api::<Release>().delete("checkout-1.0.0", &DeleteParams::default()).await.expect("deleted");
+    let said = |known: &Project| {
+        let status = known.status.as_ref()?;
+        let message = condition::find(&status.conditions, ConditionType::Triggered)?.message.clone();
+        message.contains("release checkout-1.0.0 was made once and somebody deleted it").then_some(())
+    };
+    space.project_says("checkout", "that it is not made again", |known| said(known).is_some()).await;
+    asked_twice(&front, "deleted/api").await;
+    assert_eq!(names(&space).await, [""; 0]);
+    operator.kill(&plane);
+    operator.resume(&plane).await;
+    asked_twice(&front, "deleted/api").await;
+    assert_eq!(names(&space).await, [""; 0], "the memory is not the process");
+    push((&host, None), ("deleted/api", "1.0.1"), "two").await;
+    made(&space, "checkout-1.0.1").await;
+    assert_eq!(names(&space).await, ["checkout-1.0.1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_is_stopped_is_named_on_the_project_and_the_trigger_goes_on_when_it_runs_again() {
+    let space = Space::create(shared().await.admin().await).await;
+    let registry = Registry::start(RegistryOptions::default()).await.expect("a registry");
+    let host = registry.host();
+    push((&host, None), ("stopped/api", "1.0.0"), "one").await;
+    registry.halt().expect("it stops");
+    let packages = json!([{"name": "api", "image": format!("{host}/stopped/api")}]);
+    project(&space, json!({"packages": packages, "triggers": [{"name": "new", "interval": "5s"}]})).await;
+    let said = says(&space, "False", "RegistryUnreachable").await;
+    assert!(said.starts_with(&format!("trigger new: package api: registry {host} did not answer")), "{said}");
+    registry.resume().await.expect("it runs again");
+    made(&space, "checkout-1.0.0").await;
+    says(&space, "True", "Watching").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_that_cannot_be_made_is_a_condition_on_the_project() {
     let (space, front, host) = begin().await;
@@ -246,8 +303,8 @@ fn deaths(writes: usize) -> impl Iterator<Item = (usize, Moment)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_write_the_operator_makes_the_release_of_a_trigger_once() {
     let world = Mortal::start("triggered").await;
-    // What the project says, the release, its snapshot and its status.
-    let prepared = deaths(4).enumerate().map(|(number, (n, moment))| {
+    // What the project says, the release, its snapshot and its status, and what the project remembers of it.
+    let prepared = deaths(5).enumerate().map(|(number, (n, moment))| {
         let world = &world;
         async move {
             let (space, repository) = mortal(world, number).await;
@@ -265,6 +322,8 @@ async fn killed_at_any_write_the_operator_makes_the_release_of_a_trigger_once() 
         assert_eq!(release.spec.packages[0].version.as_deref(), Some("1.0.0"), "{died}");
         assert_eq!(release.spec.cause.expect("a cause").name, "new", "{died}");
         says(&space, "True", "Watching").await;
+        let remembers = |known: &Project| known.status.as_ref().is_some_and(|status| !status.triggers.is_empty());
+        space.project_says("checkout", "what it remembers", remembers).await;
         assert_eq!(names(&space).await, ["checkout-1.0.0"], "{died}");
     }
 }

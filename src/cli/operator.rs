@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::RECORDED_FINALIZER;
+use crate::cluster::account;
 use crate::cluster::cache::Key;
 use crate::cluster::client::Cluster;
 use crate::cluster::discovery::Discovery;
@@ -27,6 +28,7 @@ use crate::controllers::environment::Environments;
 use crate::controllers::environment::provisioned::Provisioned;
 use crate::controllers::environment::wake;
 use crate::controllers::guard::Guard;
+use crate::controllers::hosts::Hosts;
 use crate::controllers::lifecycle::LifecycleController;
 use crate::controllers::outcomes::Outcomes;
 use crate::controllers::pin::PinController;
@@ -96,11 +98,10 @@ pub enum StartError {
 /// When it cannot start, when it loses the lead, and when a part of it ends: then the process ends, so that nothing of it can
 /// act any more.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), StartError> {
-    let access = access(&settings)?;
+    let registry = resolver(&settings)?;
     let metrics = Metrics::new()?;
     let cluster = Cluster::connect(settings.kubeconfig.as_deref(), &settings.identity, metrics.clone()).await?;
-    let listener =
-        TcpListener::bind(settings.listen).await.map_err(|error| StartError::Listen(settings.listen, error))?;
+    let listener = listen(&settings).await?;
     let mut tasks = Tasks::default();
     let stores = Stores::start(&cluster.client(), &mut tasks);
     let provisioned = Provisioned::start(&cluster.client(), &mut tasks);
@@ -124,17 +125,19 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
         }
     });
     // Whoever cannot see everything must not lead.
-    tokio::select! {
+    let account = tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(()),
         ended = tasks.first_end() => return Err(ended.into()),
-        () = seen.everything(&cluster, &settings.namespace) => {}
-    }
+        account = seen.everything(&cluster, &settings.namespace) => account,
+    };
     tasks.spawn("the guard", guard.clone().run(cluster.client(), settings.namespace.clone()));
     let (mut leads, election) = elect(&settings, &cluster, &stop);
     let context = Arc::new(Context {
+        account,
+        hosts: Hosts::default(),
         discovery: Discovery::new(cluster.client()),
-        registry: Arc::new(Resolver::new(&access).map_err(|error| StartError::Registry(error.to_string()))?),
+        registry,
         outcomes: Outcomes::default(),
         guard,
         secret_versions: SecretVersions::default(),
@@ -155,6 +158,16 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
     let _ = election.await;
     tasks.abort().await;
     ended
+}
+
+async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
+    TcpListener::bind(settings.listen).await.map_err(|error| StartError::Listen(settings.listen, error))
+}
+
+/// What asks registries.
+fn resolver(settings: &Settings) -> Result<Arc<Resolver>, StartError> {
+    let resolver = Resolver::new(&access(settings)?);
+    resolver.map(Arc::new).map_err(|error| StartError::Registry(error.to_string()))
 }
 
 /// How registries may be reached.
@@ -360,13 +373,14 @@ struct Seen {
 }
 
 impl Seen {
-    /// Waits until it has, and the guard has looked.
-    async fn everything(&self, cluster: &Cluster, own_namespace: &str) {
+    /// Waits until it has, and the guard has looked; gives back who this process is.
+    async fn everything(&self, cluster: &Cluster, own_namespace: &str) -> String {
         self.stores.until_synced().await;
         self.provisioned.until_synced().await;
         self.workloads.until_synced().await;
         self.guard.until_synced().await;
         self.guard.look(&cluster.client(), own_namespace).await;
+        account::own(&cluster.election_client()).await
     }
 }
 

@@ -11,6 +11,7 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::events::Events;
 use crate::controllers::audit::ledger::Ledger;
 use crate::controllers::guard::Guard;
+use crate::controllers::hosts::Hosts;
 use crate::controllers::outcomes::Outcomes;
 use crate::controllers::secret_versions::SecretVersions;
 use crate::controllers::stores::Stores;
@@ -25,6 +26,8 @@ use crate::telemetry::metrics::{Metrics, Place};
 pub struct Context {
     /// Clients and identities.
     pub cluster: Cluster,
+    /// The account that the API server knows this process by, e.g. `system:serviceaccount:gantry-system:gantry`.
+    pub account: String,
     /// Which kinds the API server has.
     pub discovery: Discovery,
     /// Events to be written.
@@ -33,6 +36,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Tags to digests.
     pub registry: Arc<Resolver>,
+    /// Whose turn it is to ask which registry.
+    pub hosts: Hosts,
     /// Whether the API server enforces who may do what.
     pub guard: Guard,
     /// Caches of Gantry's kinds.

@@ -6,7 +6,6 @@
 
 pub mod decide;
 pub mod health;
-pub mod hosts;
 pub mod look;
 pub mod looks;
 pub mod observe;
@@ -26,15 +25,16 @@ use crate::api::v1alpha1::{Project, ProjectStatus, Release};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::cluster::runner::Queue;
+use crate::controllers::beside::{self, Panicked};
 use crate::controllers::context::Context;
 use crate::controllers::decision::{Note, Severity};
 use crate::controllers::pipeline::{self, Controller};
-use crate::domain::name::TriggerName;
+use crate::controllers::release::problem::Problem;
+use crate::domain::name::{ReleaseVersion, TriggerName};
 use crate::domain::trigger::Trigger;
 use decide::Effect;
-use hosts::Hosts;
 use look::Asking;
-use looks::{Basis, ETags, Looks};
+use looks::{Basis, ETags, Heard, Looks};
 use observe::{Observed, Watched};
 
 /// Keeps `Project.status` true, and makes the releases that triggers want.
@@ -44,14 +44,13 @@ pub struct ProjectController {
     series: series::Series,
     queue: Queue,
     looks: Looks,
-    hosts: Hosts,
 }
 
 impl ProjectController {
     /// The controller; `queue` leads to its own runner, for when registries have answered.
     #[must_use]
     pub fn new(context: Arc<Context>, series: series::Series, queue: Queue) -> Self {
-        Self { context, series, queue, looks: Looks::default(), hosts: Hosts::default() }
+        Self { context, series, queue, looks: Looks::default() }
     }
 
     /// What is known of the triggers; registries are asked in the background when it is time to.
@@ -84,8 +83,9 @@ impl ProjectController {
 
     /// Asks, keeps what was heard, and asks for a run. However many look, a registry is asked by one of them at a time.
     async fn look(self, key: Key, (project, trigger): (Arc<Project>, Trigger), (basis, etags): (Basis, ETags)) {
-        let asking = Asking { context: &self.context, hosts: &self.hosts, project: &project, trigger: &trigger };
-        let heard = asking.run(&etags).await;
+        let asking = Asking { context: &self.context, project: &project, trigger: &trigger };
+        let failed = |panic: Panicked| Heard::Problems(vec![Problem::new(Reason::Failed, panic.to_string())]);
+        let heard = beside::caught(asking.run(&etags)).await.unwrap_or_else(failed);
         self.looks.heard((&key, &trigger), &basis, (heard, Timestamp::now()));
         self.queue.add(key);
     }
@@ -94,8 +94,14 @@ impl ProjectController {
     async fn make(&self, project: &Project, release: &Release) {
         let space = release.namespace().unwrap_or_default();
         let releases: Api<Release> = Api::namespaced(self.context.cluster.client(), &space);
+        let cause = release.spec.cause.as_ref().and_then(|cause| TriggerName::try_from(cause.name.as_str()).ok());
+        let id = cause.map(|trigger| (Key::of(project), trigger));
         match releases.create(&PostParams::default(), release).await {
             Ok(made) => {
+                // Whoever deletes it before the cache has it has deleted it all the same.
+                if let Some((id, version)) = id.zip(ReleaseVersion::try_from(release.spec.version.as_str()).ok()) {
+                    self.looks.made(&id, version);
+                }
                 let trigger = release.spec.cause.as_ref().map(|cause| cause.name.as_str()).unwrap_or_default();
                 let note = Note {
                     severity: Severity::Normal,
@@ -108,13 +114,10 @@ impl ProjectController {
             }
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {}
             Err(error) => {
-                let key = Key::of(project);
-                let cause =
-                    release.spec.cause.as_ref().and_then(|cause| TriggerName::try_from(cause.name.as_str()).ok());
-                if let Some(trigger) = cause {
-                    self.looks.refused(&(key.clone(), trigger), error.to_string());
+                if let Some(id) = id {
+                    self.looks.refused(&id, error.to_string());
                 }
-                self.queue.add(key);
+                self.queue.add(Key::of(project));
             }
         }
     }

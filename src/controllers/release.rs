@@ -36,11 +36,13 @@ use crate::api::v1alpha1::{Release, ReleaseStatus};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::cluster::runner::Queue;
+use crate::controllers::beside::{self, Panicked};
 use crate::controllers::context::Context;
 use crate::controllers::pipeline::Controller;
 use attempts::{Attempts, Basis, Found};
 use decide::{Decision, Effect};
 use observe::Observed;
+use problem::Problem;
 use sealing::Sealing;
 
 /// How many releases are looked at at once: a registry that does not answer holds each for 10 seconds at most.
@@ -98,7 +100,8 @@ impl ReleaseController {
         // The semaphore is never closed.
         let _turn = self.looking.acquire().await;
         let sealing = Sealing { context: &self.context, release: &release, space: &key.namespace };
-        let result = sealing.run().await;
+        let failed = |panic: Panicked| Err(vec![Problem::new(Reason::Failed, panic.to_string())]);
+        let result = beside::caught(sealing.run()).await.unwrap_or_else(failed);
         self.attempts.found(&key, &basis, (result, Timestamp::now()));
         self.queue.add(key);
     }

@@ -1,8 +1,10 @@
 //! Triggers: which release a project should get, now that its registries have these tags.
 //!
 //! First [`candidate`]: what the tags amount to. Then [`judge`]: whether a release is to be made of it, in view of those that
-//! there are. A release is made at most once for a version, and never one that is older than the newest of its channel.
+//! there are and of the highest that there was. A release is made at most once for a version, also when somebody deletes it,
+//! and never one that is older than the newest of its channel.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -216,6 +218,38 @@ pub struct Made {
     pub packages: BTreeMap<String, String>,
 }
 
+/// The highest version that a trigger's releases ever had, whatever became of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Highest {
+    /// The version.
+    pub version: String,
+    /// The channel in which it was released.
+    pub channel: Option<String>,
+}
+
+impl Highest {
+    /// What is known once this version was released too: the higher one, of the channel that is used now.
+    #[must_use]
+    pub fn joined(known: Option<Self>, other: Self) -> Self {
+        let rank = |one: &Self| one.version.parse::<Version>().ok();
+        match known.filter(|known| known.channel == other.channel) {
+            Some(known) if rank(&known) > rank(&other) => known,
+            Some(_) | None => other,
+        }
+    }
+
+    /// How a version of a channel stands to it; nothing where that says nothing.
+    fn compared(&self, channel: Option<&str>, candidate: &Candidate) -> Option<Ordering> {
+        if self.channel.as_deref() != channel {
+            return None;
+        }
+        if self.version == candidate.version.as_str() {
+            return Some(Ordering::Equal);
+        }
+        Some(candidate.rank.cmp(&self.version.parse().ok()?))
+    }
+}
+
 /// Since when a candidate is what it is, and when that was last seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
@@ -230,8 +264,10 @@ pub struct Seen {
 pub enum Verdict {
     /// It is released.
     Released,
-    /// The channel has a newer release: this one is not made.
+    /// The channel has or had a newer release: this one is not made.
     Older,
+    /// It was released, and the release is gone: whoever deleted it meant it.
+    Gone,
     /// Its version is that of a release which is not made of it.
     Taken {
         /// What is different, for people.
@@ -246,9 +282,14 @@ pub enum Verdict {
     Make,
 }
 
-/// What is to become of a candidate, in view of the releases of its project.
+/// What is to become of a candidate, in view of the releases of its project, and of the highest that the trigger ever had.
 #[must_use]
-pub fn judge(trigger: &Trigger, candidate: &Candidate, made: &[Made], seen: Seen) -> Verdict {
+pub fn judge(
+    trigger: &Trigger,
+    candidate: &Candidate,
+    (made, highest): (&[Made], Option<&Highest>),
+    seen: Seen,
+) -> Verdict {
     // A time that cannot be written never comes.
     let until = seen.since.checked_add(trigger.settle).unwrap_or(Timestamp::MAX);
     let quiet = seen.last >= until;
@@ -260,6 +301,11 @@ pub fn judge(trigger: &Trigger, candidate: &Candidate, made: &[Made], seen: Seen
         };
     }
     let channel = trigger.channel.as_ref().map(ChannelName::as_str);
+    match highest.and_then(|highest| highest.compared(channel, candidate)) {
+        Some(Ordering::Equal) => return Verdict::Gone,
+        Some(Ordering::Less) => return Verdict::Older,
+        Some(Ordering::Greater) | None => {}
+    }
     let here = made.iter().filter(|made| made.channel.as_deref() == channel);
     let newest = here.filter_map(|made| made.version.parse::<Version>().ok()).max();
     if newest.is_some_and(|newest| newest >= candidate.rank) {

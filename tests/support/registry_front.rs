@@ -61,6 +61,11 @@ impl RegistryFront {
         *self.state.mood.lock().expect("a lock") = mood;
     }
 
+    /// How many requests it has answered.
+    pub fn requests(&self) -> usize {
+        self.state.seen.lock().expect("a lock").len()
+    }
+
     /// How many requests for lists of tags of a repository were answered with this status.
     pub fn lists(&self, repository: &str, status: u16) -> usize {
         let path = format!("/v2/{repository}/tags/list");

@@ -129,6 +129,27 @@ pub struct ProjectStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub environments: Vec<EnvironmentRow>,
+    /// What its triggers released, so that a release that somebody deletes is not made again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub triggers: Vec<TriggerRow>,
+}
+
+/// What one trigger released.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TriggerRow {
+    /// The trigger.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// The highest version that it released, whether that release is still there or not.
+    #[schemars(length(max = 63))]
+    pub version: String,
+    /// The channel of that release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub channel: Option<String>,
 }
 
 /// What a project is doing in one environment.

@@ -48,6 +48,7 @@ pub fn decide(observed: &Observed) -> Decision {
     scoped.extend(scopes::of_steps(&project.spec.process));
     scopes::tell(&mut status.conditions, (&scoped, &observed.names), stamp);
     let triggered = trigger::decide(observed);
+    status.triggers = triggered.rows;
     match triggered.fact {
         Some(fact) => condition::set(&mut status.conditions, &fact, stamp),
         None if observed.triggers.is_empty() => {

@@ -2,27 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
-use super::hosts::Hosts;
 use super::looks::{ETags, Heard};
 use crate::api::condition::Reason;
 use crate::api::convert::{self, ProjectPackage};
 use crate::api::v1alpha1::Project;
 use crate::controllers::context::Context;
+use crate::controllers::hosts::Question;
 use crate::controllers::release::credentials::credentials;
 use crate::controllers::release::problem::Problem;
 use crate::domain::image::Tag;
 use crate::domain::name::{ChannelName, PackageName};
 use crate::domain::trigger::{self, Trigger, Unmakeable};
-use crate::registry::{Listed, RegistryError};
+use crate::registry::Listed;
 
 /// What is asked for one trigger.
 pub struct Asking<'a> {
     /// What it is asked with.
     pub context: &'a Context,
-    /// Whose turn it is.
-    pub hosts: &'a Hosts,
     /// The project.
     pub project: &'a Project,
     /// Its trigger.
@@ -68,19 +64,10 @@ impl Asking<'_> {
     /// The tags of a package, asked when nobody else asks its host.
     async fn list(&self, package: &ProjectPackage, etag: Option<&String>) -> Result<Listed, Vec<Problem>> {
         let space = self.project.metadata.namespace.as_deref().unwrap_or_default();
-        let host = package.repository.registry();
-        let _turn = self.hosts.turn(host).await;
         let credentials = credentials(self.context, space, package).await.map_err(|problem| vec![problem])?;
-        let listed = if let Some(pause) = self.hosts.wish(host, Timestamp::now()) {
-            let status = "it asked for a pause".to_owned();
-            Err(RegistryError::Busy { host: host.to_owned(), status, pause: Some(pause) })
-        } else {
-            let registry = &self.context.registry;
-            registry.tags(&package.repository, credentials.as_ref(), etag.map(String::as_str)).await
-        };
-        if let Err(RegistryError::Busy { pause: Some(pause), .. }) = &listed {
-            self.hosts.wishes(host, (*pause, Timestamp::now()));
-        }
+        let registry = &self.context.registry;
+        let tags = registry.tags(&package.repository, credentials.as_ref(), etag.map(String::as_str));
+        let listed = self.context.hosts.ask(package.repository.registry(), Question::Tags, tags).await;
         listed.map_err(|error| vec![Problem::repository(package, &error)])
     }
 }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::cluster::cache::Key;
 use crate::controllers::pause;
 use crate::controllers::release::problem::Problem;
-use crate::domain::name::{PackageName, TriggerName};
+use crate::domain::name::{PackageName, ReleaseVersion, TriggerName};
 use crate::domain::trigger::{Candidate, Seen, Trigger};
 
 /// The first pause after a failure.
@@ -47,6 +47,8 @@ pub struct Known {
     pub problems: Vec<Problem>,
     /// Why the API server did not take the release, since tags were last heard.
     pub refused: Option<String>,
+    /// The version of the release that was made last, which caches may not have yet.
+    pub made: Option<ReleaseVersion>,
 }
 
 /// One trigger's look at its registries.
@@ -133,6 +135,14 @@ impl Looks {
         }
     }
 
+    /// Keeps that a release was made.
+    pub fn made(&self, id: &(Key, TriggerName), version: ReleaseVersion) {
+        let mut all = self.lock();
+        if let Some(known) = all.get_mut(id).and_then(|entry| entry.known.as_mut()) {
+            known.made = Some(version);
+        }
+    }
+
     /// Drops the looks of a project's triggers, but those of these.
     pub fn keep(&self, key: &Key, triggers: &[Trigger]) {
         self.lock().retain(|(known, name), _| known != key || triggers.iter().any(|trigger| trigger.name == *name));
@@ -149,7 +159,8 @@ impl Looks {
 fn pause(id: &(Key, TriggerName), trigger: &Trigger, (known, failures): (&Known, u32)) -> SignedDuration {
     if failures > 0 {
         let wish = pause::wished(&known.problems).unwrap_or_default();
-        return pause::doubled(FIRST, failures, trigger.interval).max(wish);
+        let ours = pause::doubled(FIRST, failures, trigger.interval);
+        return pause::spread(ours, (750, 250), &(id, failures)).max(wish);
     }
     let seed = (id, known.candidate.as_ref().map(|(_, seen)| seen.last));
     let jittered = pause::spread(trigger.interval, (900, 200), &seed);
@@ -234,7 +245,9 @@ mod tests {
         assert_eq!(hear(tags("1.0.0"), 0), (Some(Seen { since: at(0), last: at(0) }), at(30)));
         assert_eq!(hear(tags("1.1.0"), 20), (Some(Seen { since: at(20), last: at(20) }), at(50)));
         let down = Heard::Problems(vec![Problem::new(Reason::RegistryUnreachable, "down")]);
-        assert_eq!(hear(down, 50), (Some(Seen { since: at(20), last: at(20) }), at(55)));
+        let (seen, next) = hear(down, 50);
+        assert_eq!(seen, Some(Seen { since: at(20), last: at(20) }));
+        assert!(next > at(53) && next <= at(55), "{next}");
         assert_eq!(hear(tags("1.1.0"), 55).0, Some(Seen { since: at(20), last: at(55) }));
         assert_eq!(hear(Heard::Unchanged, 90).0, Some(Seen { since: at(20), last: at(90) }));
     }
@@ -251,13 +264,20 @@ mod tests {
     }
 
     #[test]
-    fn after_failures_pauses_double_up_to_the_interval_and_a_wish_counts() {
+    fn after_failures_pauses_double_up_to_the_interval_differ_between_triggers_and_a_wish_counts() {
         let known = |pause| Known {
             problems: vec![Problem { pause, ..Problem::new(Reason::RegistryUnreachable, "busy") }],
             ..Known::default()
         };
-        let seconds = |failures, pause| super::pause(&id(), &trigger(0), (&known(pause), failures)).as_secs();
-        assert_eq!([1, 2, 3, 7, 99].map(|failures| seconds(failures, None)), [5, 10, 20, 300, 300]);
-        assert_eq!(seconds(1, Some(std::time::Duration::from_mins(2))), 120);
+        let of = |id: &(Key, TriggerName), failures, pause| {
+            super::pause(id, &trigger(0), (&known(pause), failures)).as_millis()
+        };
+        for (failures, whole) in [(1, 5_000), (2, 10_000), (3, 20_000), (7, 300_000), (99, 300_000)] {
+            let pause = of(&id(), failures, None);
+            assert!(pause >= whole * 3 / 4 && pause <= whole, "{failures}: {pause}");
+        }
+        let other = (Key::new("shop", "payments"), id().1);
+        assert_ne!(of(&id(), 7, None), of(&other, 7, None), "those who failed together do not ask in step");
+        assert_eq!(of(&id(), 1, Some(std::time::Duration::from_mins(2))), 120_000);
     }
 }

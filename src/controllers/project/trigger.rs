@@ -6,11 +6,12 @@ use super::decide::Effect;
 use super::looks::Known;
 use super::observe::{Observed, Watched};
 use crate::api::condition::{ConditionType, Fact, Reason};
+use crate::api::v1alpha1::project::TriggerRow;
 use crate::api::v1alpha1::release::{PackageVersion, ReleaseCause};
 use crate::api::v1alpha1::{Release, ReleaseSpec};
 use crate::controllers::decision::Next;
 use crate::domain::name::ChannelName;
-use crate::domain::trigger::{self, Candidate, Made, Trigger, Verdict};
+use crate::domain::trigger::{self, Candidate, Highest, Made, Trigger, Verdict};
 
 /// Releases to be made, what to say, and when to look again.
 #[derive(Debug, PartialEq)]
@@ -19,14 +20,21 @@ pub struct Triggered {
     pub effects: Vec<Effect>,
     /// What to say; nothing as long as nothing is known.
     pub fact: Option<Fact<'static>>,
+    /// What was released so far.
+    pub rows: Vec<TriggerRow>,
     /// When a registry is to be asked.
     pub next: Next,
 }
 
+/// How many rows there is room for: those of the triggers that there are, and of others that may come back.
+const MOST: usize = 32;
+
 /// Decides.
 #[must_use]
 pub fn decide(observed: &Observed) -> Triggered {
-    let mut triggered = Triggered { effects: Vec::new(), fact: None, next: Next::Await };
+    let status = observed.project.status.as_ref();
+    let rows = status.map(|status| status.triggers.clone()).unwrap_or_default();
+    let mut triggered = Triggered { effects: Vec::new(), fact: None, rows, next: Next::Await };
     let mut problems: Vec<(Reason, String)> = Vec::new();
     let mut notes: Vec<String> = Vec::new();
     let mut heard = false;
@@ -34,39 +42,86 @@ pub fn decide(observed: &Observed) -> Triggered {
         triggered.next = triggered.next.sooner(next.map_or(Next::Await, Next::At));
         let Some(known) = known else { continue };
         heard = true;
-        let found = said(trigger, known).or_else(|| {
-            let (candidate, seen) = known.candidate.as_ref()?;
-            match trigger::judge(trigger, candidate, &observed.made, *seen) {
-                Verdict::Released => None,
-                Verdict::Older => {
-                    notes.push(format!(
-                        "trigger {}: version {} is older than a release that its channel has, so none is made of it; make one by hand if it is wanted",
-                        trigger.name, candidate.version
-                    ));
-                    None
-                }
-                Verdict::Settling { .. } => {
-                    notes.push(format!("trigger {}: version {} is released once it is quiet", trigger.name, candidate.version));
-                    None
-                }
-                Verdict::Taken { why } => {
-                    let message = format!(
-                        "release {} is not what would be made now: {why}; push a newer version of {}, or make a release by hand",
-                        name(observed, candidate),
-                        trigger.version_of
-                    );
-                    Some((Reason::VersionTaken, message))
-                }
-                Verdict::Make => {
-                    triggered.effects.push(Effect::MakeRelease(Box::new(release(observed, trigger, candidate))));
-                    None
-                }
-            }
-        });
-        problems.extend(found.map(|(reason, message)| (reason, format!("trigger {}: {message}", trigger.name))));
+        match told(observed, (trigger, known), &mut triggered) {
+            Told::Nothing => {}
+            Told::Note(note) => notes.push(format!("trigger {}: {note}", trigger.name)),
+            Told::Problem(reason, message) => problems.push((reason, format!("trigger {}: {message}", trigger.name))),
+        }
     }
+    triggered.rows = bounded(observed, triggered.rows);
     triggered.fact = heard.then(|| fact(&problems, &notes));
     triggered
+}
+
+/// What is said of one trigger.
+enum Told {
+    Nothing,
+    Note(String),
+    Problem(Reason, String),
+}
+
+/// Judges one trigger: what is to be made and remembered is added to `triggered`.
+fn told(observed: &Observed, (trigger, known): (&Trigger, &Known), triggered: &mut Triggered) -> Told {
+    if let Some((reason, message)) = said(trigger, known) {
+        return Told::Problem(reason, message);
+    }
+    let Some((candidate, seen)) = known.candidate.as_ref() else { return Told::Nothing };
+    let highest = highest(&triggered.rows, trigger);
+    match trigger::judge(trigger, candidate, (&observed.made, highest.as_ref()), *seen) {
+        Verdict::Released => {
+            remember(&mut triggered.rows, trigger, candidate);
+            Told::Nothing
+        }
+        // Just made, and not in the cache yet.
+        Verdict::Make if known.made.as_ref() == Some(&candidate.version) => {
+            remember(&mut triggered.rows, trigger, candidate);
+            Told::Nothing
+        }
+        Verdict::Make => {
+            triggered.effects.push(Effect::MakeRelease(Box::new(release(observed, trigger, candidate))));
+            Told::Nothing
+        }
+        Verdict::Older => Told::Note(format!(
+            "version {} is older than a release that its channel has or had, so none is made of it; make one by hand if it is wanted",
+            candidate.version
+        )),
+        Verdict::Gone => Told::Note(format!(
+            "release {} was made once and somebody deleted it, so it is not made again; make it by hand if it is wanted",
+            name(observed, candidate)
+        )),
+        Verdict::Settling { .. } => Told::Note(format!("version {} is released once it is quiet", candidate.version)),
+        Verdict::Taken { why } => {
+            let message = format!(
+                "release {} is not what would be made now: {why}; push a newer version of {}, or make a release by hand",
+                name(observed, candidate),
+                trigger.version_of
+            );
+            Told::Problem(Reason::VersionTaken, message)
+        }
+    }
+}
+
+fn highest(rows: &[TriggerRow], trigger: &Trigger) -> Option<Highest> {
+    let row = rows.iter().find(|row| row.name == trigger.name.as_str())?;
+    Some(Highest { version: row.version.clone(), channel: row.channel.clone() })
+}
+
+/// Writes into the rows that a version is released.
+fn remember(rows: &mut Vec<TriggerRow>, trigger: &Trigger, candidate: &Candidate) {
+    let channel = trigger.channel.as_ref().map(ToString::to_string);
+    let released = Highest { version: candidate.version.to_string(), channel };
+    let Highest { version, channel } = Highest::joined(highest(rows, trigger), released);
+    rows.retain(|row| row.name != trigger.name.as_str());
+    rows.push(TriggerRow { name: trigger.name.to_string(), version, channel });
+}
+
+/// As many rows as there is room for: first those of triggers that there are.
+fn bounded(observed: &Observed, mut rows: Vec<TriggerRow>) -> Vec<TriggerRow> {
+    let is_there = |row: &TriggerRow| observed.project.spec.triggers.iter().any(|trigger| trigger.name == row.name);
+    rows.sort_by(|one, other| (!is_there(one), &one.name).cmp(&(!is_there(other), &other.name)));
+    rows.truncate(MOST);
+    rows.sort_by(|one, other| one.name.cmp(&other.name));
+    rows
 }
 
 /// What is known to be wrong before anything is judged.

@@ -39,9 +39,18 @@ pub fn tally(observed: &Observed) -> Tally {
         plan_digest: plan_digest(observed),
         requested_by: spec.requested_by.as_ref().map(person),
         on_behalf_of: spec.on_behalf_of.clone(),
+        unasked: is_unasked(observed),
     };
     let decisions = observed.approvals.iter().map(|approval| decision(observed, approval)).collect();
     approval::tally(proposal, (strictest, now), returns(observed), decisions)
+}
+
+/// Whether it is Gantry's own, and its root is no person: then who asked is Gantry's own account, which the API server wrote into
+/// a release that a trigger made, and Gantry took over with the cause. Only Gantry can set a cause.
+fn is_unasked(observed: &Observed) -> bool {
+    let spec = &observed.promotion.spec;
+    let by = spec.requested_by.as_ref().map(|by| by.username.as_str());
+    spec.cause.is_some() && !observed.account.is_empty() && by == Some(observed.account.as_str())
 }
 
 /// The person as rules see them.

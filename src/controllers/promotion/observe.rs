@@ -50,6 +50,8 @@ pub struct Observed {
     pub rivals: Vec<Entry>,
     /// Whether the API server enforces who may do what, and did when things were made.
     pub guard: Guard,
+    /// Gantry's own account; empty while nobody knows it.
+    pub account: String,
     /// What people decided on it.
     pub approvals: Vec<Arc<Approval>>,
     /// The pin of the place, and what happened there.

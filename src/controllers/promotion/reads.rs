@@ -86,6 +86,7 @@ pub fn alone(context: &Context, promotion: Arc<Promotion>) -> Observed {
         current: None,
         rivals: Vec::new(),
         guard: context.guard.known(),
+        account: context.account.clone(),
         approvals: Vec::new(),
         pinned: Pinned::default(),
         history: false,

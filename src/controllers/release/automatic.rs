@@ -141,8 +141,14 @@ fn ended(observed: &Observed, status: &mut ReleaseStatus) {
         let newest = status.environments.iter().find(|known| known.promotion == row.promotion);
         row.phase =
             outcome.map(|outcome| outcome.phase.as_str().to_owned()).or(newest.map(|known| known.phase.clone()));
-        let failed = outcome.filter(|outcome| !outcome.is_success());
-        row.message = failed.map(|outcome| condition::cut(&outcome.message, 512));
+        row.message = match (outcome, row.phase.as_deref()) {
+            (Some(outcome), _) => (!outcome.is_success()).then(|| condition::cut(&outcome.message, 512)),
+            // The end is known from the row of the environment alone, which keeps no message.
+            (None, Some(phase)) if phase != Phase::Succeeded.as_str() => {
+                Some(format!("the reason is in its AuditRecord, promotion-{}", row.promotion))
+            }
+            (None, _) => None,
+        };
     }
 }
 

@@ -10,9 +10,10 @@ use crate::api::condition::Reason;
 use crate::api::convert::ProjectPackage;
 use crate::api::v1alpha1::release::ResolvedPackage;
 use crate::controllers::context::Context;
+use crate::controllers::hosts::Question;
 use crate::domain::channel::{self, Channel};
-use crate::domain::image::Tag;
-use crate::registry::{Credentials, Listed};
+use crate::domain::image::{Digest, Tag};
+use crate::registry::{Credentials, Listed, RegistryError};
 
 /// What pins the packages of one release.
 pub struct Pinning<'a> {
@@ -37,14 +38,14 @@ impl Pinning<'_> {
             }
             Choice::Tag(tag, place) => {
                 let credentials = self.credentials(package).await?;
-                let asked = self.context.registry.digest(&package.repository, tag, credentials.as_ref()).await;
+                let asked = self.digest(package, tag, credentials.as_ref()).await;
                 let digest = asked.map_err(|error| Problem::registry(package, *place, &error))?;
                 (tag.clone(), digest, "Version")
             }
             Choice::Highest => {
                 let credentials = self.credentials(package).await?;
                 let tag = self.highest(package, credentials.as_ref()).await?;
-                let asked = self.context.registry.digest(&package.repository, &tag, credentials.as_ref()).await;
+                let asked = self.digest(package, &tag, credentials.as_ref()).await;
                 let digest = asked.map_err(|error| Problem::repository(package, &error))?;
                 (tag, digest, "Highest")
             }
@@ -52,10 +53,21 @@ impl Pinning<'_> {
         Ok(resolved(package, (Some(tag), digest.to_string()), (from, Some(Timestamp::now()))))
     }
 
+    async fn digest(
+        &self,
+        package: &ProjectPackage,
+        tag: &Tag,
+        credentials: Option<&Credentials>,
+    ) -> Result<Digest, RegistryError> {
+        let digest = self.context.registry.digest(&package.repository, tag, credentials);
+        self.context.hosts.ask(package.repository.registry(), Question::Digest, digest).await
+    }
+
     /// The highest version that the channel takes.
     async fn highest(&self, package: &ProjectPackage, credentials: Option<&Credentials>) -> Result<Tag, Problem> {
         let name = &package.name;
-        let listed = self.context.registry.tags(&package.repository, credentials, None).await;
+        let tags = self.context.registry.tags(&package.repository, credentials, None);
+        let listed = self.context.hosts.ask(package.repository.registry(), Question::Tags, tags).await;
         let tags = match listed.map_err(|error| Problem::repository(package, &error))? {
             Listed::Tags(list) => list.tags,
             // Only an answer to a question that named what is known; this one did not.

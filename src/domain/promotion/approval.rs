@@ -80,6 +80,9 @@ pub struct Proposal {
     pub requested_by: Option<Person>,
     /// For whom a robot asked, as it says.
     pub on_behalf_of: Option<String>,
+    /// Whether nobody asked: Gantry itself made it, of a release that a trigger made. Then there is nobody whose own request
+    /// an approval could be, so that the approvals of people are enough.
+    pub unasked: bool,
 }
 
 impl Proposal {
@@ -93,7 +96,7 @@ impl Proposal {
     /// Whether nobody but a robot asked, so that nobody knows whose approval would be their own.
     fn is_of_a_robot_alone(&self) -> bool {
         let robot = self.requested_by.as_ref().is_none_or(Person::is_service_account);
-        robot && self.on_behalf_of.as_deref().is_none_or(|name| name.trim().is_empty())
+        robot && !self.unasked && self.on_behalf_of.as_deref().is_none_or(|name| name.trim().is_empty())
     }
 }
 
@@ -274,7 +277,8 @@ impl Tally {
     /// Who cannot approve because they asked.
     #[must_use]
     pub fn requesters(&self) -> Vec<&str> {
-        let asked = self.proposal.requested_by.as_ref().map(|person| person.name.as_str());
+        let asked =
+            self.proposal.requested_by.as_ref().filter(|_| !self.proposal.unasked).map(|person| person.name.as_str());
         let mut names: Vec<&str> = asked.into_iter().chain(self.proposal.on_behalf_of.as_deref()).collect();
         names.dedup();
         names

@@ -96,7 +96,7 @@ fn what_cannot_be_chosen_or_named_is_said() {
 fn one_release_for_a_version_and_none_older_than_the_newest_of_the_channel() {
     let trigger = trigger(&["api"], false);
     let candidate = candidate(&trigger, None, &tags(&[("api", &["1.1.0"])])).unwrap().unwrap();
-    let verdict = |made: &[Made], seen| judge(&trigger, &candidate, made, seen);
+    let verdict = |made: &[Made], seen| judge(&trigger, &candidate, (made, None), seen);
     let quiet = seen(0, 30);
     assert_eq!(verdict(&[], quiet), Verdict::Make);
     assert_eq!(verdict(&[made("1.0.0", "stable"), made("nightly", "stable")], quiet), Verdict::Make);
@@ -115,41 +115,68 @@ fn one_release_for_a_version_and_none_older_than_the_newest_of_the_channel() {
     );
 }
 
+fn highest(version: &str, channel: &str) -> Highest {
+    Highest { version: version.to_owned(), channel: Some(channel.to_owned()) }
+}
+
+#[test]
+fn what_was_released_and_deleted_is_not_made_again_until_there_is_something_newer() {
+    let trigger = trigger(&["api"], false);
+    let candidate = candidate(&trigger, None, &tags(&[("api", &["1.1.0"])])).unwrap().unwrap();
+    let verdict = |highest| judge(&trigger, &candidate, (&[made("1.0.0", "stable")], Some(&highest)), seen(0, 30));
+    assert_eq!(verdict(highest("1.1.0", "stable")), Verdict::Gone);
+    assert_eq!(verdict(highest("1.1", "stable")), Verdict::Gone, "the same, written otherwise");
+    assert_eq!(verdict(highest("1.2.0", "stable")), Verdict::Older);
+    assert_eq!(verdict(highest("1.0.0", "stable")), Verdict::Make);
+    assert_eq!(verdict(highest("9.0.0", "beta")), Verdict::Make, "it went to another channel before");
+    assert_eq!(verdict(highest("edited", "stable")), Verdict::Make, "what is no version says nothing");
+    let joined = |known, other| Highest::joined(Some(known), other).version;
+    assert_eq!(joined(highest("1.2.0", "stable"), highest("1.10.0", "stable")), "1.10.0");
+    assert_eq!(joined(highest("1.10.0", "stable"), highest("1.2.0", "stable")), "1.10.0");
+    assert_eq!(joined(highest("9.0.0", "beta"), highest("1.2.0", "stable")), "1.2.0");
+}
+
 #[test]
 fn nothing_is_made_before_it_was_quiet_and_the_registries_were_asked_once_more() {
     let trigger = trigger(&["api"], false);
     let candidate = candidate(&trigger, None, &tags(&[("api", &["1.1.0"])])).unwrap().unwrap();
-    assert_eq!(judge(&trigger, &candidate, &[], seen(100, 100)), Verdict::Settling { until: at(130) });
-    assert_eq!(judge(&trigger, &candidate, &[], seen(100, 129)), Verdict::Settling { until: at(130) });
-    assert_eq!(judge(&trigger, &candidate, &[], seen(100, 130)), Verdict::Make);
+    assert_eq!(judge(&trigger, &candidate, (&[], None), seen(100, 100)), Verdict::Settling { until: at(130) });
+    assert_eq!(judge(&trigger, &candidate, (&[], None), seen(100, 129)), Verdict::Settling { until: at(130) });
+    assert_eq!(judge(&trigger, &candidate, (&[], None), seen(100, 130)), Verdict::Make);
     // One of several packages came first, and the one that gives the version did not come yet.
     let other = Made { packages: [("api".to_owned(), "0.9".to_owned())].into(), ..made("1.1.0", "stable") };
-    assert_eq!(judge(&trigger, &candidate, &[other], seen(100, 129)), Verdict::Settling { until: at(130) });
+    assert_eq!(judge(&trigger, &candidate, (&[other], None), seen(100, 129)), Verdict::Settling { until: at(130) });
     let eager = Trigger { settle: SignedDuration::ZERO, ..trigger };
-    assert_eq!(judge(&eager, &candidate, &[], seen(100, 100)), Verdict::Make);
+    assert_eq!(judge(&eager, &candidate, (&[], None), seen(100, 100)), Verdict::Make);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
 
     #[test]
-    fn releases_only_go_forward_and_end(
-        pushes in prop::collection::vec("[0-2]\\.[0-2](\\.[0-2])?(-rc)?", 1..20), same_version in any::<bool>(),
+    fn releases_only_go_forward_and_end_also_when_somebody_deletes_them(
+        pushes in prop::collection::vec(("[0-2]\\.[0-2](\\.[0-2])?(-rc)?", any::<bool>()), 1..20),
+        same_version in any::<bool>(),
     ) {
         let trigger = Trigger { settle: SignedDuration::ZERO, ..trigger(&["api"], same_version) };
         let (mut tags, mut made): (Vec<Tag>, Vec<Made>) = (Vec::new(), Vec::new());
-        for push in pushes {
+        let mut memory: Option<Highest> = None;
+        for (push, deleted) in pushes {
+            if deleted {
+                made.clear();
+            }
             tags.push(push.parse().unwrap());
             let lists = BTreeMap::from([("api".parse().unwrap(), tags.clone())]);
             // Whatever was pushed, one round is enough: the next has nothing more to do.
             for round in 0..2 {
                 let Ok(Some(candidate)) = candidate(&trigger, None, &lists) else { break };
-                if judge(&trigger, &candidate, &made, seen(0, 0)) != Verdict::Make {
+                if judge(&trigger, &candidate, (&made, memory.as_ref()), seen(0, 0)) != Verdict::Make {
                     break;
                 }
                 prop_assert_eq!(round, 0);
-                let newest = made.last().map(|made: &Made| made.version.parse::<Version>().unwrap());
+                let newest = memory.as_ref().map(|known| known.version.parse::<Version>().unwrap());
                 prop_assert!(newest.is_none_or(|newest| newest < candidate.rank));
+                memory = Some(Highest::joined(memory, highest(candidate.version.as_str(), "stable")));
                 made.push(Made {
                     version: candidate.version.to_string(), channel: Some("stable".into()), packages: BTreeMap::new(),
                 });
@@ -187,7 +214,7 @@ fn a_template_makes_the_version_of_several_packages() {
     let (trigger, seen) =
         (templated("${{ packages.api.version }}.${{ semver(packages.web.version).major }}"), seen(0, 30));
     let candidate = candidate(&trigger, None, &lists).unwrap().unwrap();
-    assert_eq!(judge(&trigger, &candidate, &[made("1.4.0.6", "stable")], seen), Verdict::Make);
-    assert_eq!(judge(&trigger, &candidate, &[made("1.4.0.8", "stable")], seen), Verdict::Older);
-    assert_eq!(judge(&trigger, &candidate, &[made("1.4.0.7", "stable")], seen), Verdict::Released);
+    assert_eq!(judge(&trigger, &candidate, (&[made("1.4.0.6", "stable")], None), seen), Verdict::Make);
+    assert_eq!(judge(&trigger, &candidate, (&[made("1.4.0.8", "stable")], None), seen), Verdict::Older);
+    assert_eq!(judge(&trigger, &candidate, (&[made("1.4.0.7", "stable")], None), seen), Verdict::Released);
 }

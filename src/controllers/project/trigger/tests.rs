@@ -135,3 +135,44 @@ fn the_channel_of_a_release_is_the_one_that_it_was_sealed_in() {
     let sealed = super::made(&release(json!({"status": {"channel": "old", "packages": [package]}})), Some(&default));
     assert_eq!((sealed.channel.as_deref(), sealed.packages["api"].as_str()), (Some("old"), "7"));
 }
+
+fn row(name: &str, version: &str) -> TriggerRow {
+    TriggerRow { name: name.into(), version: version.into(), channel: Some("stable".into()) }
+}
+
+#[test]
+fn a_release_that_was_made_is_remembered_and_not_made_again_when_somebody_deletes_it() {
+    let written = |observed: &mut Observed, status: ProjectStatus| {
+        Arc::make_mut(&mut observed.project).status = Some(status);
+    };
+    let just_made = Known { made: "1.1.0".parse().ok(), ..known() };
+    for (heard, made) in [(known(), vec![made("stable")]), (just_made, Vec::new())] {
+        let decision = decide_project(&observed(Some(heard), made));
+        assert_eq!((decision.effects.len(), decision.status.triggers.clone()), (0, vec![row("new", "1.1.0")]));
+        let mut deleted = observed(Some(known()), Vec::new());
+        written(&mut deleted, decision.status);
+        let decision = decide_project(&deleted);
+        assert!(decision.effects.is_empty(), "also by a process that knows nothing of it but the status");
+        let (status, _, message) = said(&decision.status).unwrap();
+        assert_eq!(status, "True");
+        assert!(
+            message.starts_with("trigger new: release checkout-1.1.0 was made once and somebody deleted"),
+            "{message}"
+        );
+        assert_eq!(decision.status.triggers, [row("new", "1.1.0")]);
+    }
+    assert_eq!(decide_project(&observed(Some(known()), Vec::new())).status.triggers, [], "nothing is there yet");
+}
+
+#[test]
+fn what_is_remembered_is_kept_while_a_trigger_is_away_and_is_bounded() {
+    let mut observed = observed(None, Vec::new());
+    let project = Arc::make_mut(&mut observed.project);
+    let spec = json!([{"name": "z-kept", "packages": ["api"]}]);
+    project.spec.triggers = serde_json::from_value(spec).unwrap();
+    let mut rows: Vec<_> = (0..40).map(|number| row(&format!("gone-{number:02}"), "1.0.0")).collect();
+    rows.push(row("z-kept", "2.0.0"));
+    project.status = Some(ProjectStatus { triggers: rows, ..ProjectStatus::default() });
+    let kept = decide_project(&observed).status.triggers;
+    assert_eq!((kept.len(), kept.last()), (32, Some(&row("z-kept", "2.0.0"))));
+}

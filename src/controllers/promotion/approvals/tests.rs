@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::api::v1alpha1::history::Person as PersonField;
+use crate::api::v1alpha1::promotion::Cause;
 use crate::api::v1alpha1::variable::GivenVariable;
 use crate::controllers::promotion::decide::tests::ready_to_start;
 use crate::controllers::promotion::decide::{Effect, decide};
@@ -164,6 +165,30 @@ fn a_robot_must_say_for_whom_it_asks() {
     Arc::make_mut(&mut robot.promotion).spec.on_behalf_of = Some("bob".into());
     assert!(is(&approved_by(robot.clone(), &["bob", "carol"]), "Pending", "ApprovalsMissing"));
     assert!(is(&approved_by(robot, &["dora", "carol"]), "Running", "InProgress"));
+}
+
+#[test]
+fn what_nobody_asked_for_needs_the_approvals_of_people_and_no_requester() {
+    let gantry = "system:serviceaccount:gantry-system:gantry";
+    let mut own = waiting();
+    let spec = &mut Arc::make_mut(&mut own.promotion).spec;
+    spec.requested_by = Some(PersonField { username: gantry.into(), uid: None });
+    spec.cause = Some(Cause { kind: "Release".into(), name: "checkout-1.0.0".into(), ..Cause::default() });
+    assert!(is(&own, "Pending", "ApprovalsMissing"));
+    let message = decide(&own).status.message.unwrap();
+    assert!(message.contains("2 of 2 approvals are missing: somebody with the verb approve"), "{message}");
+    assert!(is(&approved_by(own.clone(), &["bob"]), "Pending", "ApprovalsMissing"));
+    assert!(is(&approved_by(own.clone(), &["bob", "system:serviceaccount:shop:ci"]), "Pending", "ApprovalsMissing"));
+    assert!(is(&approved_by(own.clone(), &["bob", "carol"]), "Running", "InProgress"));
+    // Another robot's is one, also with a cause; and Gantry's account without a cause is a robot like any other.
+    let mut robots = own.clone();
+    Arc::make_mut(&mut robots.promotion).spec.requested_by =
+        Some(PersonField { username: "system:serviceaccount:shop:ci".into(), uid: None });
+    assert!(is(&robots, "Refused", "RequesterUnknown"));
+    let unknown = Observed { account: String::new(), ..own.clone() };
+    assert!(is(&unknown, "Refused", "RequesterUnknown"), "who does not know itself excuses nobody");
+    Arc::make_mut(&mut own.promotion).spec.cause = None;
+    assert!(is(&own, "Refused", "RequesterUnknown"));
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub(in crate::controllers::promotion) fn ready_to_start() -> Observed {
         pinned: Pinned::default(),
         history: true,
         name_use: NameUse::Fresh,
+        account: "system:serviceaccount:gantry-system:gantry".into(),
         slot: Slot::Mine,
         plan: PlanState::Known(Arc::new(plan(2))),
         progress: None,

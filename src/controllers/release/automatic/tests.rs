@@ -166,3 +166,17 @@ fn where_a_pin_says_what_runs_nothing_is_promoted_also_when_the_pin_goes() {
     let (wanted, _) = plan(&observed(), &mut status, journey.as_ref());
     assert!(wanted.is_empty(), "{wanted:?}");
 }
+
+#[test]
+fn a_failure_that_is_known_from_its_row_alone_says_where_the_reason_is() {
+    let (mut observed, mut status) = (observed(), ReleaseStatus::default());
+    let first = run(&observed, &mut status).0.remove(0);
+    let ended = [outcome(&first.name, "dev", Phase::Failed)];
+    status.environments = rows::join(Vec::new(), ended.iter().map(AsRef::<Outcome>::as_ref));
+    observed.outcomes.clear();
+    run(&observed, &mut status);
+    let (reason, message) = condition(&status).unwrap();
+    assert_eq!(reason, "NotPromoted");
+    let expected = format!("Failed: the reason is in its AuditRecord, promotion-{};", first.name);
+    assert!(message.contains(&expected), "{message}");
+}

@@ -13,6 +13,7 @@ fn proposal() -> Proposal {
         plan_digest: Some("plan".to_owned()),
         requested_by: Some(person("alice")),
         on_behalf_of: None,
+        unasked: false,
     }
 }
 

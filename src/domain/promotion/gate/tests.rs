@@ -19,6 +19,7 @@ fn approvals_of(by: Person, rule: Rule, decisions: Vec<Decision>) -> Tally {
         plan_digest: Some("plan".to_owned()),
         requested_by: Some(by),
         on_behalf_of: None,
+        unasked: false,
     };
     approval::tally(proposal, (rule, rule), false, decisions)
 }
