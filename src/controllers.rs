@@ -12,6 +12,7 @@ pub mod context;
 pub mod decision;
 pub mod deployments;
 pub mod environment;
+pub mod freeze;
 pub mod guard;
 pub mod hosts;
 pub mod lifecycle;

@@ -18,6 +18,7 @@
 //! - **promotion**: one request to put one release into one environment. Its **outcome** is its end.
 //! - **approval**: one person's yes or no to one promotion's **plan**: which release, where, with which variables.
 //! - **guard**: whether the API server's policies stamp and check what people write.
+//! - **freeze**: nothing is promoted to some environments in its **periods**, each of which has a start and an end.
 //! - **gate**: one named condition a promotion must meet before it starts; the gates' **verdict** says
 //!   open, waiting or closed.
 //! - **slot**: the right to run in one environment of one project; one promotion holds it at a time.
@@ -31,6 +32,7 @@
 
 pub mod audit;
 pub mod channel;
+pub mod freeze;
 pub mod guard;
 pub mod image;
 pub mod invalid;

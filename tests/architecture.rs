@@ -41,6 +41,7 @@ const LAYERS: &[Layer] = &[
             "std",
             "base64",
             "cel",
+            "croner",
             "jiff",
             "regex",
             "semver",

@@ -131,10 +131,57 @@ fn merge(into: &mut Value, change: Value) {
     }
 }
 
+fn freeze(name: &str, times: Value) -> Value {
+    let mut spec = json!({"reason": "nobody is there"});
+    merge(&mut spec, times);
+    object("Freeze", name, spec)
+}
+
+fn of_freezes() -> Vec<Case> {
+    let (start, end) = ("2026-12-20T00:00:00Z", "2027-01-04T00:00:00Z");
+    let once = || freeze("winter", json!({"start": start, "end": end}));
+    let weekly = |duration: &str| json!({"cron": "0 18 * * FRI", "timeZone": "Europe/Berlin", "duration": duration});
+    let both = json!({"start": start, "end": end, "schedule": weekly("62h")});
+    vec![
+        Case::new("Freeze", "metadata.name must be", (once(), freeze("win.ter", json!({"start": start, "end": end})))),
+        Case::new("Freeze", "spec.start and spec.end, or spec.schedule", (once(), freeze("winter", both))),
+        Case::new(
+            "Freeze",
+            "spec.end must be after spec.start",
+            (once(), freeze("winter", json!({"start": end, "end": start}))),
+        ),
+        Case::new(
+            "Freeze",
+            "spec.schedule.duration must be more than nothing",
+            (freeze("w", json!({"schedule": weekly("62h")})), freeze("w", json!({"schedule": weekly("8785h")}))),
+        ),
+    ]
+}
+
+#[test]
+fn a_freeze_has_times_or_a_schedule_and_all_of_it() {
+    let definition = crds::all().into_iter().find(|known| known.spec.names.kind == "Freeze").expect("the kind");
+    let (start, schedule) =
+        ("2026-12-20T00:00:00Z", json!({"cron": "0 18 * * FRI", "timeZone": "UTC", "duration": "1h"}));
+    for times in [
+        json!({}),
+        json!({"start": start}),
+        json!({"end": start}),
+        json!({"start": start, "schedule": schedule}),
+        json!({"end": start, "schedule": schedule}),
+    ] {
+        let refused =
+            Validator::new().validate_with_defaults(&schema(&definition), &freeze("winter", times.clone()), None);
+        let said = refused.map_err(kube::core::cel::ValidationErrors::into_vec).expect_err("one of the two");
+        assert!(said[0].message.starts_with("spec.start and spec.end, or spec.schedule"), "{times}: {said:?}");
+    }
+}
+
 fn cases() -> Vec<Case> {
     let mut cases = of_environments();
     cases.extend(of_projects());
     cases.extend(of_lifecycles());
+    cases.extend(of_freezes());
     cases.extend(of_channels());
     cases.extend(of_releases());
     cases.extend(of_promotions());
@@ -374,6 +421,10 @@ fn of_promotions() -> Vec<Case> {
         changed("spec.priority is immutable", json!({"priority": 1})),
         changed("spec.targets is immutable", json!({"targets": ["eu"]})),
         changed("spec.skipSteps is immutable", json!({"skipSteps": ["migrate"]})),
+        changed(
+            "spec.freezeOverride is immutable",
+            json!({"freezeOverride": {"names": ["winter"], "reason": "CHG-1"}}),
+        ),
         Case::new(
             "Promotion",
             "spec.expiresAt must be after spec.notBefore",

@@ -27,6 +27,8 @@ mod faults;
 #[cfg(test)]
 mod flux;
 #[cfg(test)]
+mod freezes;
+#[cfg(test)]
 mod guard;
 #[cfg(test)]
 mod install;

@@ -1,7 +1,7 @@
 //! What the operator says of itself: metrics, probes, logs; and that one broken object stops nobody else.
 
 use gantry::api::crds;
-use gantry::api::v1alpha1::{Environment, Project, Promotion};
+use gantry::api::v1alpha1::{Environment, Freeze, Project, Promotion};
 use gantry_plane::{Identity, Options, Plane};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
@@ -84,7 +84,7 @@ async fn probes_answer_and_logs_name_the_object() {
 }
 
 /// For each kind, a spec that does not read as it, whatever else is right.
-fn unreadable() -> [(&'static str, &'static str, Value); 10] {
+fn unreadable() -> [(&'static str, &'static str, Value); 11] {
     let no_text = json!({"not": "a text"});
     let release = json!({"project": "checkout", "version": "1.0.0"});
     let with = |mut spec: Value, field: &str, value: &Value| {
@@ -105,6 +105,7 @@ fn unreadable() -> [(&'static str, &'static str, Value); 10] {
         ),
         ("AuditRecord", "auditrecords", with(promotion, "applied", &json!("perhaps"))),
         ("AuditCheckpoint", "auditcheckpoints", json!({"number": "first"})),
+        ("Freeze", "freezes", json!({"reason": no_text})),
         ("Lifecycle", "lifecycles", json!({"phases": "none"})),
         ("VariableSet", "variablesets", json!({"description": no_text})),
     ]
@@ -138,17 +139,24 @@ async fn store(space: &Space, writer: &Client, (kind, plural, spec): (&str, &str
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn objects_of_every_kind_that_do_not_read_stop_nobody_else_not_even_in_their_own_space_but_for_environments() {
+async fn objects_of_every_kind_that_do_not_read_stop_nobody_else_not_even_in_their_own_space_but_for_environments_and_freezes()
+ {
     let plane = shared::own(Options::default()).await;
     let client = plane.client(&Identity::Admin).await.expect("a client");
     let space = Space::create(client.clone()).await;
     let image = format!("{}/checkout", plane.registry().host());
     let operator = plane.client(&Identity::service_account("gantry-system", "gantry")).await.expect("a client");
-    // Where an environment does not read, nobody knows the lifecycle: its space waits, and says so.
-    let waiting = Space::create(client.clone()).await;
+    // Where an environment does not read, nobody knows the lifecycle, and where a freeze does not, nobody knows what it holds: their
+    // spaces wait, and say so.
+    let (waiting, frozen) = (Space::create(client.clone()).await, Space::create(client.clone()).await);
     for broken in unreadable() {
         let writer = if broken.0.starts_with("Audit") { &operator } else { &client };
-        store(if broken.0 == "Environment" { &waiting } else { &space }, writer, broken).await;
+        let somewhere = match broken.0 {
+            "Environment" => &waiting,
+            "Freeze" => &frozen,
+            _ => &space,
+        };
+        store(somewhere, writer, broken).await;
     }
     for definition in crds::all() {
         let kind = definition.spec.names.kind;
@@ -156,7 +164,7 @@ async fn objects_of_every_kind_that_do_not_read_stop_nobody_else_not_even_in_the
     }
     assert!(space.api::<Project>().get("broken").await.is_err(), "it does not read");
     let operator = Operator::start_logging_json(&plane, "broken").await;
-    for space in [&space, &waiting] {
+    for space in [&space, &waiting, &frozen] {
         space.environment("dev", 10).await;
         space.project("checkout", &image, json!([config_map("settings", "x")])).await;
         for version in ["1.0.0", "1.1.0"] {
@@ -165,10 +173,10 @@ async fn objects_of_every_kind_that_do_not_read_stop_nobody_else_not_even_in_the
             space.apply(space.object("Release", &format!("checkout-{version}"), spec)).await;
         }
     }
-    let waits = waiting.promote("checkout", "1.0.0", "dev").await;
-    let status = waiting.in_phase(&waits, "Pending", Some("Blocked")).await.status.expect("a status");
-    let said = status.message.unwrap_or_default();
-    assert!(said.contains("environment broken exists and cannot be read") && said.contains("apply it again"), "{said}");
+    let held = waits_for_what_does_not_read(&waiting, "Blocked", "environment broken exists and cannot be read").await;
+    let cold =
+        waits_for_what_does_not_read(&frozen, "Frozen", "freeze broken, whose periods nobody knows (it cannot be read")
+            .await;
     for version in ["1.0.0", "1.1.0"] {
         let promotion = space.deploy("checkout", version, "dev").await;
         space.audit_record(&promotion.metadata.name.expect("a name")).await;
@@ -179,11 +187,23 @@ async fn objects_of_every_kind_that_do_not_read_stop_nobody_else_not_even_in_the
             rows.iter().any(|row| row.current.as_ref().is_some_and(|current| current.version == "1.1.0"))
         })
         .await;
-    let environment = ApiResource::erase::<Environment>(&());
-    let environments: Api<DynamicObject> = Api::namespaced_with(client.clone(), &waiting.name, &environment);
-    environments.delete("broken", &DeleteParams::default()).await.expect("deleted");
-    assert_eq!(waiting.ended(&waits).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+    for (space, held, kind) in
+        [(&waiting, held, ApiResource::erase::<Environment>(&())), (&frozen, cold, ApiResource::erase::<Freeze>(&()))]
+    {
+        let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), &space.name, &kind);
+        objects.delete("broken", &DeleteParams::default()).await.expect("deleted");
+        assert_eq!(space.ended(&held).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+    }
     every_line_is_an_object(&plane, &operator, &waiting).await;
+}
+
+/// Promotes where something does not read; gives back the promotion, which waits and says why.
+async fn waits_for_what_does_not_read(space: &Space, reason: &str, says: &str) -> String {
+    let waits = space.promote("checkout", "1.0.0", "dev").await;
+    let status = space.in_phase(&waits, "Pending", Some(reason)).await.status.expect("a status");
+    let said = status.message.unwrap_or_default();
+    assert!(said.contains(says) && said.contains("apply it again"), "{said}");
+    waits
 }
 
 /// The log for programs: one JSON object a line, whatever is in it, and each run says of which object it is.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use gantry::api::v1alpha1::{Approval, Environment, Pin, Promotion, Release};
+use gantry::api::v1alpha1::{Approval, Environment, Freeze, Pin, Promotion, Release};
 use gantry_plane::node::simulated::EXIT_CODE;
 use gantry_plane::{AuditEvent, manifests};
 use k8s_openapi::ByteString;
@@ -208,8 +208,9 @@ fn the_operator_reads_no_secret_of_the_whole_cluster_and_promotes_nothing() {
     for call in granted(&operator) {
         assert!(!call.resource.ends_with("/secrets") && !call.resource.ends_with("/configmaps"), "{call}");
         assert!(call.verb != "promote" && call.verb != "impersonate", "{call}");
-        let asked_for = ["promotions", "pins", "approvals", "releases", "projects", "environments", "lifecycles"]
-            .map(|kind| format!("gantry.dev/{kind}"));
+        let asked_for =
+            ["promotions", "pins", "approvals", "releases", "projects", "environments", "freezes", "lifecycles"]
+                .map(|kind| format!("gantry.dev/{kind}"));
         let writes = ["create", "update", "delete"].contains(&call.verb.as_str());
         // The admission policies hold it to promotions and releases that have a cause: tests/policies/people.rs.
         let caused = ["promotions", "releases"].iter().any(|kind| call == Call::new("create", "gantry.dev", kind));
@@ -252,7 +253,8 @@ fn the_account_that_applies_releases_reads_no_secret_and_gives_no_rights() {
 }
 
 #[test]
-fn only_releasers_promote_only_approvers_approve_and_no_person_writes_status_or_records() {
+fn only_releasers_promote_only_approvers_approve_only_space_admins_write_what_gates_look_at_and_no_person_status_or_records()
+ {
     for role in roles() {
         for call in granted(&role) {
             let person = !OPERATORS.contains(&name(&role));
@@ -261,6 +263,10 @@ fn only_releasers_promote_only_approvers_approve_and_no_person_writes_status_or_
             assert!(!(person && call.resource.ends_with("/status")), "{}: {call}", name(&role));
             let reads = ["get", "list", "watch"].contains(&call.verb.as_str());
             assert!(!(person && call.resource.ends_with("auditrecords")) || reads, "{}: {call}", name(&role));
+            let decides = name(&role) == "gantry-space-admin";
+            let looked_at = ["freezes", "lifecycles", "environments"].iter().any(|kind| call.resource.ends_with(kind));
+            let changes = ["create", "update", "patch", "delete", "override"].contains(&call.verb.as_str());
+            assert!(!(person && looked_at && changes) || decides, "{}: {call}", name(&role));
         }
     }
 }
@@ -293,6 +299,16 @@ async fn goes_on_by_itself(space: &Space) {
     space.apply(space.object("Release", "cart-1.0.0", json!({"project": "cart", "version": "1.0.0"}))).await;
     wait::object(&space.api(), "cart-1.0.0", "in dev by itself", |known: &Release| {
         known.status.as_ref().is_some_and(|status| status.environments.iter().any(|row| row.succeeded))
+    })
+    .await;
+}
+
+/// A freeze that was.
+async fn is_frozen(space: &Space) {
+    let spec = json!({"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "reason": "it was a holiday"});
+    space.apply(space.object("Freeze", "new-year", spec)).await;
+    wait::object(&space.api(), "new-year", "over", |known: &Freeze| {
+        known.status.as_ref().is_some_and(|status| status.observed_generation.is_some() && !status.active)
     })
     .await;
 }
@@ -360,6 +376,7 @@ async fn whole_story(space: &Space, image: &str) {
     space.deploy("checkout", "1.1.0", "dev").await;
 
     goes_on_by_itself(space).await;
+    is_frozen(space).await;
     is_pinned(space).await;
     is_approved(space).await;
 

@@ -1,7 +1,8 @@
-//! From the wire to the domain: names, images, durations and lifecycles, checked once, with every mistake and not just the
+//! From the wire to the domain: names, images, durations, lifecycles and freezes, checked once, with every mistake and not just the
 //! first. Pure.
 
 mod channels;
+pub mod freezes;
 pub mod lifecycle;
 mod steps;
 mod triggers;

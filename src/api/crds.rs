@@ -6,7 +6,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 
 use super::v1alpha1::{
-    Approval, AuditCheckpoint, AuditRecord, Environment, Lifecycle, Pin, Project, Promotion, Release, VariableSet,
+    Approval, AuditCheckpoint, AuditRecord, Environment, Freeze, Lifecycle, Pin, Project, Promotion, Release,
+    VariableSet,
 };
 
 /// Every definition that Gantry installs, in alphabetical order of kinds.
@@ -17,6 +18,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         AuditCheckpoint::crd(),
         AuditRecord::crd(),
         Environment::crd(),
+        Freeze::crd(),
         Lifecycle::crd(),
         Pin::crd(),
         Project::crd(),

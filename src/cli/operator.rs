@@ -27,6 +27,7 @@ use crate::controllers::deployments::DeploymentsController;
 use crate::controllers::environment::Environments;
 use crate::controllers::environment::provisioned::Provisioned;
 use crate::controllers::environment::wake;
+use crate::controllers::freeze::FreezeController;
 use crate::controllers::guard::Guard;
 use crate::controllers::hosts::Hosts;
 use crate::controllers::lifecycle::LifecycleController;
@@ -251,10 +252,6 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let (releases, release_requests) = Queue::new();
     let (environments, environment_requests) = Queue::new();
     let (deployments, deployment_requests) = Queue::new();
-    let (lifecycles, lifecycle_requests) = Queue::new();
-    let (pins, pin_requests) = Queue::new();
-    let (variable_sets, variable_set_requests) = Queue::new();
-    let (approvals, approval_requests) = Queue::new();
     let (changed, objects) = mpsc::unbounded_channel();
     let bench = Bench::default();
     let (audits, audit_requests) = Queue::new();
@@ -278,11 +275,11 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let project = ProjectController::new(shared(), Series::new(context.metrics.clone()), projects.clone());
     started.spawn(&mut tasks, project, (project_requests, ROWS));
     started.spawn(&mut tasks, DeploymentsController { context: shared() }, (deployment_requests, ROWS));
-    started.spawn(&mut tasks, LifecycleController { context: shared() }, (lifecycle_requests, COALESCE));
-    started.spawn(&mut tasks, PinController { context: shared() }, (pin_requests, COALESCE));
-    let variable_set = VariableSetController { context: shared() };
-    started.spawn(&mut tasks, variable_set, (variable_set_requests, COALESCE));
-    started.spawn(&mut tasks, ApprovalController { context: shared() }, (approval_requests, Quiet::NONE));
+    let lifecycles = started.queue(&mut tasks, LifecycleController { context: shared() }, COALESCE);
+    let freezes = started.queue(&mut tasks, FreezeController { context: shared() }, ROWS);
+    let pins = started.queue(&mut tasks, PinController { context: shared() }, COALESCE);
+    let variable_sets = started.queue(&mut tasks, VariableSetController { context: shared() }, COALESCE);
+    let approvals = started.queue(&mut tasks, ApprovalController { context: shared() }, Quiet::NONE);
     let release = ReleaseController::new(shared(), releases.clone());
     started.spawn(&mut tasks, release, (release_requests, ROWS));
     let environment = Environments::new(context.as_ref().clone(), provisioned.clone());
@@ -301,7 +298,8 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let woken = wake::wake(context.stores.environments.clone(), provisioned.clone(), environments);
     started.until_stopped(&mut tasks, "the wake-ups of environments", woken);
     started.until_stopped(&mut tasks, "the wake-ups by what runs", context.workloads.clone().wake(projects.clone()));
-    let queues = Queues { promotions, projects, releases, deployments, lifecycles, pins, variable_sets, approvals };
+    let queues =
+        Queues { promotions, projects, releases, deployments, lifecycles, freezes, pins, variable_sets, approvals };
     let triggers = Triggers { context: shared(), queues, bench };
     started.until_stopped(&mut tasks, "the triggers", triggers.run(objects));
     tasks
@@ -342,7 +340,14 @@ impl Started {
         });
     }
 
-    /// Runs a controller of the one pipeline.
+    /// Runs a controller of the one pipeline, and gives back the way into its queue.
+    fn queue<C: Controller + Clone>(&self, tasks: &mut Tasks, controller: C, quiet: Quiet) -> Queue {
+        let (queue, requests) = Queue::new();
+        self.spawn(tasks, controller, (requests, quiet));
+        queue
+    }
+
+    /// The same with a queue that is there already.
     fn spawn<C: Controller + Clone>(
         &self,
         tasks: &mut Tasks,

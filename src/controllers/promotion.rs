@@ -5,12 +5,14 @@
 
 pub mod approvals;
 pub mod bench;
+pub mod between;
 pub mod conditions;
 pub mod course;
 pub mod current;
 pub mod decide;
 pub mod environments;
 pub mod facts;
+pub mod freezes;
 pub mod inventory;
 pub mod lookout;
 pub mod manifests;
@@ -174,6 +176,11 @@ impl PromotionController {
                 let names_steps = !promotion.spec.skip_steps.is_empty() && observed.plan == PlanState::Unknown;
                 if names_steps { Ok(Observed { plan: self.plan(&observed).await?, ..observed }) } else { Ok(observed) }
             }
+            Effect::ReadFreezes => {
+                let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
+                let freezes = freezes::reads::live(&client, space).await?;
+                Ok(Observed { freezes, now: jiff::Timestamp::now(), ..observed })
+            }
             Effect::TakeSlot => {
                 let slot = Slot::of(&client, &promotion).take(jiff::Timestamp::now()).await?;
                 Ok(Observed { slot, ..observed })
@@ -265,7 +272,7 @@ impl PromotionController {
                 self.context.count(&outcome, observed.release.as_deref());
                 self.context.outcomes.add(outcome);
             }
-        } else if reads::is_rolling_back(written) {
+        } else if reads::is_rolling_back(written) || between::is_paused(written) {
             self.bench.ended(written);
         } else if reads::is_running(written) {
             if has_started(&observed.promotion, written) {
@@ -280,7 +287,17 @@ impl PromotionController {
     fn tell(&self, observed: &Observed, note: crate::controllers::decision::Note) {
         let events = &self.context.events;
         let promotion = pipeline::reference(observed.promotion.as_ref());
-        let told = ["Started", "Recovered", "Succeeded", "Failed", "Canceled", "Rejected", "RollingBack", "RolledBack"];
+        let told = [
+            "Started",
+            "Recovered",
+            "FreezeOverridden",
+            "Succeeded",
+            "Failed",
+            "Canceled",
+            "Rejected",
+            "RollingBack",
+            "RolledBack",
+        ];
         if told.contains(&note.reason) {
             let environment = observed.environment.as_ref().map(|known| pipeline::reference(known.as_ref()));
             let release = observed.release.as_ref().map(|known| pipeline::reference(known.as_ref()));

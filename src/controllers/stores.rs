@@ -6,7 +6,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 
-use crate::api::v1alpha1::{Approval, Environment, Lifecycle, Pin, Project, Promotion, Release, VariableSet};
+use crate::api::v1alpha1::{Approval, Environment, Freeze, Lifecycle, Pin, Project, Promotion, Release, VariableSet};
 use crate::cluster::cache::{self, Cache};
 use crate::cluster::tasks::Tasks;
 
@@ -19,6 +19,8 @@ pub struct Stores {
     pub environments: Cache<Environment>,
     /// Every lifecycle.
     pub lifecycles: Cache<Lifecycle>,
+    /// Every freeze.
+    pub freezes: Cache<Freeze>,
     /// Every pin.
     pub pins: Cache<Pin>,
     /// Every approval and rejection.
@@ -44,6 +46,8 @@ impl Stores {
         tasks.spawn("the watch of environments", task);
         let (lifecycles, task) = Cache::watch(Api::all(client.clone()), all());
         tasks.spawn("the watch of lifecycles", task);
+        let (freezes, task) = Cache::watch(Api::all(client.clone()), all());
+        tasks.spawn("the watch of freezes", task);
         let (pins, task) = Cache::watch(Api::all(client.clone()), all());
         tasks.spawn("the watch of pins", task);
         let (approvals, task) = Cache::watch(Api::all(client.clone()), all());
@@ -56,7 +60,18 @@ impl Stores {
         tasks.spawn("the watch of promotions", task);
         let (finished, task) = cache::metadata(Api::all(client.clone()), all().fields("status.finished=true"));
         tasks.spawn("the watch of finished promotions", task);
-        Self { projects, environments, lifecycles, pins, approvals, releases, variable_sets, unfinished, finished }
+        Self {
+            projects,
+            environments,
+            lifecycles,
+            freezes,
+            pins,
+            approvals,
+            releases,
+            variable_sets,
+            unfinished,
+            finished,
+        }
     }
 
     /// Every namespace that has a project, an environment or a promotion.
@@ -73,6 +88,7 @@ impl Stores {
         self.projects.until_synced().await;
         self.environments.until_synced().await;
         self.lifecycles.until_synced().await;
+        self.freezes.until_synced().await;
         self.pins.until_synced().await;
         self.approvals.until_synced().await;
         self.releases.until_synced().await;
@@ -88,6 +104,7 @@ impl Stores {
             ("projects", self.projects.is_synced()),
             ("environments", self.environments.is_synced()),
             ("lifecycles", self.lifecycles.is_synced()),
+            ("freezes", self.freezes.is_synced()),
             ("pins", self.pins.is_synced()),
             ("approvals", self.approvals.is_synced()),
             ("releases", self.releases.is_synced()),

@@ -2,13 +2,14 @@
 //!
 //! | change | wakes |
 //! |---|---|
-//! | a promotion that has not ended | itself, its project's rows, its approvals and the pin of its place; when it waits or is gone, those that wait for the same slot |
+//! | a promotion that has not ended | itself, its project's rows, its approvals, and the pin and freezes of its place; when it waits or is gone, those that wait for the same slot |
 //! | a promotion that has ended and is not recorded everywhere | itself |
 //! | a promotion that is gone | its approvals |
-//! | a project | itself, its promotions that wait, its releases, and its ends that are still to be recorded; when its spec changes, the variable sets that it uses or used |
+//! | a project | itself, its promotions that wait, its releases, and its ends that are still to be recorded; when its spec changes, the freezes, and the variable sets that it uses or used |
 //! | a lifecycle | itself, and the projects that follow it with their releases and promotions that wait |
 //! | a release | itself, its promotions that wait, and its ends that are still to be recorded |
-//! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows and lifecycles of the space; with its targets, too, the projects and variable sets, whose scopes may name them |
+//! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows and lifecycles of the space; with its targets, too, the projects and variable sets, whose scopes may name them, and the freezes |
+//! | a freeze | itself; when its spec changes, the promotions of the space that wait or are kept from their next step: `triggers/freezes.rs` |
 //! | a pin | itself, and promotions that wait in its place |
 //! | an approval | itself, and the promotion that it names |
 //! | the guard | everything |
@@ -17,6 +18,8 @@
 //! | what an environment provisioned | that environment: `environment/wake.rs` |
 //! | how an applied object is doing, or what should be there | the rows of its project: `workloads.rs` |
 //! | an object in a namespace where a step runs | the promotions of its project whose steps run there |
+
+mod freezes;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -51,6 +54,8 @@ pub struct Queues {
     pub deployments: Queue,
     /// Lifecycles.
     pub lifecycles: Queue,
+    /// Freezes.
+    pub freezes: Queue,
     /// Pins.
     pub pins: Queue,
     /// Variable sets.
@@ -103,6 +108,7 @@ impl Triggers {
         let mut releases = stores.releases.subscribe();
         let mut lifecycles = stores.lifecycles.subscribe();
         let mut environments = stores.environments.subscribe();
+        let mut freezes = stores.freezes.subscribe();
         let mut pins = stores.pins.subscribe();
         let mut approvals = stores.approvals.subscribe();
         let mut variable_sets = stores.variable_sets.subscribe();
@@ -111,7 +117,7 @@ impl Triggers {
         let mut outcomes = self.context.outcomes.subscribe();
         let mut guard = self.context.guard.changes();
         let (mut shapes, mut of_lifecycles) = (HashMap::new(), Specs::default());
-        let (mut of_projects, mut of_sets) = (Specs::default(), Specs::default());
+        let (mut of_projects, mut of_sets, mut of_freezes) = (Specs::default(), Specs::default(), Specs::default());
         loop {
             tokio::select! {
                 Some(change) = unfinished.recv() => self.unfinished(&change),
@@ -120,6 +126,7 @@ impl Triggers {
                 Some(change) = releases.recv() => self.release(&change),
                 Some(change) = variable_sets.recv() => self.variable_set(&change, &mut of_sets),
                 Some(change) = lifecycles.recv() => self.lifecycle(&change, &mut of_lifecycles),
+                Some(change) = freezes.recv() => self.freeze(&change, &mut of_freezes),
                 Some(change) = pins.recv() => self.pin(&change),
                 Some(change) = approvals.recv() => self.approval(&change),
                 Some(change) = environments.recv() => self.environment(&change, &mut shapes),
@@ -142,6 +149,7 @@ impl Triggers {
         self.queues.projects.add(Key::new(space, &promotion.spec.project));
         self.pinned(space, (&promotion.spec.project, &promotion.spec.environment));
         self.approvals_of(&change.key);
+        self.freezes_of(space, promotion);
         // One that is fit to wait may supersede others, one that is gone makes room for them.
         let judged = promotion.status.as_ref().is_some_and(|status| status.reason.is_some());
         if change.gone || judged {
@@ -176,6 +184,7 @@ impl Triggers {
         self.recorded(&self.context.outcomes.of_project(namespace, name));
         if specs.changed(change) {
             self.sets_of(change);
+            self.freezes(namespace);
         }
     }
 
@@ -292,8 +301,9 @@ impl Triggers {
         self.recorded(&self.context.outcomes.of_environment(namespace, name));
     }
 
-    /// What scopes of variables may name changed.
+    /// What scopes of variables, and freezes, may name changed.
     fn scopes(&self, namespace: &str) {
+        self.freezes(namespace);
         for set in self.context.stores.variable_sets.in_namespace(namespace) {
             self.queues.variable_sets.add(Key::of(set.as_ref()));
         }

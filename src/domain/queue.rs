@@ -28,6 +28,8 @@ pub struct Entry {
     pub priority: i32,
     /// Whether it leaves out targets or steps of its release. Such a one replaces no other.
     pub partial: bool,
+    /// Whether it may start in spite of freezes.
+    pub passes_freezes: bool,
     /// The uid of the promotion that failed, where this one puts back what ran before. It takes that one's turn, and replaces no
     /// other.
     pub rollback_of: Option<String>,
@@ -41,6 +43,8 @@ pub enum Claim {
     Unjudged,
     /// Its time has not come. Until then it is as if it were not there.
     Scheduled,
+    /// A freeze holds it. It replaces nothing meanwhile, and keeps its place but to those that pass freezes.
+    Frozen,
     /// It waits for something of its own, such as its release. It keeps nobody waiting meanwhile.
     Held,
     /// It waits for nothing but its turn.
@@ -100,7 +104,7 @@ pub fn standing(me: &Entry, entries: &[Entry], policy: Policy, history: bool) ->
     if let Some(running) = others().filter(|other| other.running).min_by_key(|other| rank(other)) {
         return Standing::Behind { promotion: running.name.clone() };
     }
-    let rivals = || others().filter(|other| !matches!(other.claim, Claim::Held | Claim::Scheduled));
+    let rivals = || others().filter(|other| is_rival(me, other));
     if !history && rivals().next().is_some() {
         let mut names: Vec<String> = rivals().map(|other| other.name.clone()).collect();
         names.sort();
@@ -111,6 +115,15 @@ pub fn standing(me: &Entry, entries: &[Entry], policy: Policy, history: bool) ->
     match rivals().filter(|other| rank(other) < rank(me) && remains(other)).max_by_key(|other| rank(other)) {
         Some(before) => Standing::Behind { promotion: before.name.clone() },
         None => Standing::Next,
+    }
+}
+
+/// Whether `other`, which does not run, may have its turn before `me`.
+fn is_rival(me: &Entry, other: &Entry) -> bool {
+    match other.claim {
+        Claim::Held | Claim::Scheduled => false,
+        Claim::Frozen => !me.passes_freezes,
+        Claim::Unjudged | Claim::Fit => true,
     }
 }
 

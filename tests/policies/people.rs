@@ -1,6 +1,6 @@
 //! Who asked, and who may.
 
-use gantry::api::v1alpha1::Promotion;
+use gantry::api::v1alpha1::{Freeze, Promotion};
 use gantry_plane::Identity;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy};
@@ -146,6 +146,64 @@ async fn promoting_needs_the_verb_on_the_environment_and_on_the_project() {
         let output = asked.arg(format!("environments.gantry.dev/{target}")).output().expect("kubectl runs");
         assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), answer, "{person} {target}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_override_freezes_needs_the_verb_override_on_the_environment() {
+    let shop = Shop::open().await;
+    let given = json!({"freezeOverride": {"names": ["winter"], "reason": "the shop is down"}});
+    let said =
+        apply(&shop.alice, shop.promotion("no", given.clone())).await.expect_err("to promote is not to override");
+    assert!(said.contains("spec.freezeOverride: alice may not override freezes of dev; ask"), "{said}");
+    assert!(said.contains("verb override on environments.gantry.dev/dev in namespace"), "{said}");
+    shop.promoted("later").await;
+    shop.change(&shop.alice, "later", json!({"spec": given})).await.expect_err("nor is it added afterwards");
+
+    shop.space
+        .apply(json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+            "metadata": {"name": "overrides-dev", "namespace": shop.space.name},
+            "rules": [{"apiGroups": ["gantry.dev"], "resources": ["environments"], "resourceNames": ["dev"], "verbs": ["override"]}],
+        }))
+        .await;
+    let binding = person_may(&shop.space.name, "overrides-dev", "alice");
+    shop.space.apply(with(binding, json!({"roleRef": {"kind": "Role"}}))).await;
+    wait::eventually("alice may override in dev", || async {
+        apply(&shop.alice, shop.promotion("yes", given.clone())).await.ok()
+    })
+    .await;
+    let elsewhere = with(given.clone(), json!({"environment": "production"}));
+    apply(&shop.alice, shop.promotion("no", elsewhere)).await.expect_err("and nowhere else");
+    for change in [json!({"names": ["winter", "audit"]}), json!({"reason": "another"})] {
+        let change = json!({"spec": {"freezeOverride": change}});
+        let said = shop.change(&shop.alice, "yes", change).await.expect_err("what was overridden never changes");
+        assert!(said.contains("spec.freezeOverride is immutable"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn freezes_are_written_by_space_admins_alone() {
+    let shop = Shop::open().await;
+    let freeze = |name: &str| {
+        let spec = json!({"start": "2026-12-20T00:00:00Z", "end": "2027-01-04T00:00:00Z", "reason": "nobody is there"});
+        shop.space.object("Freeze", name, spec)
+    };
+    for role in ["gantry-viewer", "gantry-developer", "gantry-approver"] {
+        shop.space.apply(person_may(&shop.space.name, role, "alice")).await;
+    }
+    shop.space.apply(person_may(&shop.space.name, "gantry-space-admin", "sam")).await;
+    let sam = client(shop.plane, &Identity::user("sam")).await;
+    wait::eventually("sam may write freezes", || async { apply(&sam, freeze("winter")).await.ok() }).await;
+    for name in ["winter", "other"] {
+        let said = apply(&shop.alice, freeze(name)).await.expect_err("alice has every other role");
+        assert!(said.contains("freezes.gantry.dev"), "{said}");
+    }
+    let freezes: Api<Freeze> = Api::namespaced(shop.alice.clone(), &shop.space.name);
+    wait::eventually("alice sees it", || async { freezes.get("winter").await.ok() }).await;
+    freezes.delete("winter", &DeleteParams::default()).await.expect_err("and may not lift it");
+    let active = Patch::Merge(json!({"status": {"active": false}}));
+    let of_sam: Api<Freeze> = Api::namespaced(sam, &shop.space.name);
+    of_sam.patch_status("winter", &PatchParams::default(), &active).await.expect_err("status is Gantry's");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -96,6 +96,10 @@ pub struct AuditRecordSpec {
     /// Example: `recovery: {reason: the cluster was lost, until: "2026-01-02T00:00:00Z", by: {username: alice}}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// How it was to start in spite of freezes, and which of them it passed, where it said so.
+    /// Example: `freezeOverride: {names: [year-end], reason: CHG-1234, passed: [year-end]}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze_override: Option<AuditFreezeOverride>,
     /// What it was to the environment, if it started. Example: `mode: Rollback`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
@@ -151,6 +155,22 @@ pub struct AuditApproval {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub comment: Option<String>,
+}
+
+/// An override of freezes: what was asked for, and what came of it.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditFreezeOverride {
+    /// The freezes that it named. Example: `names: [year-end]`
+    #[schemars(length(max = 16), inner(length(max = 63)))]
+    pub names: Vec<String>,
+    /// Why, as the requester said. Example: `reason: CHG-1234, the shop is down`
+    #[schemars(length(max = 512))]
+    pub reason: String,
+    /// Those of them that held when it started. Example: `passed: [year-end]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 253)))]
+    pub passed: Vec<String>,
 }
 
 /// One step in one target, as it ended.

@@ -60,6 +60,8 @@ use crate::domain::promotion::parts::Parts;
         .message("spec.skipSteps is immutable; make a new promotion with another name"),
     validation = Rule::new("has(self.variables) == has(oldSelf.variables) && (!has(self.variables) || self.variables == oldSelf.variables)")
         .message("spec.variables is immutable; make a new promotion with another name"),
+    validation = Rule::new("has(self.freezeOverride) == has(oldSelf.freezeOverride) && (!has(self.freezeOverride) || self.freezeOverride == oldSelf.freezeOverride)")
+        .message("spec.freezeOverride is immutable; make a new promotion with another name"),
     validation = Rule::new("!has(oldSelf.requestedBy) || (has(self.requestedBy) && self.requestedBy == oldSelf.requestedBy)")
         .message("spec.requestedBy is written by the API server; leave it out"),
     validation = Rule::new("has(self.cause) == has(oldSelf.cause) && (!has(self.cause) || self.cause == oldSelf.cause)")
@@ -88,7 +90,7 @@ pub struct PromotionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub on_behalf_of: Option<String>,
-    /// What to do while the lifecycle does not allow it yet. Example: `whenNotReady: Wait`
+    /// What to do while the lifecycle, a block or a freeze does not allow it. Example: `whenNotReady: Wait`
     #[serde(default)]
     pub when_not_ready: WhenNotReady,
     /// When it may start. It starts then, or as soon afterwards as everything else lets it; until then it neither replaces other
@@ -121,6 +123,10 @@ pub struct PromotionSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub variables: Vec<GivenVariable>,
+    /// Lets it start in spite of freezes, which needs the verb `override` on the environment: it must name every one that holds it.
+    /// Example: `freezeOverride: {names: [year-end], reason: "CHG-1234, the shop is down"}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze_override: Option<FreezeOverride>,
     /// Ends the promotion: a waiting one at once, a running one between two effects. Example: `cancel: {reason: wrong version}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<Cancel>,
@@ -166,14 +172,30 @@ pub struct Cause {
     pub generation: Option<i64>,
 }
 
-/// What to do while the lifecycle does not allow a promotion yet.
+/// What to do while the lifecycle, a block or a freeze does not allow a promotion.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WhenNotReady {
     /// End as `Refused`, naming what is missing.
     #[default]
     Refuse,
-    /// Wait until earlier phases are complete.
+    /// Wait until earlier phases are complete, the block is removed, the freeze is over.
     Wait,
+}
+
+/// A wish to start in spite of freezes.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FreezeOverride {
+    /// The freezes. Example: `names: [year-end]`
+    #[schemars(
+        length(min = 1, max = 16),
+        inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))
+    )]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
+    pub names: Vec<String>,
+    /// Why, for the record. Example: `reason: CHG-1234, the shop is down`
+    #[schemars(length(min = 1, max = 512))]
+    pub reason: String,
 }
 
 /// A wish to end a promotion.

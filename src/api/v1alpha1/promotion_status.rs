@@ -51,7 +51,7 @@ pub struct PromotionStatus {
     pub mode: Option<String>,
     /// UID and generation of every object that a gate decided on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
+    #[schemars(length(max = 32))]
     pub decided_on: Vec<DecidedOn>,
     /// SHA-256 of what it will do: the sealed release, the environment with its generation, and the variables that were given. People
     /// approve this; when it changes, approvals of the old one count for nothing.
@@ -64,6 +64,9 @@ pub struct PromotionStatus {
     /// The recovery of the environment that let it through the lifecycle and approvals, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// The freezes that it passed, because its `spec.freezeOverride` names them, when it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze_override: Option<FreezeOverrideRecord>,
     /// The images of the release.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -147,6 +150,21 @@ pub struct DecisionRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub void: Option<String>,
+}
+
+/// Freezes that a promotion passed.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FreezeOverrideRecord {
+    /// The freezes that held when it started. Example: `passed: [year-end]`
+    #[schemars(length(max = 16), inner(length(max = 253)))]
+    pub passed: Vec<String>,
+    /// Who overrode them, as the API server authenticated them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Person>,
+    /// Why, as they said.
+    #[schemars(length(max = 512))]
+    pub reason: String,
 }
 
 /// The promotion that puts back what ran before.

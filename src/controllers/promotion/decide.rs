@@ -10,7 +10,7 @@ use super::facts::{self, facts, phase};
 use super::observe::Observed;
 use super::plan::PlanState;
 use super::progress::{Progress, State};
-use super::{pinned, retry, status, timeout, turn};
+use super::{between, freezes, pinned, retry, status, timeout, turn};
 use crate::api::v1alpha1::PromotionStatus;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::controllers::decision::{self, Next, Note, Severity};
@@ -28,6 +28,8 @@ pub enum Effect {
     LookUpName,
     /// Read everything that gates look at live.
     ReadLive,
+    /// Read the freezes live.
+    ReadFreezes,
     /// Take the slot's Lease.
     TakeSlot,
     /// Find out what follows the failure, live.
@@ -87,7 +89,7 @@ fn cannot_start(observed: &Observed) -> bool {
     phase(observed) == Phase::Pending && conditions::choose(observed, plan).failure.is_some()
 }
 
-fn rest(observed: &Observed) -> Decision {
+pub(super) fn rest(observed: &Observed) -> Decision {
     Decision {
         status: observed.promotion.status.clone().unwrap_or_default(),
         effects: Vec::new(),
@@ -96,7 +98,7 @@ fn rest(observed: &Observed) -> Decision {
     }
 }
 
-fn effect(observed: &Observed, effect: Effect) -> Decision {
+pub(super) fn effect(observed: &Observed, effect: Effect) -> Decision {
     Decision { effects: vec![effect], next: Next::Again, ..rest(observed) }
 }
 
@@ -118,6 +120,7 @@ fn wait(observed: &Observed, reason: &Reason, message: &str) -> Decision {
     // its time comes or is over.
     let by = window.look_again(observed.now).filter(|_| pending);
     let next = timeout::deadline(observed).map_or(Next::Await, Next::At).sooner(by.map_or(Next::Await, Next::At));
+    let next = if pending { next.sooner(freezes::look_again(observed)) } else { next };
     Decision { status, effects: Vec::new(), events, next }
 }
 
@@ -141,7 +144,7 @@ fn start(observed: &Observed) -> Decision {
     let event =
         Note { severity: Severity::Normal, reason: "Started", action: "Promote", message: status::starts(observed) };
     let status = status::started(observed, plan, records);
-    let events = std::iter::once(event).chain(recovered(observed)).collect();
+    let events = std::iter::once(event).chain(recovered(observed)).chain(freezes::overridden(observed)).collect();
     Decision { status, effects: Vec::new(), events, next: Next::Again }
 }
 
@@ -174,7 +177,7 @@ fn recovered(observed: &Observed) -> Option<Note> {
 /// Goes on with the step that runs, or starts the next one.
 fn work(observed: &Observed) -> Decision {
     let Some((step, record)) = timeout::current(observed) else {
-        return finish(observed, &unreadable("its status has no step that runs"));
+        return between::steps(observed);
     };
     if let Some(failure) = turn::failed(observed) {
         return fail_step(observed, (&record.name, &failure));
@@ -190,7 +193,7 @@ fn work(observed: &Observed) -> Decision {
         return effect(observed, Effect::Work { step });
     };
     match &progress.state {
-        State::Done => Decision { status: status::advanced(observed, progress), next: Next::Again, ..rest(observed) },
+        State::Done => between::done(observed, progress),
         State::Waiting { message, recheck } => {
             let next = by.sooner(recheck.map_or(Next::Await, Next::At));
             match timeout::telling(observed, progress, message) {
@@ -243,7 +246,7 @@ fn roll_back(observed: &Observed, failure: &Failure, message: &str) -> Decision 
 }
 
 /// Ends, and says so.
-fn finish(observed: &Observed, end: &End) -> Decision {
+pub(super) fn finish(observed: &Observed, end: &End) -> Decision {
     let severity = match end.phase {
         Phase::Pending
         | Phase::Running
@@ -264,7 +267,7 @@ fn finish(observed: &Observed, end: &End) -> Decision {
 }
 
 /// The end of a promotion that nobody can make sense of.
-fn unreadable(what: &str) -> End {
+pub(super) fn unreadable(what: &str) -> End {
     End {
         phase: Phase::Refused,
         reason: Reason::Step("Unreadable".to_owned()),

@@ -15,6 +15,7 @@ use crate::domain::promotion::window::Window;
 use crate::domain::queue::{Policy, Standing};
 
 use super::approvals;
+use super::freezes;
 use super::observe::{Observed, Trace};
 use super::pinned;
 use super::plan::PlanState;
@@ -63,7 +64,9 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
             WhenNotReadyField::Wait => WhenNotReady::Wait,
         },
         approvals: approvals::tally(observed),
+        freezes: freezes::concerning(observed),
         window: window(observed),
+        asked: freezes::asked(observed),
         now: observed.now,
         standing: standing.clone(),
         fresh: observed.fresh,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::current::Current;
+use super::freezes::Read;
 use super::pinned::Pinned;
 use super::plan::PlanState;
 use super::progress::Progress;
@@ -52,6 +53,8 @@ pub struct Observed {
     pub guard: Guard,
     /// Gantry's own account; empty while nobody knows it.
     pub account: String,
+    /// The freezes of the space.
+    pub freezes: Read,
     /// What people decided on it.
     pub approvals: Vec<Arc<Approval>>,
     /// The pin of the place, and what happened there.

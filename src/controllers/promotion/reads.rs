@@ -12,7 +12,7 @@ use super::object::{all, get, read};
 use super::observe::{Observed, Trace, Unreadable};
 use super::pinned::{self, Pinned};
 use super::plan::PlanState;
-use super::{approvals, environments, record, rollback};
+use super::{approvals, environments, freezes, record, rollback};
 use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::{Environment, Pin, Project, Promotion, Release};
 use crate::cluster::cache::Key;
@@ -58,6 +58,7 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
         now,
         unreadable,
         course: course::course(&promotion, &choice, known),
+        freezes: freezes::reads::cached(stores, &space),
         approvals: approvals::reads::cached(context, &Key::of(promotion.as_ref())),
         pinned: Pinned {
             pin: stores.pins.get(&Key::new(&space, pinned::pin_name(&promotion))),
@@ -87,6 +88,7 @@ pub fn alone(context: &Context, promotion: Arc<Promotion>) -> Observed {
         rivals: Vec::new(),
         guard: context.guard.known(),
         account: context.account.clone(),
+        freezes: freezes::Read::default(),
         approvals: Vec::new(),
         pinned: Pinned::default(),
         history: false,
@@ -115,13 +117,14 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     let chosen = chosen_name(observed.project.as_deref(), observed.release.as_deref());
     // An end that is recorded while the rest is read may be missing there and forgotten here by then.
     let mut outcomes = context.outcomes.of_project(&space, &promotion.spec.project);
-    let (project, release, environments, rivals, choice, pin) = futures::try_join!(
+    let (project, release, environments, rivals, choice, pin, freezes) = futures::try_join!(
         get::<Project>(&client, &space, &promotion.spec.project),
         get::<Release>(&client, &space, &release_name),
         environments::live(context, &space),
         all::<Promotion>(&client, &space, unfinished(&promotion)),
         lifecycle::live_choice(context, &space, chosen),
         pin(&client, &observed),
+        freezes::reads::live(&client, &space),
     )?;
     let ((project, no_project), (release, no_release)) = (read(project), read(release));
     let (environments, broken) = environments;
@@ -150,6 +153,7 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     Ok(Observed {
         now,
         fresh: true,
+        freezes,
         course,
         pinned: Pinned { pin: pin.map(Arc::new), past },
         project: project.map(Arc::new),
@@ -278,6 +282,7 @@ fn entry(promotion: &Promotion, now: Timestamp) -> Entry {
         claim: claim(promotion, now),
         priority: promotion.spec.priority,
         partial: promotion.spec.is_partial(),
+        passes_freezes: promotion.spec.freeze_override.is_some(),
         rollback_of: rollback::rollback_of(promotion).map(str::to_owned),
     }
 }
@@ -291,6 +296,7 @@ fn claim(promotion: &Promotion, now: Timestamp) -> Claim {
     let reason = promotion.status.as_ref().and_then(|status| status.reason.as_deref()).map(Reason::parse);
     match reason {
         Some(reason) if reason.is_turn() || reason == Reason::InProgress => Claim::Fit,
+        Some(Reason::Frozen) => Claim::Frozen,
         Some(reason) if reason.is_own() => Claim::Held,
         Some(_) | None => Claim::Unjudged,
     }

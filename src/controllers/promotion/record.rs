@@ -5,7 +5,7 @@ use kube::api::{DynamicObject, ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use crate::api::condition::cut;
-use crate::api::v1alpha1::audit_record::{AuditApproval, AuditStep};
+use crate::api::v1alpha1::audit_record::{AuditApproval, AuditFreezeOverride, AuditStep};
 use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Promotion, PromotionStatus};
 use crate::cluster::error::ClusterError;
 use crate::controllers::audit;
@@ -72,6 +72,7 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
             plan_digest: status.plan_digest.clone(),
             approvals: approvals(status),
             recovery: status.recovery.clone(),
+            freeze_override: freeze_override(promotion),
             mode: status.mode.clone(),
             rollback: status.rollback.as_ref().map(|rollback| rollback.promotion.clone()),
             phase: status.phase.clone()?,
@@ -85,6 +86,17 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
             packages: status.packages.iter().take(PACKAGES).cloned().collect(),
             steps: steps.collect(),
         },
+    })
+}
+
+/// Which freezes it was to pass, and which it passed.
+fn freeze_override(promotion: &Promotion) -> Option<AuditFreezeOverride> {
+    let given = promotion.spec.freeze_override.as_ref()?;
+    let passed = promotion.status.as_ref().and_then(|status| status.freeze_override.as_ref());
+    Some(AuditFreezeOverride {
+        names: given.names.clone(),
+        reason: given.reason.clone(),
+        passed: passed.map(|record| record.passed.clone()).unwrap_or_default(),
     })
 }
 
@@ -163,12 +175,19 @@ fn name_use(record: &AuditRecordSpec, promotion: &Promotion) -> NameUse {
         && record.on_behalf_of == spec.on_behalf_of
         && record.variables_given == variables_given(promotion)
         && (sorted(&record.targets), sorted(&record.skip_steps)) == (sorted(&spec.targets), sorted(&spec.skip_steps))
+        && overrides(record.freeze_override.as_ref().map(|given| (given.names.as_slice(), given.reason.as_str())))
+            == overrides(spec.freeze_override.as_ref().map(|given| (given.names.as_slice(), given.reason.as_str())))
         && (seconds(record.not_before.as_ref()), seconds(record.expires_at.as_ref()), record.priority)
             == (seconds(spec.not_before.as_ref()), seconds(spec.expires_at.as_ref()), spec.priority);
     match Phase::parse(&record.phase) {
         Some(phase) if same => NameUse::RecordedSame { phase },
         Some(_) | None => NameUse::RecordedOther,
     }
+}
+
+/// An override of freezes, in one order.
+fn overrides<'a>(given: Option<(&'a [String], &'a str)>) -> Option<(Vec<&'a String>, &'a str)> {
+    given.map(|(names, reason)| (sorted(names), reason))
 }
 
 /// Names that are the same in any order.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use super::facts;
+use super::freezes;
 use super::observe::Observed;
 use super::pinned;
 use super::plan::Plan;
@@ -57,6 +58,7 @@ pub fn started(observed: &Observed, plan: &Plan, steps: Vec<StepRecord>) -> Prom
     approvals::write(&mut status, observed);
     status.decided_on = decided_on(observed);
     status.recovery = pinned::recovered(observed).cloned();
+    status.freeze_override = freezes::record(observed);
     status
         .snapshot
         .clone_from(&observed.release.as_ref().and_then(|release| release.status.as_ref()?.snapshot.clone()));
@@ -110,6 +112,29 @@ pub fn advanced(observed: &Observed, progress: &Progress) -> PromotionStatus {
     let mut status = observed.promotion.status.clone().unwrap_or_default();
     status.applied = progress.applied;
     conclude(&mut status, observed, progress);
+    if let Some(next) = turn::next(&mut status) {
+        let message = begin(next, observed);
+        say(&mut status, observed, (&Reason::InProgress, &message));
+    }
+    status
+}
+
+/// A step is done, if there is progress of one, and a freeze keeps the next one from starting.
+#[must_use]
+pub fn paused(observed: &Observed, progress: Option<&Progress>, message: &str) -> PromotionStatus {
+    let mut status = observed.promotion.status.clone().unwrap_or_default();
+    if let Some(progress) = progress {
+        status.applied = progress.applied;
+        conclude(&mut status, observed, progress);
+    }
+    say(&mut status, observed, (&Reason::Frozen, message));
+    status
+}
+
+/// The freeze is over that kept the next step from starting: it starts.
+#[must_use]
+pub fn resumed(observed: &Observed) -> PromotionStatus {
+    let mut status = observed.promotion.status.clone().unwrap_or_default();
     if let Some(next) = turn::next(&mut status) {
         let message = begin(next, observed);
         say(&mut status, observed, (&Reason::InProgress, &message));
@@ -285,7 +310,8 @@ fn decided_on(observed: &Observed) -> Vec<DecidedOn> {
     let lifecycle = observed.course.lifecycle.as_ref().map(|object| of("Lifecycle", &object.metadata));
     let pin = observed.pinned.pin.as_ref().filter(|_| pinned::is_of_a_pin(&observed.promotion));
     let pin = pin.map(|object| of("Pin", &object.metadata));
-    let approvals = approvals::decided_on(observed);
+    let freezes = freezes::decided_on(observed).map(|object| of("Freeze", &object.metadata));
+    let approvals = approvals::decided_on(observed).chain(freezes);
     project.into_iter().chain(release).chain(environment).chain(lifecycle).chain(pin).chain(approvals).collect()
 }
 

@@ -7,6 +7,7 @@
 
 mod approvals;
 mod facts;
+mod freezes;
 
 pub use facts::{EnvironmentFact, GateFacts, PartsFact, Presence, ReleaseFact, Subject, WhenNotReady};
 
@@ -34,6 +35,8 @@ pub enum Gate {
     LifecycleReached,
     /// Nobody blocked the release, or it has come so far already.
     NotBlocked,
+    /// No freeze holds its project and environment.
+    NotFrozen,
     /// Its time has come.
     InTime,
     /// Enough people agreed.
@@ -101,7 +104,7 @@ pub fn judge(facts: &GateFacts) -> Verdict {
 
 impl Gate {
     /// The gates in the order in which they are asked: what can never change first, the turn last.
-    pub const CHAIN: [Self; 11] = [
+    pub const CHAIN: [Self; 12] = [
         Self::Guarded,
         Self::Stamped,
         Self::ProjectFound,
@@ -110,6 +113,7 @@ impl Gate {
         Self::PartsKnown,
         Self::LifecycleReached,
         Self::NotBlocked,
+        Self::NotFrozen,
         Self::InTime,
         Self::Approved,
         Self::Turn,
@@ -127,6 +131,7 @@ impl Gate {
             Self::PartsKnown => self.parts_known(facts),
             Self::LifecycleReached => self.lifecycle_reached(facts),
             Self::NotBlocked => self.not_blocked(facts),
+            Self::NotFrozen => self.not_frozen(facts),
             Self::InTime => self.in_time(facts),
             Self::Approved => self.approved(facts),
             Self::Turn => self.turn(facts),
@@ -145,6 +150,7 @@ impl Gate {
             Self::PartsKnown => "PartsKnown",
             Self::LifecycleReached => "LifecycleReached",
             Self::NotBlocked => "NotBlocked",
+            Self::NotFrozen => "NotFrozen",
             Self::InTime => "InTime",
             Self::Approved => "Approved",
             Self::Turn => "Turn",

@@ -35,6 +35,9 @@ pub enum Reason {
     LifecycleInvalid,
     /// Somebody blocked the release. Refuses, or waits if the promotion says so.
     ReleaseBlocked,
+    /// A freeze holds its project and environment. Refuses what is asked for meanwhile, or waits if the promotion says so; holds
+    /// what waits already, and what runs before its next step, where the freeze says so.
+    Frozen,
     /// Its time has not come. Waits.
     NotYet,
     /// Too few people agreed. Waits.
@@ -75,7 +78,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason that is not a step's own, in the order of declaration.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Unguarded,
         Self::NotStamped,
         Self::ProjectNotFound,
@@ -91,6 +94,7 @@ impl Reason {
         Self::LifecycleNotFound,
         Self::LifecycleInvalid,
         Self::ReleaseBlocked,
+        Self::Frozen,
         Self::NotYet,
         Self::ApprovalsMissing,
         Self::RequesterUnknown,
@@ -129,6 +133,7 @@ impl Reason {
             Self::LifecycleNotFound => "LifecycleNotFound",
             Self::LifecycleInvalid => "LifecycleInvalid",
             Self::ReleaseBlocked => "ReleaseBlocked",
+            Self::Frozen => "Frozen",
             Self::NotYet => "NotYet",
             Self::ApprovalsMissing => "ApprovalsMissing",
             Self::RequesterUnknown => "RequesterUnknown",
@@ -164,6 +169,7 @@ impl Reason {
             Self::EnvironmentPaused
                 | Self::LifecycleNotReached
                 | Self::ReleaseBlocked
+                | Self::Frozen
                 | Self::NotYet
                 | Self::ApprovalsMissing
                 | Self::RequesterUnknown

@@ -12,6 +12,12 @@ pub struct Window {
 }
 
 impl Window {
+    /// When one that asks at this time is to start.
+    #[must_use]
+    pub fn intended(&self, asks: Timestamp) -> Timestamp {
+        self.not_before.map_or(asks, |time| time.max(asks))
+    }
+
     /// Why it must not start yet, and what to do, while it must not.
     #[must_use]
     pub fn not_yet(&self, now: Timestamp) -> Option<String> {

@@ -49,6 +49,7 @@ mod tests {
             claim,
             priority: 0,
             partial: false,
+            passes_freezes: false,
             rollback_of: None,
         }
     }

@@ -11,6 +11,7 @@ fn entry(name: &str, created: i64) -> Entry {
         claim: Claim::Fit,
         priority: 0,
         partial: false,
+        passes_freezes: false,
         rollback_of: None,
     }
 }
@@ -107,6 +108,27 @@ fn one_that_waits_for_its_own_release_keeps_nobody_waiting_and_replaces_nobody()
             assert_eq!(standings(&[entry("fit", 1), held(2)], policy, history)[0], Standing::Next);
         }
     }
+}
+
+#[test]
+fn one_that_a_freeze_holds_keeps_its_place_but_to_those_that_pass_freezes() {
+    let frozen = |name, created| Entry { claim: Claim::Frozen, ..entry(name, created) };
+    for policy in [Policy::Queue, Policy::Supersede] {
+        for history in [true, false] {
+            let hotfix = Entry { passes_freezes: true, ..entry("hotfix", 2) };
+            assert_eq!(standings(&[frozen("frozen", 1), hotfix], policy, history)[1], Standing::Next);
+        }
+        let both = [frozen("first", 1), frozen("second", 2)];
+        assert_eq!(
+            standings(&both, policy, true),
+            [Standing::Next, behind("first")],
+            "when it ends, the order is as before"
+        );
+        assert_eq!(standings(&[entry("fit", 1), frozen("second", 2)], policy, true)[0], Standing::Next);
+    }
+    let fit = [frozen("first", 1), entry("fit", 2)];
+    assert_eq!(standings(&fit, Policy::Queue, true)[1], behind("first"));
+    assert_eq!(standings(&fit, Policy::Supersede, true), [superseded_by("fit"), Standing::Next]);
 }
 
 #[test]

@@ -10,12 +10,12 @@ use crate::api::v1alpha1::promotion::{Cancel, Cause};
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
 use crate::controllers::lifecycle::course::{Choice, Course};
-use crate::controllers::promotion::current;
 use crate::controllers::promotion::observe::{Trace, Unreadable};
 use crate::controllers::promotion::pinned::Pinned;
 use crate::controllers::promotion::plan::{Plan, PlannedStep};
 use crate::controllers::promotion::progress::Progress;
 use crate::controllers::promotion::status::{FAILED, PENDING, SKIPPED, STARTED, SUCCEEDED};
+use crate::controllers::promotion::{current, freezes};
 use crate::controllers::release::snapshot::SnapshotStep;
 use crate::domain::guard;
 use crate::domain::promotion::machine::{NameUse, Slot};
@@ -50,6 +50,7 @@ pub(in crate::controllers::promotion) fn ready_to_start() -> Observed {
         current: None,
         rivals: vec![entry("checkout-1.0.0-dev", "uid-1", 0)],
         guard: guard::always(),
+        freezes: freezes::Read { live: true, ..freezes::Read::default() },
         approvals: Vec::new(),
         pinned: Pinned::default(),
         history: true,
@@ -99,6 +100,7 @@ fn entry(name: &str, uid: &str, second: i64) -> Entry {
         claim: Claim::Fit,
         priority: 0,
         partial: false,
+        passes_freezes: false,
         rollback_of: None,
     }
 }

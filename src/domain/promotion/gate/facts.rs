@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::domain::freeze::Freezes;
 use crate::domain::lifecycle::reach::Reach;
 use crate::domain::name::{EnvironmentName, ProjectName, ReleaseVersion, release_name};
 use crate::domain::promotion::approval::{Person, Tally};
@@ -36,8 +37,12 @@ pub struct GateFacts {
     pub when_not_ready: WhenNotReady,
     /// Who must agree, and who did.
     pub approvals: Tally,
+    /// The freezes of its project and environment.
+    pub freezes: Freezes,
     /// When it may start.
     pub window: Window,
+    /// When it was asked for.
+    pub asked: Timestamp,
     /// The time.
     pub now: Timestamp,
     /// Its place among the promotions that want the same slot.

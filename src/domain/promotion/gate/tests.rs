@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 
 use super::*;
+use crate::domain::freeze::{Freeze, Freezes, Period, Periods, Running};
 use crate::domain::lifecycle::reach::Unreached;
 use crate::domain::name::{EnvironmentName, ProjectName, ReleaseVersion};
 use crate::domain::promotion::approval::{self, Choice, Decision, Person, Proposal, Rule, Tally};
@@ -69,7 +70,9 @@ fn open() -> GateFacts {
         parts: PartsFact::Known,
         when_not_ready: WhenNotReady::Refuse,
         approvals: approvals(Rule::NONE, Vec::new()),
+        freezes: Freezes::default(),
         window: Window::default(),
+        asked: at(90),
         now: at(100),
         standing: Standing::Next,
         fresh: true,
@@ -86,6 +89,33 @@ fn tonight() -> Window {
 
 fn over() -> Window {
     Window { expires_at: Some(at(100)), ..Window::default() }
+}
+
+/// A freeze of this time, made at second 50.
+fn freeze(name: &str, start: i64, end: i64) -> Freeze {
+    Freeze {
+        name: name.to_owned(),
+        reason: "nobody is there".to_owned(),
+        made: at(50),
+        environments: Vec::new(),
+        projects: Vec::new(),
+        periods: Periods::Once(Period { start: at(start), end: at(end) }),
+        running: Running::Finish,
+    }
+}
+
+fn frozen(concerning: Vec<Freeze>) -> Freezes {
+    Freezes { concerning, ..Freezes::default() }
+}
+
+/// One that holds since before it was asked for.
+fn winter() -> Freezes {
+    frozen(vec![freeze("winter", 60, 1000)])
+}
+
+/// One that began since it was asked for.
+fn late() -> Freezes {
+    frozen(vec![freeze("late", 95, 1000)])
 }
 
 fn unreached() -> Reach {
@@ -254,6 +284,83 @@ fn the_lifecycle_and_the_turn_say_why_and_what_to_do() {
 }
 
 #[test]
+fn freezes_say_which_they_are_until_when_and_what_to_do() {
+    let wait = WhenNotReady::Wait;
+    let wrong = Freeze { periods: Periods::Unknown { why: "spec.end: x".to_owned() }, ..freeze("wrong", 0, 0) };
+    let (two, names) = (vec![freeze("a", 60, 200), freeze("b", 95, 300)], |name: &str| vec![name.to_owned()]);
+    let held = "promotions of checkout to production are held by";
+    let refuses = "promote again under another name, after that, with whenNotReady: Wait to wait for it, or with spec.freezeOverride (the verb override on environments.gantry.dev/production)";
+    let waits = "it goes on by itself afterwards; only a new one with spec.freezeOverride (the verb override on environments.gantry.dev/production) starts before";
+    let one = "freeze winter (nobody is there) until 1970-01-01T00:16:40Z";
+    for (facts, expected) in [
+        (GateFacts { freezes: winter(), ..open() }, format!("closed NotFrozen Frozen: {held} {one}: {refuses}")),
+        (GateFacts { freezes: winter(), fresh: false, ..open() }, "recheck".to_owned()),
+        (
+            GateFacts { freezes: winter(), when_not_ready: wait, ..open() },
+            format!("waiting NotFrozen Frozen: {held} {one}: {waits}"),
+        ),
+        (
+            GateFacts { freezes: late(), fresh: false, ..open() },
+            format!(
+                "waiting NotFrozen Frozen: {held} freeze late (nobody is there) until 1970-01-01T00:16:40Z: {waits}"
+            ),
+        ),
+        (
+            GateFacts { freezes: frozen(vec![wrong]), ..open() },
+            format!(
+                "waiting NotFrozen Frozen: {held} freeze wrong (nobody is there), whose periods nobody knows (spec.end: x): {waits}"
+            ),
+        ),
+        (
+            GateFacts { freezes: Freezes { overridden: names("a"), ..frozen(two.clone()) }, ..open() },
+            format!(
+                "waiting NotFrozen Frozen: {held} freeze b (nobody is there) until 1970-01-01T00:05:00Z, which its spec.freezeOverride does not name (add b to names): {waits}"
+            ),
+        ),
+        (
+            GateFacts { freezes: Freezes { overridden: names("b"), ..frozen(two.clone()) }, ..open() },
+            format!(
+                "closed NotFrozen Frozen: {held} freeze a (nobody is there) until 1970-01-01T00:03:20Z, which its spec.freezeOverride does not name (add a to names): {refuses}"
+            ),
+        ),
+        (
+            GateFacts {
+                freezes: Freezes { overridden: vec!["b".into(), "a".into(), "c".into()], ..frozen(two) },
+                ..open()
+            },
+            "open".to_owned(),
+        ),
+        (GateFacts { freezes: Freezes { exempt: true, ..winter() }, ..open() }, "open".to_owned()),
+    ] {
+        assert_eq!(described(&judge(&facts)), expected);
+    }
+}
+
+#[test]
+fn a_freeze_is_judged_at_the_start_that_is_asked_for_and_again_at_the_start() {
+    let says = |freezes: Freezes, now: i64| {
+        described(&judge(&GateFacts { window: tonight(), freezes, now: at(now), ..open() }))
+    };
+    // It is to start at 200. What is frozen now and not then holds nothing.
+    assert!(
+        says(winter(), 100)
+            .starts_with("closed NotFrozen Frozen: at 1970-01-01T00:03:20Z, when it is to start, promotions")
+    );
+    assert!(says(frozen(vec![freeze("now", 60, 200)]), 100).starts_with("waiting InTime"), "the end is no part of it");
+    assert!(says(frozen(vec![freeze("then", 200, 201)]), 100).starts_with("closed NotFrozen Frozen: at 1970"));
+    assert!(says(frozen(vec![freeze("later", 201, 300)]), 100).starts_with("waiting InTime"), "it may start before");
+    // It had to wait at 200, and is judged again.
+    assert!(says(frozen(vec![freeze("later", 201, 300)]), 250).starts_with("waiting NotFrozen"));
+    let made_later = Freeze { made: at(95), ..freeze("then", 200, 270) };
+    assert!(
+        says(frozen(vec![made_later.clone()]), 100).starts_with("waiting NotFrozen Frozen: at 1970"),
+        "nobody knew of it"
+    );
+    assert!(says(frozen(vec![made_later.clone()]), 250).starts_with("waiting NotFrozen Frozen: promotions"));
+    assert_eq!(says(frozen(vec![made_later]), 270), "open");
+}
+
+#[test]
 fn approvals_say_how_many_are_missing_and_who_can_give_them() {
     let robot = Person { name: "system:serviceaccount:shop:ci".to_owned(), uid: None };
     let (yes, no) = (|by: &str| decided(by, Choice::Approve), |by: &str| decided(by, Choice::Reject));
@@ -301,6 +408,7 @@ fn the_first_gate_that_is_not_open_decides() {
         parts: unknown_step(),
         lifecycle: unreached(),
         blocked: Some(blocked()),
+        freezes: winter(),
         window: tonight(),
         approvals: approvals(two(), Vec::new()),
         standing: behind(),
@@ -310,7 +418,7 @@ fn the_first_gate_that_is_not_open_decides() {
         Verdict::Waiting { gate, .. } | Verdict::Closed { gate, .. } => Some(gate),
         Verdict::Open | Verdict::Recheck | Verdict::Rejected { .. } | Verdict::Expired { .. } => None,
     };
-    let repairs: [fn(&mut GateFacts); 11] = [
+    let repairs: [fn(&mut GateFacts); 12] = [
         |facts| facts.unguarded = None,
         |facts| facts.stamped = open().stamped,
         |facts| facts.project = Presence::Found,
@@ -319,6 +427,7 @@ fn the_first_gate_that_is_not_open_decides() {
         |facts| facts.parts = PartsFact::Known,
         |facts| facts.lifecycle = Reach::Reachable,
         |facts| facts.blocked = None,
+        |facts| facts.freezes = Freezes::default(),
         |facts| facts.window = Window::default(),
         |facts| facts.approvals = open().approvals,
         |facts| facts.standing = Standing::Next,
@@ -367,6 +476,7 @@ fn all() -> Vec<GateFacts> {
     ]);
     vary(&[|_| {}, |facts| facts.parts = PartsFact::Unread, |facts| facts.parts = unknown_step()]);
     vary(&[|_| {}, |facts| facts.blocked = Some(blocked())]);
+    vary(&[|_| {}, |facts| facts.freezes = winter(), |facts| facts.freezes = late()]);
     vary(&[|_| {}, |facts| facts.window = tonight(), |facts| facts.window = over()]);
     vary(&[
         |_| {},
@@ -440,7 +550,7 @@ fn on_live_facts_there_is_always_an_answer_with_a_message() {
 }
 
 #[test]
-fn only_a_missing_stamp_an_unknown_part_or_requester_the_lifecycle_and_a_block_refuse_the_last_two_never_when_told_to_wait()
+fn only_a_missing_stamp_an_unknown_part_or_requester_the_lifecycle_a_block_and_a_freeze_refuse_the_last_three_never_when_told_to_wait()
  {
     for facts in all() {
         if let Verdict::Closed { gate, .. } = judge(&facts) {
@@ -453,6 +563,10 @@ fn only_a_missing_stamp_an_unknown_part_or_requester_the_lifecycle_and_a_block_r
                     assert_eq!(facts.release, ReleaseFact::Sealed, "a release that does not exist is waited for");
                 }
                 Gate::NotBlocked => assert!(facts.blocked.is_some() && facts.when_not_ready == WhenNotReady::Refuse),
+                Gate::NotFrozen => {
+                    let known = facts.freezes == winter() || facts.window == tonight();
+                    assert!(known && facts.when_not_ready == WhenNotReady::Refuse, "{facts:?}");
+                }
                 Gate::Approved => panic!("ada is known"),
                 Gate::Guarded
                 | Gate::ProjectFound
