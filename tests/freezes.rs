@@ -275,7 +275,7 @@ async fn the_samples_hold_the_turn_of_the_year_and_weekends_by_the_clock_of_berl
     let text = std::fs::read_to_string(path).expect("the sample");
     let text = text.replace("namespace: shop", &format!("namespace: {}", space.name));
     gantry_plane::manifests::apply(&space.client, "test", &text).await.expect("they are taken");
-    let year_end = says(&space, "year-end", "looked at", |status| status.observed_generation.is_some()).await;
+    let year_end = says(&space, "year-end", "looked at", |status| status.next.is_some()).await;
     let next = year_end.next.expect("a period").start.0;
     assert_eq!((year_end.active, next.to_string().as_str()), (false, "2035-12-20T17:00:00Z"));
     says(&space, "weekend", "looked at", |status| status.next.is_some()).await;

@@ -308,7 +308,10 @@ async fn is_frozen(space: &Space) {
     let spec = json!({"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "reason": "it was a holiday"});
     space.apply(space.object("Freeze", "new-year", spec)).await;
     wait::object(&space.api(), "new-year", "over", |known: &Freeze| {
-        known.status.as_ref().is_some_and(|status| status.observed_generation.is_some() && !status.active)
+        known
+            .status
+            .as_ref()
+            .is_some_and(|status| status.observed_generation == known.metadata.generation && !status.active)
     })
     .await;
 }

@@ -1,5 +1,7 @@
 //! Starts the operator: watches, leader election, controllers; and ends it in order.
 
+mod seen;
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,7 +11,6 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::RECORDED_FINALIZER;
-use crate::cluster::account;
 use crate::cluster::cache::Key;
 use crate::cluster::client::Cluster;
 use crate::cluster::discovery::Discovery;
@@ -49,6 +50,7 @@ use crate::registry::{Access, Resolver};
 use crate::server::{self, Probes};
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
+use seen::Seen;
 
 /// Rows are written at most this often per object, so that a burst of promotions is one write; and the more of it there is, the
 /// less often. A promotion itself tells at once.
@@ -364,41 +366,5 @@ impl Started {
         };
         let run = runner::run(self.settings(C::NAME, quiet), requests, self.running(), reconcile);
         tasks.spawn(format!("the controller {}", C::NAME), run);
-    }
-}
-
-/// The process is ready when it has seen everything; it does not need to lead for that.
-#[derive(Clone)]
-struct Seen {
-    stores: Stores,
-    provisioned: Provisioned,
-    workloads: Workloads,
-    guard: Guard,
-    broken: Arc<OnceLock<String>>,
-}
-
-impl Seen {
-    /// Waits until it has, and the guard has looked; gives back who this process is.
-    async fn everything(&self, cluster: &Cluster, own_namespace: &str) -> String {
-        self.stores.until_synced().await;
-        self.provisioned.until_synced().await;
-        self.workloads.until_synced().await;
-        self.guard.until_synced().await;
-        self.guard.look(&cluster.client(), own_namespace).await;
-        account::own(&cluster.election_client()).await
-    }
-}
-
-impl Probes for Seen {
-    fn waits_for(&self) -> Vec<String> {
-        let missing =
-            self.stores.missing().into_iter().chain(self.provisioned.missing()).chain(self.workloads.missing());
-        let lists = missing.map(|kind| format!("the list of {kind}"));
-        let known = self.guard.known();
-        lists.chain(known.broken().map(|why| format!("Gantry's admission policies: {why}"))).collect()
-    }
-
-    fn broken(&self) -> Option<String> {
-        self.broken.get().cloned()
     }
 }
