@@ -14,6 +14,8 @@
 //! - **channel**: which versions a project's release may be made of, and by which lifecycle it goes.
 //! - **trigger**: makes a release when a registry has a newer version that a channel takes.
 //! - **environment**: where releases run; its **targets** are the namespaces that hold the workloads.
+//! - **account**: as what Gantry acts, or pods run, in a target: the **deployer** applies releases, the **console** runs commands.
+//! - **isolation**: whom the pods of a target reach and who reaches them.
 //! - **lifecycle**: the order in which a release goes through environments, as **phases**.
 //! - **promotion**: one request to put one release into one environment. Its **outcome** is its end.
 //! - **approval**: one person's yes or no to one promotion's **plan**: which release, where, with which variables.
@@ -40,6 +42,7 @@ pub mod lifecycle;
 pub mod name;
 pub mod pin;
 pub mod promotion;
+pub mod quantity;
 pub mod queue;
 pub mod step;
 pub mod trigger;

@@ -3,8 +3,9 @@
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Environment, Lifecycle};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, LimitRange, Namespace, Pod, ResourceQuota, Secret, ServiceAccount};
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
@@ -146,6 +147,7 @@ async fn an_environment_is_a_namespace_with_two_limited_accounts() {
     assert_eq!(labels["app.kubernetes.io/managed-by"], "gantry");
     for mode in ["enforce", "audit", "warn"] {
         assert_eq!(labels[&format!("pod-security.kubernetes.io/{mode}")], "restricted");
+        assert_eq!(labels[&format!("pod-security.kubernetes.io/{mode}-version")], "v1.36");
     }
     for account in ["gantry-deployer", "gantry-console"] {
         let account = inside::<ServiceAccount>(&space, &name).get(account).await.expect("an account");
@@ -298,6 +300,102 @@ async fn a_role_that_is_not_on_the_administrators_list_is_refused_and_the_old_on
     space.environment_with("dev", json!({"order": 10, "console": {"clusterRole": "gantry-deployer"}})).await;
     let binding = inside::<RoleBinding>(&space, &name).get("gantry-console").await.expect("the binding");
     assert_eq!(binding.role_ref.name, "gantry-deployer", "a role of the list");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_are_bounded_and_get_no_token_and_what_somebody_changes_of_that_is_put_back() {
+    let space = space().await;
+    space.environment_with("dev", json!({"order": 10, "quota": {"pods": "5", "requests.memory": "1024Mi"}})).await;
+    let name = format!("{}-dev", space.name);
+    let policies: Api<NetworkPolicy> = inside(&space, &name);
+    let (quotas, limits): (Api<ResourceQuota>, Api<LimitRange>) = (inside(&space, &name), inside(&space, &name));
+    let accounts: Api<ServiceAccount> = inside(&space, &name);
+    assert_eq!(accounts.get("default").await.expect("it").automount_service_account_token, Some(false));
+    let whole = policies.get("gantry-isolation").await.expect("a policy").spec;
+
+    merge(&policies, "gantry-isolation", json!({"spec": {"egress": [{}]}})).await;
+    merge(&quotas, "gantry-quota", json!({"spec": {"hard": {"pods": "500"}}})).await;
+    limits.delete("gantry-limits", &DeleteParams::default()).await.expect("a deletion");
+    merge(&accounts, "default", json!({"automountServiceAccountToken": true})).await;
+    wait::object(&policies, "gantry-isolation", "closed", |found: &NetworkPolicy| found.spec == whole).await;
+    wait::object(&quotas, "gantry-quota", "small", |found: &ResourceQuota| {
+        let hard = found.spec.as_ref().and_then(|spec| spec.hard.as_ref());
+        hard.is_some_and(|hard| hard["pods"].0 == "5")
+    })
+    .await;
+    wait::object(&limits, "gantry-limits", "there again", |_: &LimitRange| true).await;
+    wait::object(&accounts, "default", "without a token", |found: &ServiceAccount| {
+        found.automount_service_account_token == Some(false)
+    })
+    .await;
+    for what in [
+        "NetworkPolicy {}/gantry-isolation",
+        "ResourceQuota {}/gantry-quota",
+        "LimitRange {}/gantry-limits",
+        "ServiceAccount {}/default",
+    ] {
+        event(&space, "dev", ("DriftCorrected", &what.replace("{}", &name))).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_says_nothing_runs_with_small_requests_and_without_a_token() {
+    let space = space().await;
+    space.environment("dev", 10).await;
+    let name = format!("{}-dev", space.name);
+    let safe = json!({"allowPrivilegeEscalation": false, "runAsNonRoot": true, "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"}});
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "quiet", "namespace": name},
+        "spec": {"containers": [{"name": "main", "image": "localhost/x", "securityContext": safe}]}});
+    space.apply(pod).await;
+    let spec = inside::<Pod>(&space, &name).get("quiet").await.expect("a pod").spec.expect("a spec");
+    let requests = spec.containers[0].resources.clone().and_then(|resources| resources.requests).expect("requests");
+    assert_eq!((requests["cpu"].0.as_str(), requests["memory"].0.as_str()), ("10m", "32Mi"));
+    assert!(spec.volumes.unwrap_or_default().is_empty(), "no token is mounted");
+    let privileged = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "loud", "namespace": name},
+        "spec": {"containers": [{"name": "main", "image": "localhost/x", "securityContext": {"privileged": true}}]}});
+    let said = space.try_apply(privileged).await.expect_err("not here");
+    assert!(said.contains("PodSecurity"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_bound_can_be_set_for_an_environment_and_goes_with_its_field() {
+    let space = space().await;
+    let limits =
+        json!({"defaultRequest": {}, "default": {"memory": "256Mi"}, "max": {"memory": "2048Mi", "cpu": "2000m"}});
+    space
+        .environment_with(
+            "dev",
+            json!({"order": 10, "isolation": "Strict", "quota": {"pods": "5"}, "limits": limits, "defaultToken": true,
+                "podSecurity": "baseline", "podSecurityVersion": "latest"}),
+        )
+        .await;
+    let name = format!("{}-dev", space.name);
+    let policies: Api<NetworkPolicy> = inside(&space, &name);
+    let strict = policies.get("gantry-isolation").await.expect("a policy").spec.expect("a spec");
+    assert_eq!((strict.ingress, strict.egress.map(|rules| rules.len())), (None, Some(1)));
+    let item = inside::<LimitRange>(&space, &name).get("gantry-limits").await.expect("limits").spec.expect("a spec");
+    let default = item.limits[0].default.clone().expect("defaults");
+    assert_eq!((default["memory"].0.as_str(), default["cpu"].0.as_str()), ("256Mi", "2"));
+    let account = inside::<ServiceAccount>(&space, &name).get("default").await.expect("it");
+    assert_eq!(account.automount_service_account_token, Some(true));
+    let labels = namespaces(&space).get(&name).await.expect("a namespace");
+    assert_eq!(labels.labels()["pod-security.kubernetes.io/enforce-version"], "latest");
+
+    // As wanted, however the API server writes it: nothing is written again.
+    let versions = || async {
+        let limits = inside::<LimitRange>(&space, &name).get("gantry-limits").await.expect("limits");
+        let quota = inside::<ResourceQuota>(&space, &name).get("gantry-quota").await.expect("a quota");
+        (limits.resource_version(), quota.metadata.generation, quota.spec)
+    };
+    let before = versions().await;
+    look_again(&space, "dev").await;
+    assert_eq!(versions().await, before);
+
+    space.environment_with("dev", json!({"order": 10, "isolation": "Open", "limits": {"defaultRequest": {}}})).await;
+    wait::gone(&policies, "gantry-isolation").await;
+    wait::gone(&inside::<ResourceQuota>(&space, &name), "gantry-quota").await;
+    wait::gone(&inside::<LimitRange>(&space, &name), "gantry-limits").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

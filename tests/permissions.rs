@@ -8,6 +8,7 @@ use gantry_plane::node::simulated::EXIT_CODE;
 use gantry_plane::{AuditEvent, manifests};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, Secret, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
@@ -355,8 +356,7 @@ async fn whole_story(space: &Space, image: &str) {
         .apply(json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
             "metadata": {"name": "ghcr", "namespace": space.name}, "data": {".dockerconfigjson": config}}))
         .await;
-    let environment =
-        |pull_secrets: Value| json!({"order": 10, "deletionPolicy": "Delete", "pullSecrets": pull_secrets});
+    let environment = |pull_secrets: Value| json!({"order": 10, "deletionPolicy": "Delete", "pullSecrets": pull_secrets, "quota": {"pods": "50"}});
     space.environment_with("dev", environment(json!(["ghcr"]))).await;
     let copies: Api<Secret> = space.in_environment("dev");
     wait::object(&copies, "ghcr", "copied", |_| true).await;
@@ -396,6 +396,9 @@ async fn whole_story(space: &Space, image: &str) {
         namespace.labels().get("pod-security.kubernetes.io/enforce").is_some_and(|level| level == "restricted")
     })
     .await;
+    let open = json!({"order": 10, "deletionPolicy": "Delete", "isolation": "Open", "limits": {"defaultRequest": {}}});
+    space.environment_with("dev", open).await;
+    wait::gone(&space.in_environment::<NetworkPolicy>("dev"), "gantry-isolation").await;
     // The copy and the right to it go when the environment wants none.
     space.environment_with("dev", environment(json!([]))).await;
     let bindings: Api<RoleBinding> = space.in_environment("dev");

@@ -42,12 +42,13 @@ async fn every_policy_acts(plane: &Plane) {
     let claimed = json!({"apiVersion": "v1", "kind": "Namespace",
         "metadata": {"name": "policies-act", "labels": {"gantry.dev/space": "policies-act"}}});
     manifests::apply(&admin, "test", &claimed.to_string()).await.expect("a namespace");
-    let attempts: [(&Client, &str, Value); 6] = [
+    let attempts: [(&Client, &str, Value); 7] = [
         (&admin, "AuditRecords", record("default", "x")),
         (&admin, "Leases with the label", slot("default", "x.y")),
         (&admin, "nobody gets its token", secret),
         (&operator, "only in namespaces with the label", service_account("default")),
         (&operator, "no Lease but slots", lease("default", "x")),
+        (&operator, "no ControllerRevision but", revision("default", "x")),
         (&operator, "never an environment's", with(namespace("kube-system"), note)),
     ];
     for (client, refusal, object) in attempts {
@@ -210,6 +211,11 @@ fn service_account(namespace: &str) -> Value {
 fn lease(namespace: &str, name: &str) -> Value {
     json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "namespace": namespace},
         "spec": {"holderIdentity": "x"}})
+}
+
+fn revision(namespace: &str, name: &str) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": name, "namespace": namespace},
+        "revision": 1, "data": {}})
 }
 
 fn slot(namespace: &str, name: &str) -> Value {

@@ -1,14 +1,16 @@
 //! Environments: for each target a namespace with a limited account, and the right for Gantry to act as just that account there.
 //!
-//! `observe` reads, [`decide`] judges, `act` writes. Whose namespace it is says [`claim`], what it gets [`desired`], what
+//! `observe` reads, [`decide`] judges, `act` writes. Whose namespace it is says [`claim`], what it gets [`desired`] and [`bounds`], what
 //! has to change [`provision`] and [`pull_secrets`], how it is given up [`leave`]. What runs in the namespaces, and the rows
 //! of deployments and history in the same status, are not this controller's.
 
+pub mod bounds;
 pub mod claim;
 pub mod decide;
 pub mod desired;
 pub mod differs;
 pub mod effect;
+pub mod furnishing;
 pub mod leave;
 pub mod observed;
 pub mod provision;

@@ -7,15 +7,22 @@ use gantry::telemetry::metrics::Metrics;
 use gantry_plane::Identity;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::{DryRun, Shop, apply, client, create, lease, namespace, service_account, with};
+use super::{DryRun, Shop, apply, client, create, lease, namespace, revision, service_account, with};
 use crate::support::wait;
 
 fn labelled(name: &str, space: &str) -> Value {
     with(namespace(name), json!({"metadata": {"labels": {"gantry.dev/space": space}}}))
+}
+
+/// The binding of an account of the namespace to the role of its name.
+fn of_account(namespace: &str, account: &str) -> Value {
+    let subject = json!([{"kind": "ServiceAccount", "name": account, "namespace": namespace}]);
+    with(binding(namespace, account), json!({"subjects": subject}))
 }
 
 fn binding(namespace: &str, role: &str) -> Value {
@@ -33,16 +40,85 @@ async fn the_operator_provisions_namespaces_that_it_made_or_was_given() {
     let made = format!("{}-made", shop.space.name);
     apply(&shop.operator, namespace(&made)).await.expect_err("it has to say for which space");
     apply(&shop.operator, labelled(&made, &shop.space.name)).await.expect("a namespace of a space");
-    apply(&shop.operator, service_account(&made)).await.expect("an account there");
-    for role in ["gantry-deployer", "gantry-console", "gantry-impersonator", "gantry-pull-secrets"] {
-        apply(&shop.operator, binding(&made, role)).await.expect("a role that it may give");
+    let account = with(service_account(&made), json!({"metadata": {"name": "gantry-deployer"}}));
+    apply(&shop.operator, account).await.expect("an account there");
+    for role in ["gantry-impersonator", "gantry-pull-secrets"] {
+        apply(&shop.operator, binding(&made, role)).await.expect("a right of its own");
+    }
+    for account in ["gantry-deployer", "gantry-console"] {
+        apply(&shop.operator, of_account(&made, account)).await.expect("a role for its account");
     }
     for role in ["cluster-admin", "admin", "edit", "gantry-space-admin"] {
-        let said = apply(&shop.operator, binding(&made, role)).await.expect_err("no other role");
+        let bound = with(of_account(&made, "gantry-deployer"), json!({"roleRef": {"name": role}}));
+        // What a binding binds to never changes.
+        let bindings: Api<RoleBinding> = Api::namespaced(shop.space.client.clone(), &made);
+        let _ = bindings.delete("gantry-deployer", &DeleteParams::default()).await;
+        let said = apply(&shop.operator, bound).await.expect_err("no other role");
         assert!(said.contains("is attempting to grant RBAC permissions not currently held"), "{said}");
     }
     let namespaces: Api<Namespace> = Api::all(shop.operator.clone());
-    namespaces.delete(&made, &DeleteParams::default()).await.expect("it made it");
+    let said = namespaces.delete(&made, &DeleteParams::default()).await.expect_err("it did not make it for anybody");
+    assert!(said.to_string().contains("deletes no namespace but those that it made"), "{said}");
+    let own = format!("{}-own", shop.space.name);
+    let created = json!({"metadata": {"annotations": {"gantry.dev/created-for": "u"}}});
+    let marked = with(labelled(&own, &shop.space.name), created);
+    apply(
+        &shop.operator,
+        with(labelled(&made, &shop.space.name), json!({"metadata": {"annotations": {"gantry.dev/created-for": "u"}}})),
+    )
+    .await
+    .expect_err("nor may it say so later");
+    apply(&shop.operator, marked).await.expect("a namespace made for an environment");
+    namespaces.delete(&own, &DeleteParams::default()).await.expect("it made it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_namespace_of_a_space_the_operator_writes_what_an_environment_has_and_nothing_else() {
+    let shop = Shop::open().await;
+    let target = format!("{}-own", shop.space.name);
+    apply(&shop.operator, labelled(&target, &shop.space.name)).await.expect("a namespace of a space");
+    // So that only the policy stands in its way.
+    shop.space.apply(binding(&target, "gantry-pull-secrets")).await;
+    let named = |object: Value, name: &str| with(object, json!({"metadata": {"name": name, "namespace": target}}));
+    let two = json!([
+        {"kind": "ServiceAccount", "name": "gantry-deployer", "namespace": target},
+        {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "mallory"},
+    ]);
+    let elsewhere = json!([{"kind": "ServiceAccount", "name": "gantry-deployer", "namespace": "default"}]);
+    let itself = json!([{"kind": "ServiceAccount", "name": "gantry", "namespace": "gantry-system"}]);
+    let token = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+        "metadata": {"annotations": {"kubernetes.io/service-account.name": "default"}}});
+    let policy = json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"podSelector": {}}});
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": "1"}}});
+    let revoked = json!({"apiVersion": "v1", "kind": "LimitRange", "spec": {"limits": []}});
+    for (attempt, says) in [
+        (service_account(&target), "which have names of Gantry"),
+        (named(policy, "allow-all"), "which have names of Gantry"),
+        (named(quota, "mine"), "which have names of Gantry"),
+        (named(revoked, "mine"), "which have names of Gantry"),
+        (named(binding(&target, "gantry-deployer"), "other"), "which have names of Gantry"),
+        (with(of_account(&target, "gantry-deployer"), json!({"subjects": two})), "limited roles"),
+        (with(of_account(&target, "gantry-deployer"), json!({"subjects": elsewhere})), "limited roles"),
+        (with(of_account(&target, "gantry-deployer"), json!({"subjects": itself})), "limited roles"),
+        (
+            with(of_account(&target, "gantry-console"), json!({"roleRef": {"name": "gantry-impersonator"}})),
+            "limited roles",
+        ),
+        (
+            with(binding(&target, "gantry-impersonator"), json!({"roleRef": {"name": "gantry-deployer"}})),
+            "limited roles",
+        ),
+        (revision(&target, "x"), "no ControllerRevision but"),
+    ] {
+        let said = apply(&shop.operator, attempt.clone()).await.expect_err("not this");
+        assert!(said.contains(says), "{attempt}: {said}");
+    }
+    let said = wait::eventually("the right to pull secrets acts", || async {
+        let said = apply(&shop.operator, named(token.clone(), "token")).await.expect_err("no token");
+        said.contains("ValidatingAdmissionPolicy").then_some(said)
+    })
+    .await;
+    assert!(said.contains("no Secrets but pull secrets"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,8 +272,7 @@ async fn the_console_runs_in_jobs_of_gantry_only_and_without_a_token() {
     let cluster = cluster.expect("the operator's identity");
     cluster.gate().open_until(Instant::now() + Duration::from_hours(1));
     let deployer = cluster.acting_as(&target, "gantry-deployer").expect("an account");
-    let subject = json!([{"kind": "ServiceAccount", "name": "gantry-deployer", "namespace": target}]);
-    shop.space.apply(with(binding(&target, "gantry-deployer"), json!({"subjects": subject}))).await;
+    shop.space.apply(of_account(&target, "gantry-deployer")).await;
     shop.space.apply(binding(&target, "gantry-impersonator")).await;
     let safe = json!({"automountServiceAccountToken": false});
     wait::eventually("the deployer may make Jobs", || async {

@@ -1,10 +1,13 @@
 //! `Environment`: "production is this namespace, with this limited account".
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::{Amounts, Console, Deployer, Isolation, LIMITED_ROLE, Limits, PodSecurity, PodSecurityVersion};
 use super::history::{DeploymentRow, HistoryEntry, Person};
 
 /// A place where releases run: one or more namespaces, each with a limited account that Gantry provisions.
@@ -72,6 +75,31 @@ pub struct EnvironmentSpec {
     #[serde(default)]
     pub pod_security: PodSecurity,
 
+    /// Which version of the Pod Security Standards is meant: a newer cluster refuses no more than was agreed.
+    /// Example: `podSecurityVersion: v1.36`
+    #[serde(default)]
+    pub pod_security_version: PodSecurityVersion,
+
+    /// Whom the pods of a target reach and who reaches them. Releases open more with network policies of their own; the network
+    /// of the cluster must enforce these. Example: `isolation: Strict`
+    #[serde(default)]
+    pub isolation: Isolation,
+
+    /// Most that there may be in each target, by a `ResourceQuota`; omitted, there is no bound.
+    /// Example: `quota: {pods: "50", requests.memory: 16Gi, services.loadbalancers: "0"}`
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub quota: Amounts,
+
+    /// What containers get that say nothing of resources, and the most that one may have, by a `LimitRange`.
+    /// Example: `limits: {default: {memory: 256Mi}}`
+    #[serde(default)]
+    pub limits: Limits,
+
+    /// Whether pods that name no account get a token of the account `default`. Example: `defaultToken: true`
+    #[serde(default)]
+    pub default_token: bool,
+
     /// Who must agree before a promotion starts here; omitted, nobody. Example: `approvals: {required: 2, rollback: 0}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<Approvals>,
@@ -123,42 +151,6 @@ pub struct Target {
     pub roles: Vec<String>,
 }
 
-/// The account `gantry-deployer` of each target, as which releases are applied.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Deployer {
-    /// Cluster role that the account holds in the target, one of the list that an administrator keeps (the chart's
-    /// `clusterRoles`). Example: `clusterRole: gantry-deployer`
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
-    pub cluster_role: String,
-}
-
-impl Default for Deployer {
-    fn default() -> Self {
-        Self { cluster_role: "gantry-deployer".into() }
-    }
-}
-
-/// The account `gantry-console` of each target, as which commands run.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Console {
-    /// Cluster role that the account holds in the target, one of the list that an administrator keeps (the chart's
-    /// `clusterRoles`). Example: `clusterRole: gantry-console`
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
-    pub cluster_role: String,
-}
-
-impl Default for Console {
-    fn default() -> Self {
-        Self { cluster_role: "gantry-console".into() }
-    }
-}
-
-/// A role that is no way to more rights than itself: the built-in ones may impersonate and mint tokens, Gantry's own are for
-/// Gantry.
-const LIMITED_ROLE: &str = "!(self.clusterRole in ['admin', 'edit', 'cluster-admin', 'gantry-impersonator', 'gantry-pull-secrets', 'gantry-space', 'gantry-operator']) && !self.clusterRole.startsWith('system:')";
-
 /// Who must agree before a promotion starts: people with the verb `approve` on the environment, each by an `Approval`. The strictest
 /// rule between the request and the start counts.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,31 +187,6 @@ pub struct Recovery {
     /// Who opened it. Written by the API server; any other value is replaced. Example: `by: {username: alice}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Person>,
-}
-
-/// Pod Security Standards level of a namespace (kubernetes.io/docs/concepts/security/pod-security-standards).
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PodSecurity {
-    /// No restriction.
-    Privileged,
-    /// Known privilege escalations are refused.
-    Baseline,
-    /// Hardened: non-root, no privilege escalation, seccomp, no capabilities.
-    #[default]
-    Restricted,
-}
-
-impl PodSecurity {
-    /// The value of the label `pod-security.kubernetes.io/enforce`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Privileged => "privileged",
-            Self::Baseline => "baseline",
-            Self::Restricted => "restricted",
-        }
-    }
 }
 
 /// What follows a promotion that failed after it had changed something.

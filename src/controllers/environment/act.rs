@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 
-use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, Secret, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::NamespaceResourceScope;
@@ -43,6 +44,7 @@ impl Environments {
                 delete(&client, object, identity).await?;
                 apply(&client, object).await
             }
+            Effect::Remove(object, identity) => delete(&client, object, identity).await,
             Effect::RemoveBinding(identity) => {
                 remove(&Api::<RoleBinding>::namespaced(client, &identity.namespace), identity).await
             }
@@ -59,6 +61,9 @@ async fn apply(client: &Client, object: &Object) -> Result<(), ClusterError> {
         Object::Account(account) => applied_inside::<ServiceAccount>(client, account).await,
         Object::Binding(binding) => apply_binding(client, binding).await,
         Object::Secret(secret) => once_granted(|| applied_inside::<Secret>(client, secret)).await,
+        Object::Isolation(policy) => applied_inside::<NetworkPolicy>(client, policy).await,
+        Object::Quota(quota) => applied_inside::<ResourceQuota>(client, quota).await,
+        Object::Limits(limits) => applied_inside::<LimitRange>(client, limits).await,
     }
 }
 
@@ -105,6 +110,9 @@ async fn delete(client: &Client, object: &Object, identity: &Identity) -> Result
             let api = Api::<Secret>::namespaced(client, namespace);
             once_granted(|| remove(&api, identity)).await
         }
+        Object::Isolation(_) => remove(&Api::<NetworkPolicy>::namespaced(client, namespace), identity).await,
+        Object::Quota(_) => remove(&Api::<ResourceQuota>::namespaced(client, namespace), identity).await,
+        Object::Limits(_) => remove(&Api::<LimitRange>::namespaced(client, namespace), identity).await,
     }
 }
 

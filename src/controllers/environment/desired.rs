@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::observed::Owner;
 use crate::api::v1alpha1::Environment;
-use crate::api::v1alpha1::environment::{EnvironmentSpec, PodSecurity, Target};
+use crate::api::v1alpha1::environment::{EnvironmentSpec, Target};
 use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
 use crate::registry::credentials::DOCKER_CONFIG_KEY;
 
@@ -38,6 +38,8 @@ pub const SOURCE_VERSION: &str = "gantry.dev/source-version";
 /// Names of the Pod Security labels (kubernetes.io/docs/concepts/security/pod-security-admission).
 const POD_SECURITY_LABELS: [&str; 3] =
     ["pod-security.kubernetes.io/enforce", "pod-security.kubernetes.io/audit", "pod-security.kubernetes.io/warn"];
+/// What follows them in the labels of their versions.
+const VERSION: &str = "-version";
 /// Name of the target of an environment that names none.
 const DEFAULT_TARGET: &str = "default";
 
@@ -114,19 +116,20 @@ pub fn labels(owner: &Owner) -> BTreeMap<String, String> {
 
 /// The labels of a namespace.
 #[must_use]
-pub fn namespace_labels(owner: &Owner, level: PodSecurity) -> BTreeMap<String, String> {
+pub fn namespace_labels(owner: &Owner, spec: &EnvironmentSpec) -> BTreeMap<String, String> {
     let mut all = labels(owner);
-    all.extend(POD_SECURITY_LABELS.map(|name| (name.to_owned(), level.as_str().to_owned())));
+    all.extend(POD_SECURITY_LABELS.map(|name| (name.to_owned(), spec.pod_security.as_str().to_owned())));
+    all.extend(POD_SECURITY_LABELS.map(|name| (format!("{name}{VERSION}"), spec.pod_security_version.0.clone())));
     all
 }
 
 /// A namespace to be created.
 #[must_use]
-pub fn namespace(owner: &Owner, name: &str, level: PodSecurity) -> Namespace {
+pub fn namespace(owner: &Owner, name: &str, spec: &EnvironmentSpec) -> Namespace {
     Namespace {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
-            labels: Some(namespace_labels(owner, level)),
+            labels: Some(namespace_labels(owner, spec)),
             annotations: Some(BTreeMap::from([(CREATED_FOR.to_owned(), owner.uid.clone())])),
             ..ObjectMeta::default()
         },
@@ -199,12 +202,13 @@ pub fn copy(owner: &Owner, (namespace, name): (&str, &str), (version, content): 
     }
 }
 
-/// The account that pods have by default, with these pull secrets.
+/// The account that pods have by default, with these pull secrets; whether pods get its token says the spec.
 #[must_use]
-pub fn default_account(owner: &Owner, namespace: &str, secrets: &[String]) -> ServiceAccount {
+pub fn default_account(owner: &Owner, namespace: &str, (secrets, token): (&[String], bool)) -> ServiceAccount {
     let references = secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect::<Vec<_>>();
     ServiceAccount {
         metadata: meta(owner, namespace, DEFAULT_ACCOUNT),
+        automount_service_account_token: Some(token),
         image_pull_secrets: (!references.is_empty()).then_some(references),
         ..ServiceAccount::default()
     }
@@ -220,7 +224,7 @@ pub fn is_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(part)
 }
 
-fn meta(owner: &Owner, namespace: &str, name: &str) -> ObjectMeta {
+pub(super) fn meta(owner: &Owner, namespace: &str, name: &str) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
         namespace: Some(namespace.to_owned()),

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{RoleBinding, Subject};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::furnishing::Furnishing;
 
 /// How something that is there has to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,17 +21,6 @@ pub enum Difference {
     Replace,
 }
 
-/// An account.
-#[must_use]
-pub fn account(found: Option<&ServiceAccount>, wanted: &ServiceAccount) -> Difference {
-    let same = |found: &&ServiceAccount| {
-        let mounts = wanted.automount_service_account_token;
-        let mounts_as_wanted = mounts.is_none() || found.automount_service_account_token == mounts;
-        mounts_as_wanted && has_metadata(&found.metadata, &wanted.metadata)
-    };
-    apply_unless(found.as_ref().is_some_and(same))
-}
-
 /// A binding. What it binds to can never change.
 #[must_use]
 pub fn binding(found: Option<&RoleBinding>, wanted: &RoleBinding) -> Difference {
@@ -38,15 +29,17 @@ pub fn binding(found: Option<&RoleBinding>, wanted: &RoleBinding) -> Difference 
     if is.kind != should_be.kind || is.name != should_be.name {
         return Difference::Replace;
     }
-    let subjects = |binding: &RoleBinding| -> Vec<Subject> {
-        let all = binding.subjects.iter().flatten();
-        all.map(|subject| Subject {
-            api_group: subject.api_group.clone().filter(|group| !group.is_empty()),
-            ..subject.clone()
-        })
-        .collect()
-    };
-    apply_unless(subjects(found) == subjects(wanted) && has_metadata(&found.metadata, &wanted.metadata))
+    furnishing(Some(found), wanted)
+}
+
+/// Any other object.
+#[must_use]
+pub fn furnishing<K: Furnishing>(found: Option<&K>, wanted: &K) -> Difference {
+    let Some(found) = found else { return Difference::Apply };
+    if found.is_beyond_repair() {
+        return Difference::Replace;
+    }
+    apply_unless(found.is_as(wanted) && has_metadata(found.meta(), wanted.meta()))
 }
 
 /// A copy of a pull secret. Keys that somebody added go only with the whole Secret.

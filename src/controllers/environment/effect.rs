@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, Secret, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::ResourceExt;
 
@@ -25,6 +26,8 @@ pub enum Effect {
     Apply(Object),
     /// Deletes an object and makes it again.
     Replace(Object, Identity),
+    /// Deletes an object that the spec no longer wants.
+    Remove(Object, Identity),
     /// Takes a right away.
     RemoveBinding(Identity),
     /// Removes a copy of a pull secret.
@@ -59,6 +62,12 @@ pub enum Object {
     Binding(Box<RoleBinding>),
     /// A copy of a pull secret.
     Secret(Box<Secret>),
+    /// Whom pods reach, and who reaches them.
+    Isolation(Box<NetworkPolicy>),
+    /// How much there may be.
+    Quota(Box<ResourceQuota>),
+    /// What containers get that say nothing of resources.
+    Limits(Box<LimitRange>),
 }
 
 impl fmt::Display for Object {
@@ -67,6 +76,9 @@ impl fmt::Display for Object {
             Self::Account(account) => ("ServiceAccount", &account.metadata),
             Self::Binding(binding) => ("RoleBinding", &binding.metadata),
             Self::Secret(secret) => ("Secret", &secret.metadata),
+            Self::Isolation(policy) => ("NetworkPolicy", &policy.metadata),
+            Self::Quota(quota) => ("ResourceQuota", &quota.metadata),
+            Self::Limits(limits) => ("LimitRange", &limits.metadata),
         };
         let namespace = meta.namespace.as_deref().unwrap_or_default();
         write!(f, "{kind} {namespace}/{}", meta.name.as_deref().unwrap_or_default())

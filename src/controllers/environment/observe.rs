@@ -5,19 +5,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::rbac::v1::RoleBinding;
-use kube::{Api, Resource};
+use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::Environments;
+use super::bounds;
 use super::claim::{Claim, claim, forbidden};
 use super::desired::{self, ACCOUNTS, DEFAULT_ACCOUNT, Grant};
 use super::differs::{self, Difference};
+use super::furnishing::{Furnishing, Kept};
 use super::observed::{Inside, Observed, Operator, Owner, Place, Rival, Source, row};
 use super::pull_secret;
 use crate::api::v1alpha1::Environment;
@@ -116,7 +117,7 @@ impl Environments {
         if forbidden(owner, &empty).is_some() {
             return Ok(empty);
         }
-        let labels = desired::namespace_labels(owner, environment.spec.pod_security);
+        let labels = desired::namespace_labels(owner, &environment.spec);
         let wanted = kube::api::ObjectMeta { labels: Some(labels), ..Default::default() };
         let cached = self.provisioned.namespaces.get(&Key::new("", &*empty.namespace)).filter(|cached| {
             let same = row.and_then(|row| row.uid.as_ref()) == cached.metadata.uid.as_ref();
@@ -151,38 +152,47 @@ impl Environments {
     }
 
     async fn inside(&self, environment: &Environment, owner: &Owner, namespace: &str) -> Result<Inside, ClusterError> {
-        let client = self.context.cluster.client();
-        let accounts = Api::namespaced(client.clone(), namespace);
-        let bindings = Api::namespaced(client, namespace);
-        let known = &self.provisioned;
+        let (known, client, spec) = (&self.provisioned, self.context.cluster.client(), &environment.spec);
         let mut inside = Inside::default();
         for name in ACCOUNTS {
             let wanted = desired::account(owner, namespace, name);
-            let is = |found: &ServiceAccount| differs::account(Some(found), &wanted) == Difference::None;
-            let found = believed((&known.accounts, &accounts), (namespace, name), is).await?;
-            inside.accounts.extend(found.map(|found| (name, found)));
+            inside.accounts.extend(believed(&known.accounts, &client, &wanted).await?.map(|found| (name, found)));
         }
         for grant in Grant::ALWAYS {
-            let wanted = desired::binding(owner, namespace, grant, grant.role(&environment.spec));
-            let is = |found: &RoleBinding| differs::binding(Some(found), &wanted) == Difference::None;
-            let found = believed((&known.bindings, &bindings), (namespace, grant.name()), is).await?;
-            inside.bindings.extend(found.map(|found| (grant, found)));
+            let wanted = desired::binding(owner, namespace, grant, grant.role(spec));
+            inside.bindings.extend(believed(&known.bindings, &client, &wanted).await?.map(|found| (grant, found)));
         }
-        let listed: BTreeSet<String> = environment.spec.pull_secrets.iter().cloned().collect();
-        let name = Grant::PullSecrets.name();
-        let right = if listed.is_empty() {
-            known.bindings.get(&Key::new(namespace, name)).map(Arc::unwrap_or_clone)
-        } else {
-            let wanted = desired::copies_binding(owner, namespace, &listed);
-            let is = |found: &RoleBinding| differs::binding(Some(found), &wanted) == Difference::None;
-            believed((&known.bindings, &bindings), (namespace, name), is).await?
-        };
-        if let Some(right) = right {
-            inside.default_account = get(&accounts, DEFAULT_ACCOUNT).await?;
-            inside.copies = self.copies(namespace, (owner, &listed), &right).await?;
-            inside.bindings.insert(Grant::PullSecrets, right);
-        }
+        let at = |name: &str| Key::new(namespace, name);
+        let isolation = bounds::isolation(owner, namespace, spec);
+        inside.isolation = bound((&known.isolations, &client), &at(bounds::ISOLATION), isolation).await?;
+        let quota = bounds::quota(owner, namespace, spec);
+        inside.quota = bound((&known.quotas, &client), &at(bounds::QUOTA), quota).await?;
+        let limits = bounds::limits(owner, namespace, spec);
+        inside.limits = bound((&known.limits, &client), &at(bounds::LIMITS), limits).await?;
+        self.for_pull_secrets(environment, (owner, namespace), &mut inside).await?;
         Ok(inside)
+    }
+
+    /// What has to do with pull secrets: the right to copies, the copies, and the account that offers them to pods.
+    async fn for_pull_secrets(
+        &self,
+        environment: &Environment,
+        (owner, namespace): (&Owner, &str),
+        inside: &mut Inside,
+    ) -> Result<(), ClusterError> {
+        let (known, client) = (&self.provisioned, self.context.cluster.client());
+        let listed: BTreeSet<String> = environment.spec.pull_secrets.iter().cloned().collect();
+        let wanted = (!listed.is_empty()).then(|| desired::copies_binding(owner, namespace, &listed));
+        let right = bound((&known.bindings, &client), &Key::new(namespace, Grant::PullSecrets.name()), wanted).await?;
+        let Some(right) = right else {
+            let wanted = desired::default_account(owner, namespace, (&[], environment.spec.default_token));
+            inside.default_account = believed(&known.accounts, &client, &wanted).await?;
+            return Ok(());
+        };
+        inside.default_account = get(&Api::namespaced(client, namespace), DEFAULT_ACCOUNT).await?;
+        inside.copies = self.copies(namespace, (owner, &listed), &right).await?;
+        inside.bindings.insert(Grant::PullSecrets, right);
+        Ok(())
     }
 
     /// The copies of pull secrets that there are; none while the right to read them is not as it should be.
@@ -248,18 +258,31 @@ fn rival(other: &Environment, namespace: &str) -> Option<Rival> {
     })
 }
 
-/// The object from the cache if it is as it should be there, and otherwise as it really is.
-async fn believed<K>(
-    (cache, api): (&Cache<K>, &Api<K>),
-    (namespace, name): (&str, &str),
-    is_right: impl Fn(&K) -> bool,
+/// The object as it is wanted if the cache says that it is so, and otherwise as it really is.
+async fn believed<K>(cache: &Cache<Kept>, client: &Client, wanted: &K) -> Result<Option<K>, ClusterError>
+where
+    K: Furnishing + Debug + DeserializeOwned,
+{
+    let (namespace, name) = (wanted.namespace().unwrap_or_default(), wanted.name_any());
+    if cache.get(&Key::new(namespace.as_str(), name.as_str())).is_some_and(|known| known.is(wanted)) {
+        return Ok(Some(wanted.clone()));
+    }
+    get(&Api::namespaced(client.clone(), &namespace), &name).await
+}
+
+/// The same for an object that may not be wanted: then it is read if the cache says that it is there.
+async fn bound<K>(
+    (cache, client): (&Cache<Kept>, &Client),
+    key: &Key,
+    wanted: Option<K>,
 ) -> Result<Option<K>, ClusterError>
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Furnishing + Debug + DeserializeOwned,
 {
-    match cache.get(&Key::new(namespace, name)).filter(|cached| is_right(cached)) {
-        Some(cached) => Ok(Some(Arc::unwrap_or_clone(cached))),
-        None => get(api, name).await,
+    match wanted {
+        Some(wanted) => believed(cache, client, &wanted).await,
+        None if cache.get(key).is_none() => Ok(None),
+        None => get(&Api::namespaced(client.clone(), &key.namespace), &key.name).await,
     }
 }
 

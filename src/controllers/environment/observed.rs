@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, Secret, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 
 use super::desired::Grant;
@@ -131,6 +132,12 @@ pub struct Inside {
     pub accounts: BTreeMap<&'static str, ServiceAccount>,
     /// The account that pods have unless they name one.
     pub default_account: Option<ServiceAccount>,
+    /// The network policy with our name.
+    pub isolation: Option<NetworkPolicy>,
+    /// The quota with our name.
+    pub quota: Option<ResourceQuota>,
+    /// The limit range with our name.
+    pub limits: Option<LimitRange>,
     /// Bindings with our names.
     pub bindings: BTreeMap<Grant, RoleBinding>,
     /// Secrets with the names of pull secrets, now or before.
@@ -143,6 +150,9 @@ impl fmt::Debug for Inside {
         f.debug_struct("Inside")
             .field("accounts", &self.accounts)
             .field("default_account", &self.default_account)
+            .field("isolation", &self.isolation)
+            .field("quota", &self.quota)
+            .field("limits", &self.limits)
             .field("bindings", &self.bindings)
             .field("copies", &self.copies.keys().collect::<BTreeSet<_>>())
             .finish()

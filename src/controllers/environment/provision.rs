@@ -1,5 +1,6 @@
 //! What has to change in one target's namespace. Pure.
 
+use super::bounds;
 use super::claim::{Claim, claim};
 use super::desired::{self, Grant};
 use super::differs::{self, Difference};
@@ -54,8 +55,8 @@ pub(super) fn reconciling(reason: Reason, message: String) -> Problem {
 }
 
 fn create(observed: &Observed, place: &Place, work: &mut Work) {
-    let level = observed.environment.spec.pod_security;
-    work.effects.push(Effect::CreateNamespace(Box::new(desired::namespace(&observed.owner, &place.namespace, level))));
+    let namespace = desired::namespace(&observed.owner, &place.namespace, &observed.environment.spec);
+    work.effects.push(Effect::CreateNamespace(Box::new(namespace)));
     let message = format!("namespace {} is being made", place.namespace);
     work.problems.push(reconciling(Reason::Provisioning, message));
     work.again = true;
@@ -72,9 +73,11 @@ fn furnish(observed: &Observed, place: &Place, work: &mut Work) {
     // What a claimed namespace held when the status last spoke of this very spec was whole: a difference is somebody's doing.
     let drift = observed.is_settled() && observed.row(namespace).and_then(|row| row.uid.as_deref()) == place.uid();
     label(observed, place, drift, work);
+    // Before anybody can run something there.
+    bounds::furnish(observed, place, drift, work);
     for (name, action) in [(desired::DEPLOYER, "RestoreAccount"), (desired::CONSOLE, "RestoreConsoleAccount")] {
         let wanted = desired::account(owner, namespace, name);
-        if differs::account(place.inside.accounts.get(name), &wanted) != Difference::None {
+        if differs::furnishing(place.inside.accounts.get(name), &wanted) != Difference::None {
             change(work, Effect::Apply(Object::Account(Box::new(wanted))));
             note(observed, drift, (action, format!("ServiceAccount {namespace}/{name}")), work);
         }
@@ -93,7 +96,7 @@ fn furnish(observed: &Observed, place: &Place, work: &mut Work) {
 
 fn label(observed: &Observed, place: &Place, drift: bool, work: &mut Work) {
     let Some(found) = &place.found else { return };
-    let labels = desired::namespace_labels(&observed.owner, observed.environment.spec.pod_security);
+    let labels = desired::namespace_labels(&observed.owner, &observed.environment.spec);
     let wanted = ObjectMeta { labels: Some(labels), ..ObjectMeta::default() };
     if differs::has_metadata(&found.metadata, &wanted) {
         return;

@@ -40,6 +40,7 @@ pub(super) fn furnish(observed: &Observed, place: &Place, drift: bool, work: &mu
     let binding = place.inside.bindings.get(&Grant::PullSecrets);
     let known = desired::remembered(binding);
     if wanted.is_empty() && binding.is_none() {
+        offer(&Site { observed, place, drift }, &[], &known, work);
         return;
     }
     let namespace = place.namespace.as_str();
@@ -136,9 +137,9 @@ fn offer(site: &Site, usable: &[String], known: &BTreeSet<String>, work: &mut Wo
     let foreign = found.iter().filter(|name| !known.contains(*name) && !usable.contains(name));
     let all: Vec<String> = foreign.chain(usable).cloned().collect();
     let sorted = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
-    let wanted = desired::default_account(&observed.owner, &place.namespace, &all);
-    let marked = account.is_some_and(|account| differs::has_metadata(&account.metadata, &wanted.metadata));
-    if sorted(&found) == sorted(&all) && (marked || usable.is_empty()) {
+    let token = observed.environment.spec.default_token;
+    let wanted = desired::default_account(&observed.owner, &place.namespace, (&all, token));
+    if sorted(&found) == sorted(&all) && differs::furnishing(account, &wanted) == Difference::None {
         return;
     }
     change(work, Effect::Apply(Object::Account(Box::new(wanted))));

@@ -1,13 +1,11 @@
 //! Whose run a change asks for.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use k8s_openapi::api::rbac::v1::RoleBinding;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
 use tokio::sync::watch;
 
 use super::desired;
+use super::furnishing::Kept;
 use super::observed::row;
 use super::provisioned::Provisioned;
 use crate::api::v1alpha1::Environment;
@@ -20,14 +18,17 @@ use crate::domain::guard::Guard;
 pub async fn wake(environments: Cache<Environment>, provisioned: Provisioned, queue: Queue) {
     let mut own = environments.subscribe();
     let mut namespaces = provisioned.namespaces.subscribe();
-    let mut accounts = provisioned.accounts.subscribe();
-    let mut bindings = provisioned.bindings.subscribe();
+    let [mut accounts, mut bindings, mut isolations, mut quotas, mut limits] =
+        provisioned.inside().map(Cache::subscribe);
     loop {
         let keys = tokio::select! {
             Some(change) = own.recv() => affected(&environments, &change),
             Some(change) = namespaces.recv() => of_namespace(&environments, &change),
-            Some(change) = accounts.recv() => of_account(&environments, &change),
-            Some(change) = bindings.recv() => of_binding(&environments, &change),
+            Some(change) = accounts.recv() => of_kept(&environments, &change),
+            Some(change) = bindings.recv() => of_kept(&environments, &change),
+            Some(change) = isolations.recv() => of_kept(&environments, &change),
+            Some(change) = quotas.recv() => of_kept(&environments, &change),
+            Some(change) = limits.recv() => of_kept(&environments, &change),
             else => return,
         };
         for key in keys {
@@ -57,27 +58,22 @@ fn affected(environments: &Cache<Environment>, change: &Change<Environment>) -> 
 }
 
 fn of_namespace(environments: &Cache<Environment>, change: &Change<Namespace>) -> Vec<Key> {
-    owners(environments, &change.key.name, change.object.as_deref().map(ResourceExt::labels))
+    let label = |name: &str| change.object.as_deref()?.labels().get(name).cloned();
+    let named = label(SPACE_LABEL).zip(label(ENVIRONMENT_LABEL)).map(|(space, name)| Key::new(space, name));
+    owners(environments, &change.key.name, named)
 }
 
-fn of_account(environments: &Cache<Environment>, change: &Change<ServiceAccount>) -> Vec<Key> {
-    owners(environments, &change.key.namespace, change.object.as_deref().map(ResourceExt::labels))
+fn of_kept(environments: &Cache<Environment>, change: &Change<Kept>) -> Vec<Key> {
+    owners(environments, &change.key.namespace, change.object.as_deref().and_then(|kept| kept.environment.clone()))
 }
 
-fn of_binding(environments: &Cache<Environment>, change: &Change<RoleBinding>) -> Vec<Key> {
-    owners(environments, &change.key.namespace, change.object.as_deref().map(ResourceExt::labels))
-}
-
-/// The environment that the labels name, if it has to do with the namespace; otherwise every one that has.
-fn owners(environments: &Cache<Environment>, namespace: &str, labels: Option<&BTreeMap<String, String>>) -> Vec<Key> {
-    let label = |name: &str| labels.and_then(|labels| labels.get(name));
-    if let (Some(space), Some(name)) = (label(SPACE_LABEL), label(ENVIRONMENT_LABEL)) {
-        let key = Key::new(space.as_str(), name.as_str());
-        if environments.get(&key).is_some_and(|environment| is_concerned(&environment, namespace)) {
-            return vec![key];
-        }
+/// The environment that is named, if it has to do with the namespace; otherwise every one that has.
+fn owners(environments: &Cache<Environment>, namespace: &str, named: Option<Key>) -> Vec<Key> {
+    let is_its = |key: &Key| environments.get(key).is_some_and(|environment| is_concerned(&environment, namespace));
+    match named.filter(is_its) {
+        Some(key) => vec![key],
+        None => concerned(environments, namespace),
     }
-    concerned(environments, namespace)
 }
 
 fn concerned(environments: &Cache<Environment>, namespace: &str) -> Vec<Key> {

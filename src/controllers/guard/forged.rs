@@ -34,7 +34,7 @@ pub async fn refused(client: &Client, own_namespace: &str) -> Result<(), Problem
 }
 
 /// Each with the policy that refuses it. All of them are what the operator's own rights would allow.
-fn requests(own_namespace: &str) -> [(&'static str, Value); 5] {
+fn requests(own_namespace: &str) -> [(&'static str, Value); 6] {
     let promotion = json!({"project": "forged", "version": "1", "environment": "forged",
         "requestedBy": {"username": NOBODY}});
     let release = json!({"project": "forged", "version": "1", "createdBy": {"username": NOBODY}});
@@ -62,6 +62,11 @@ fn requests(own_namespace: &str) -> [(&'static str, Value); 5] {
         (
             "operator-accounts.gantry.dev",
             json!({"apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "gantry-forged", "namespace": "default"}}),
+        ),
+        (
+            "operator-revisions.gantry.dev",
+            json!({"apiVersion": "apps/v1", "kind": "ControllerRevision", "revision": 1, "data": {},
             "metadata": {"name": "gantry-forged", "namespace": "default"}}),
         ),
     ]

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 /// Policies that validate, each with a binding of the same name.
-pub const VALIDATING: [&str; 14] = [
+pub const VALIDATING: [&str; 15] = [
     "approval-rights.gantry.dev",
     "environment-accounts.gantry.dev",
     "environment-recovery.gantry.dev",
     "operator-accounts.gantry.dev",
     "operator-leases.gantry.dev",
     "operator-namespaces.gantry.dev",
+    "operator-revisions.gantry.dev",
     "pin-rights.gantry.dev",
     "promotion-rights.gantry.dev",
     "records.gantry.dev",

@@ -3,13 +3,17 @@ use std::sync::Arc;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{LocalObjectReference, Namespace, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::*;
 use crate::api::condition::{ConditionType, find};
 use crate::api::v1alpha1::Environment;
+use crate::api::v1alpha1::bounds::{Amount, Amounts, Isolation, Limits};
 use crate::api::v1alpha1::environment::{DeletionPolicy, EnvironmentSpec, Target, TargetStatus};
 use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
+use crate::controllers::environment::bounds;
 use crate::controllers::environment::desired::{self, CREATED_FOR, Grant, MANAGED_BY_LABEL};
 use crate::controllers::environment::effect::Object;
 use crate::controllers::environment::observed::{Inside, Operator, Owner, Place, Rival, Source};
@@ -70,8 +74,7 @@ fn namespace(uid: &str, labels: &[(&str, &str)]) -> Namespace {
 
 /// The namespace as Gantry makes it.
 fn made(uid: &str) -> Namespace {
-    let mut namespace =
-        desired::namespace(&owner(), "shop-dev", crate::api::v1alpha1::environment::PodSecurity::Restricted);
+    let mut namespace = desired::namespace(&owner(), "shop-dev", &EnvironmentSpec::default());
     namespace.metadata.uid = Some(uid.into());
     namespace
 }
@@ -86,6 +89,9 @@ fn whole() -> Place {
     let inside = Inside {
         accounts: desired::ACCOUNTS.map(|name| (name, desired::account(&owner(), "shop-dev", name))).into(),
         bindings: Grant::ALWAYS.map(|grant| (grant, bound(grant))).into(),
+        isolation: bounds::isolation(&owner(), "shop-dev", &EnvironmentSpec::default()),
+        limits: bounds::limits(&owner(), "shop-dev", &EnvironmentSpec::default()),
+        default_account: Some(desired::default_account(&owner(), "shop-dev", (&[], false))),
         ..Inside::default()
     };
     Place { inside, ..place(Some(made("ns-uid"))) }
@@ -148,8 +154,11 @@ fn a_namespace_that_does_not_exist_is_created_with_its_labels() {
         ("gantry.dev/environment", "dev"),
         ("gantry.dev/space", "shop"),
         ("pod-security.kubernetes.io/audit", "restricted"),
+        ("pod-security.kubernetes.io/audit-version", "v1.36"),
         ("pod-security.kubernetes.io/enforce", "restricted"),
+        ("pod-security.kubernetes.io/enforce-version", "v1.36"),
         ("pod-security.kubernetes.io/warn", "restricted"),
+        ("pod-security.kubernetes.io/warn-version", "v1.36"),
     ];
     assert_eq!(labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect::<Vec<_>>(), expected);
     assert_eq!((ready(&decision.status).1, decision.next), ("Provisioning", Next::Again));
@@ -163,11 +172,14 @@ fn a_created_namespace_gets_its_accounts_and_bindings_and_is_ready() {
     assert_eq!(
         names,
         [
+            "Apply(NetworkPolicy shop-dev/gantry-isolation)",
+            "Apply(LimitRange shop-dev/gantry-limits)",
             "Apply(ServiceAccount shop-dev/gantry-deployer)",
             "Apply(ServiceAccount shop-dev/gantry-console)",
             "Apply(RoleBinding shop-dev/gantry-deployer)",
             "Apply(RoleBinding shop-dev/gantry-console)",
             "Apply(RoleBinding shop-dev/gantry-impersonator)",
+            "Apply(ServiceAccount shop-dev/default)",
         ]
     );
     assert_eq!(ready(&decision.status), ("True", "Provisioned", "namespace shop-dev is provisioned"));
@@ -228,10 +240,12 @@ fn rows_of_deployments_and_history_stay_as_they_are() {
     assert_eq!(decide(&observed(environment, whole())).status.history, history);
 }
 
-#[test]
-fn whatever_somebody_changes_is_put_back_and_said() {
-    type Change = fn(&mut Place);
-    let table: [(&str, Change, &str, &str); 6] = [
+type Change = fn(&mut Place);
+/// What somebody changes, what is done about it, and what is said.
+type Case = (&'static str, Change, &'static str, &'static str);
+
+fn changes() -> [Case; 6] {
+    [
         (
             "a label of the namespace",
             |place| drop(place.found.as_mut().unwrap().metadata.labels.as_mut().unwrap().remove(ENVIRONMENT_LABEL)),
@@ -271,8 +285,41 @@ fn whatever_somebody_changes_is_put_back_and_said() {
             "Replace(RoleBinding",
             "RoleBinding shop-dev/gantry-deployer",
         ),
-    ];
-    for (what, change, effect, said) in table {
+    ]
+}
+
+fn changes_of_bounds() -> [Case; 4] {
+    [
+        (
+            "whom pods reach",
+            |place| place.inside.isolation.as_mut().unwrap().spec.as_mut().unwrap().egress = None,
+            "Apply(NetworkPolicy",
+            "NetworkPolicy shop-dev/gantry-isolation",
+        ),
+        (
+            "what containers get",
+            |place| place.inside.limits.as_mut().unwrap().spec.as_mut().unwrap().limits.clear(),
+            "Apply(LimitRange",
+            "LimitRange shop-dev/gantry-limits",
+        ),
+        (
+            "a label of what bounds them",
+            |place| place.inside.isolation.as_mut().unwrap().metadata.labels = None,
+            "Apply(NetworkPolicy",
+            "NetworkPolicy shop-dev/gantry-isolation",
+        ),
+        (
+            "the token of the account that pods have by default",
+            |place| place.inside.default_account.as_mut().unwrap().automount_service_account_token = None,
+            "Apply(ServiceAccount shop-dev/default",
+            "ServiceAccount shop-dev/default",
+        ),
+    ]
+}
+
+#[test]
+fn whatever_somebody_changes_is_put_back_and_said() {
+    for (what, change, effect, said) in changes().into_iter().chain(changes_of_bounds()) {
         let environment = settled(EnvironmentSpec::default(), &whole());
         let mut place = whole();
         change(&mut place);
@@ -308,10 +355,88 @@ fn a_role_that_the_spec_names_is_bound_and_another_one_needs_a_new_binding() {
 }
 
 #[test]
+fn what_bounds_pods_comes_and_goes_with_the_spec() {
+    let amounts = |name: &str, amount: &str| Amounts::from([(name.into(), Amount(amount.into()))]);
+    let spec = EnvironmentSpec {
+        isolation: Isolation::Open,
+        quota: amounts("requests.memory", "1024Mi"),
+        limits: Limits { default_request: Amounts::new(), ..Limits::default() },
+        ..EnvironmentSpec::default()
+    };
+    let mut changed = settled(EnvironmentSpec::default(), &whole());
+    (changed.spec, changed.metadata.generation) = (spec.clone(), Some(2));
+    let decision = decide(&observed(changed, whole()));
+    let names: Vec<_> = decision.effects.iter().map(|effect| format!("{effect:?}")).collect();
+    assert!(names[0].starts_with("Remove(NetworkPolicy shop-dev/gantry-isolation"), "{names:?}");
+    assert!(names[1].starts_with("Apply(ResourceQuota shop-dev/gantry-quota"), "{names:?}");
+    assert!(names[2].starts_with("Remove(LimitRange shop-dev/gantry-limits"), "{names:?}");
+    assert_eq!((names.len(), decision.events.len()), (3, 0), "{names:?}");
+
+    let mut place = whole();
+    (place.inside.isolation, place.inside.limits) = (None, None);
+    place.inside.quota = bounds::quota(&owner(), "shop-dev", &spec);
+    // As the API server writes it, and with a bound of somebody else.
+    let hard = place.inside.quota.as_mut().unwrap().spec.as_mut().unwrap().hard.as_mut().unwrap();
+    hard.insert("requests.memory".into(), Quantity("1Gi".into()));
+    hard.insert("pods".into(), Quantity("3".into()));
+    let rested = settled(spec, &place);
+    let decision = decide(&observed(rested.clone(), place.clone()));
+    assert_eq!((decision.effects, decision.events.len()), (Vec::new(), 0));
+    let scopes = Some(vec!["Terminating".to_owned()]);
+    place.inside.quota.as_mut().unwrap().spec.as_mut().unwrap().scopes = scopes;
+    let decision = decide(&observed(rested, place));
+    assert!(matches!(decision.effects.as_slice(), [Effect::Replace(Object::Quota(_), _)]), "{:?}", decision.effects);
+}
+
+#[test]
+fn nothing_comes_in_and_only_questions_to_the_dns_go_out_unless_the_spec_says_so() {
+    let rules = |isolation: Isolation| {
+        let spec = EnvironmentSpec { isolation, ..EnvironmentSpec::default() };
+        let policy = bounds::isolation(&owner(), "shop-dev", &spec)?.spec.unwrap();
+        assert_eq!(policy.policy_types.unwrap(), ["Ingress", "Egress"]);
+        assert_eq!(policy.pod_selector, Some(LabelSelector::default()), "every pod");
+        Some((policy.ingress.unwrap_or_default(), policy.egress.unwrap()))
+    };
+    let (ingress, egress) = rules(Isolation::Strict).unwrap();
+    assert_eq!((ingress.len(), egress.len()), (0, 1));
+    let ports: Vec<_> =
+        egress[0].ports.iter().flatten().map(|port| (port.port.clone(), port.protocol.clone())).collect();
+    assert_eq!(ports, ["UDP", "TCP"].map(|protocol| (Some(IntOrString::Int(53)), Some(protocol.to_owned()))));
+    assert!(egress[0].to.iter().flatten().all(|to| to.namespace_selector.is_some() || to.ip_block.is_some()));
+    let (ingress, egress) = rules(Isolation::Namespace).unwrap();
+    assert_eq!((ingress.len(), egress.len()), (1, 2));
+    for peers in [&ingress[0].from, &egress[1].to] {
+        let [peer] = peers.as_deref().unwrap() else { panic!("{peers:?}") };
+        assert!(peer.pod_selector.is_some() && peer.namespace_selector.is_none() && peer.ip_block.is_none());
+    }
+    assert_eq!(rules(Isolation::Open), None);
+}
+
+#[test]
+fn limits_are_written_as_the_api_server_completes_them() {
+    let amounts = |all: &[(&str, &str)]| -> Amounts {
+        all.iter().map(|(name, amount)| ((*name).into(), Amount((*amount).into()))).collect()
+    };
+    let limits = Limits {
+        default_request: amounts(&[("cpu", "10m")]),
+        default: amounts(&[("memory", "256Mi")]),
+        max: amounts(&[("memory", "1Gi"), ("cpu", "2")]),
+    };
+    let spec = EnvironmentSpec { limits, ..EnvironmentSpec::default() };
+    let item = bounds::limits(&owner(), "shop-dev", &spec).unwrap().spec.unwrap().limits.remove(0);
+    let texts = |all: Option<BTreeMap<String, Quantity>>| {
+        all.unwrap().into_iter().map(|(name, amount)| format!("{name}={}", amount.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(item.default), ["cpu=2", "memory=256Mi"]);
+    assert_eq!(texts(item.default_request), ["cpu=10m", "memory=256Mi"]);
+    assert_eq!(texts(item.max), ["cpu=2", "memory=1Gi"]);
+}
+
+#[test]
 fn a_change_that_the_spec_asks_for_is_no_drift() {
     let mut environment = settled(EnvironmentSpec::default(), &whole());
     environment.metadata.generation = Some(2);
-    environment.spec.pod_security = crate::api::v1alpha1::environment::PodSecurity::Baseline;
+    environment.spec.pod_security = crate::api::v1alpha1::bounds::PodSecurity::Baseline;
     let decision = decide(&observed(environment, whole()));
     assert!(matches!(decision.effects.as_slice(), [Effect::LabelNamespace(_)]));
     assert!(decision.events.is_empty());
@@ -455,7 +580,7 @@ fn one_refused_target_does_not_stop_the_others() {
     let mut both = observed(environment(spec), refused);
     both.places.push(place(Some(made("ns-uid"))));
     let decision = decide(&both);
-    assert_eq!(decision.effects.len(), 5);
+    assert_eq!(decision.effects.len(), 8);
     assert_eq!(decision.status.targets.len(), 1);
     assert!(ready(&decision.status).2.starts_with("spec.targets[0].namespace: namespace pay exists already"));
 }
@@ -483,7 +608,7 @@ fn whole_with(copies: &[(&str, &str)]) -> Place {
     place.inside.bindings.insert(Grant::PullSecrets, desired::copies_binding(&owner(), "shop-dev", &names));
     place.inside.copies = copies.iter().map(|(name, version)| copied(name, version)).collect();
     let names: Vec<String> = names.into_iter().collect();
-    place.inside.default_account = Some(desired::default_account(&owner(), "shop-dev", &names));
+    place.inside.default_account = Some(desired::default_account(&owner(), "shop-dev", (&names, false)));
     place
 }
 
