@@ -15,6 +15,23 @@ use super::text_function;
 pub(super) const KNOWN: &str = "size, string, int, double, bool, type, contains, startsWith, endsWith, matches, upper, lower, trim, \
                      replace, split, join, substring, base64, base64Decode, sha256, json, yaml, semver, default, has";
 
+/// The functions of CEL's standard library that are about types which the values of JSON do not have.
+const WITHOUT_TYPE: [&str; 13] = [
+    "bytes",
+    "timestamp",
+    "duration",
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
+];
+
 /// Calls a function.
 ///
 /// # Errors
@@ -128,6 +145,11 @@ fn no_such(name: &str, arguments: &[Value]) -> Fault {
     if known {
         let kinds: Vec<_> = arguments.iter().map(kind).collect();
         return Fault::invalid(format!("function {name} does not take {}: convert before", kinds.join(", ")));
+    }
+    if WITHOUT_TYPE.contains(&name) {
+        return Fault::invalid(format!(
+            "there is no function {name}: values are those of YAML, which has no bytes, timestamps and durations; write a text or a number"
+        ));
     }
     Fault::invalid(format!("there is no function {name}: there are {KNOWN}"))
 }
