@@ -3,6 +3,7 @@
 use gantry::api::v1alpha1::Promotion;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
+use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::support::manifest::{config_map, deployment, failing};
@@ -118,6 +119,34 @@ async fn a_status_is_refused() {
     })
     .await;
     assert!(said.contains("ConfigMap x: status: is the cluster's to say: remove the field"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_objects_than_can_be_remembered_are_refused_before_the_first_is_applied() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    space.environment("dev", 10).await;
+    // Small as manifests, whose snapshot may be 256 KiB; as an inventory, with uids and all, they are larger than that.
+    let step = |number: usize| {
+        let name = |object: usize| format!("{}-{number}-{object:03}", "x".repeat(120));
+        let manifests: Vec<Value> = (0..185)
+            .map(|object| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name(object)}}))
+            .collect();
+        json!({"name": format!("step-{number}"), "apply": {"manifests": manifests}})
+    };
+    let process: Vec<Value> = (0..5).map(step).collect();
+    space.apply(space.object("Project", "checkout", json!({"process": process}))).await;
+    space.apply(space.object("Release", "checkout-1.0.0", json!({"project": "checkout", "version": "1.0.0"}))).await;
+    space.sealed("checkout-1.0.0").await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let status = space.ended(&name).await.status.expect("a status");
+    let said = status.message.clone().unwrap_or_default();
+    assert!(said.contains("target default: the project would have 925 objects there"), "{said}");
+    assert!(said.contains("split the project, or give them shorter names"), "{said}");
+    assert_eq!((status.phase.as_deref(), status.applied), (Some("Failed"), false));
+    let config_maps: Api<ConfigMap> = space.in_environment("dev");
+    let ours = ListParams::default().labels("gantry.dev/project=checkout");
+    assert_eq!(config_maps.list(&ours).await.expect("a list").items.len(), 0);
 }
 
 /// Deploys this workload where no pod has room: the promotion must fail at once, not when its time is over.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use gantry::api::v1alpha1::{Project, Promotion, Release, VariableSet};
+use gantry_plane::Identity;
 use gantry_plane::node::simulated::TERMINATION_MESSAGE;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -379,11 +380,13 @@ async fn a_secret_of_the_space_is_nowhere_but_in_secrets_whatever_goes_wrong() {
         space.audit_record(&name).await;
     }
     in_conditions_and_answers(&space, &variables).await;
+    let theirs = canary("theirs");
+    in_what_others_say(&space, &variables, &theirs).await;
     let namespaces = [space.name.clone(), format!("{}-dev", space.name)];
     let mut shown = everything_but_secrets(&space.client, &namespaces).await;
     shown.push_str(&cluster.operator.log(&cluster.plane));
     shown.push_str(&cluster.operator.get("/metrics").await.expect("metrics").1);
-    for secret in [&db, &token, &other, &changed] {
+    for secret in [&db, &token, &other, &changed, &theirs] {
         for form in [secret.clone(), base64(secret), secret.to_uppercase()] {
             let found = shown.find(&form);
             let around = found.map(|at| shown[at.saturating_sub(300)..].chars().take(400).collect::<String>());
@@ -413,6 +416,86 @@ async fn in_conditions_and_answers(space: &Space, variables: &Value) {
         assert_eq!(reason, "SecretInPlainText", "{version}");
         space.audit_record(&name).await;
     }
+}
+
+/// Another manager of the field, and a policy of somebody else that quotes what it refuses to have written or deleted, also while
+/// a step waits to be begun again.
+async fn in_what_others_say(space: &Space, variables: &Value, theirs: &str) {
+    let of = |name: &str| {
+        json!([{
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+            "data": {"token": "${{ base64(variables.TOKEN) }}"},
+        }])
+    };
+    let release = async |version: &str, manifests: Value| {
+        let step = json!({"name": "deploy", "timeout": "2m", "retries": 1, "apply": {"manifests": manifests}});
+        let spec = json!({"variables": variables, "process": [step]});
+        space.apply(space.object("Project", "checkout", spec)).await;
+        let spec = json!({"project": "checkout", "version": version});
+        space.apply(space.object("Release", &format!("checkout-{version}"), spec)).await;
+        space.sealed(&format!("checkout-{version}")).await;
+        space.promote("checkout", version, "dev").await
+    };
+    let namespace = format!("{}-dev", space.name);
+    let secret = |name: &str, text: &str| {
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace},
+            "data": {"token": k8s_openapi::ByteString(text.as_bytes().to_vec())}})
+    };
+    space.apply(secret("managed", theirs)).await;
+    quoting(space, &namespace).await;
+    wait::eventually("the policy quotes", || async {
+        let said = space.try_apply(secret("quoted-too", "what is quoted")).await.err()?;
+        assert!(said.contains("what is quoted") || said.contains(&base64("what is quoted")), "{said}");
+        Some(())
+    })
+    .await;
+    // Of a Secret that somebody else manages.
+    let name = release("4.0.0", of("managed")).await;
+    let (reason, told) = failure(&space.ended(&name).await);
+    assert!(reason == "Conflict" && told[0].contains("is managed by test"), "{reason}: {told:?}");
+    // Of one that may not be written, while it is tried again and at the end.
+    let name = release("4.0.1", of("quoted")).await;
+    let again = |known: &Promotion| {
+        let message = known.status.as_ref().and_then(|status| status.message.clone()).unwrap_or_default();
+        message.contains("failed 1 of 2 times and is begun again").then_some(message)
+    };
+    let waiting = wait::object(&space.api(), &name, "tried again", |known: &Promotion| again(known).is_some()).await;
+    let who = format!("ValidatingAdmissionPolicy 'quoting-{}'", space.name);
+    let said = again(&waiting).expect("the sentence");
+    assert!(said.contains(&who) && said.contains("the reason is not shown"), "{said}");
+    let (reason, told) = failure(&space.ended(&name).await);
+    assert!(reason == "Forbidden" && told[0].contains(&who), "{reason}: {told:?}");
+    // Of one that may not be deleted, by a release that does not even know the secret.
+    let name = release("4.0.2", of("kept")).await;
+    assert_eq!(space.ended(&name).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+    let name = release("4.0.3", json!([settings(json!({"text": "fine"}))])).await;
+    let failed = space.ended(&name).await.status.expect("a status").failure.expect("a failure");
+    assert!(failed.reason == "PruneFailed" && failed.message.contains(&who), "{failed:?}");
+    for version in ["4.0.0", "4.0.1", "4.0.2", "4.0.3"] {
+        space.audit_record(&format!("checkout-{version}-dev")).await;
+    }
+}
+
+/// A policy of somebody else that refuses to have Secrets `quoted` written and Secrets `kept` deleted, and quotes them.
+async fn quoting(space: &Space, namespace: &str) {
+    let name = format!("quoting-{}", space.name);
+    let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
+    let rule = json!({
+        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE", "DELETE"], "resources": ["secrets"],
+    });
+    let spec = json!({
+        "failurePolicy": "Fail", "matchConstraints": {"namespaceSelector": selector, "resourceRules": [rule]},
+        "variables": [{"name": "it", "expression": "request.operation == 'DELETE' ? oldObject : object"}],
+        "validations": [{
+            "expression": "!has(variables.it.data) || !('token' in variables.it.data) || !variables.it.metadata.name.startsWith(request.operation == 'DELETE' ? 'kept' : 'quoted')",
+            "messageExpression": "'no: ' + string(variables.it.data['token'])",
+            "reason": "Forbidden",
+        }],
+    });
+    let of = |kind: &str, spec: Value| json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+    space.apply(of("ValidatingAdmissionPolicy", spec)).await;
+    let spec = json!({"policyName": name, "validationActions": ["Deny"]});
+    space.apply(of("ValidatingAdmissionPolicyBinding", spec)).await;
 }
 
 /// Variables of the Secrets of the space.
@@ -484,6 +567,42 @@ fn wrong_uses(image: &str) -> Vec<(&'static str, Value)> {
             )]),
         ),
     ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_of_the_space_sees_what_runs_and_no_secret_neither_there_nor_in_the_targets() {
+    let (cluster, space, image) = shop(&["dev"]).await;
+    let text = canary("viewed");
+    secret(&space, ("token", "dev"), json!({"token": text})).await;
+    let own = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"},
+        "stringData": {"token": "${{ variables.TOKEN }}"}});
+    project(&space, &image, (variables_of_secrets(), json!([own]))).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    assert!(space.in_environment::<Secret>("dev").get_opt("own").await.expect("an answer").is_some());
+    space
+        .apply(json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "viewer", "namespace": space.name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "gantry-viewer"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "victor"}],
+        }))
+        .await;
+    let victor = cluster.plane.client(&Identity::user("victor")).await.expect("a client");
+    let promotions: Api<Promotion> = Api::namespaced(victor.clone(), &space.name);
+    let seen =
+        wait::eventually("victor may look", || async { promotions.list(&ListParams::default()).await.ok() }).await;
+    let seen = serde_json::to_string(&seen.items).expect("JSON");
+    assert!(seen.contains("Succeeded") && seen.contains("TOKEN") && !seen.contains(&text), "{seen}");
+    for (namespace, name) in [(&space.name, "token"), (&format!("{}-dev", space.name), "own")] {
+        let secrets: Api<Secret> = Api::namespaced(victor.clone(), namespace);
+        let refused = |answer: Result<(), kube::Error>| match answer {
+            Err(kube::Error::Api(status)) => assert_eq!(status.code, 403, "{}", status.message),
+            other => panic!("{namespace}: {other:?}"),
+        };
+        refused(secrets.get(name).await.map(|_| ()));
+        refused(secrets.list(&ListParams::default()).await.map(|_| ()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

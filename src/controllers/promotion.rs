@@ -28,6 +28,7 @@ pub mod redaction;
 pub mod rendering;
 pub mod retry;
 pub mod rollback;
+pub mod room;
 pub mod slot;
 pub mod snapshots;
 pub mod status;

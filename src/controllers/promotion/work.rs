@@ -15,7 +15,7 @@ use super::plan::{Plan, PlanState, PlannedStep};
 use super::progress::{Progress, State, running};
 use super::rendering::{Rendered, Renderer};
 use super::slot::Slot;
-use super::{facts, lookout, manifests, plan, turn};
+use super::{facts, lookout, manifests, plan, room, turn};
 use crate::api::v1alpha1::promotion_status::FailureRecord;
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
@@ -96,10 +96,9 @@ impl Workbench<'_> {
         let client = self.controller.context.cluster.client();
         let slot = Shared::new(Slot::of(&client, &self.observed.promotion));
         let mut stored = Stored::read(&client, &self.observed.promotion, &self.planned.record.target).await?;
-        let objects: Vec<&ObjectRef> = checked.iter().map(|one| &one.prepared.object).collect();
         // Written before the first effect, so that no crash leaves an object that nobody knows of.
         let step = self.planned.record.name.as_str();
-        stored.write(stored.inventory.merged(&Inventory::planned(objects).by(step))).await?;
+        stored.write(stored.inventory.merged(&Inventory::planned(&room::objects(&checked)).by(step))).await?;
         self.controller.bench.touch(&self.observed.promotion);
         let mut applied = Vec::with_capacity(checked.len());
         for one in &checked {
@@ -148,15 +147,23 @@ impl Workbench<'_> {
     /// Before the first effect of the promotion, every step that runs is checked in every target; later ones check their own again.
     async fn check(&self, deployer: &Deployer) -> Stage<(Vec<Checked>, Rendered)> {
         let mut problems = Problems::default();
-        if self.plan.first(&self.observed.promotion) == Some(self.planned) {
+        let mut planned = Vec::new();
+        let is_first = self.plan.first(&self.observed.promotion) == Some(self.planned);
+        if is_first {
             for later in self.after() {
                 let deployer = self.deployer_of(&later.record.namespace)?;
-                if let Err(found) = self.check_one(&deployer, later).await? {
-                    problems.extend(found.told().iter().cloned());
+                match self.check_one(&deployer, later).await? {
+                    Ok((checked, _)) => planned.push((later, room::objects(&checked))),
+                    Err(found) => problems.extend(found.told().iter().cloned()),
                 }
             }
         }
         let own = self.check_one(deployer, self.planned).await?;
+        if let (true, Ok((checked, _))) = (is_first, &own) {
+            planned.insert(0, (self.planned, room::objects(checked)));
+            let client = self.controller.context.cluster.client();
+            problems.append(room::missing(&client, &self.observed.promotion, &planned).await?);
+        }
         if let Some(found) = own.as_ref().err().filter(|found| self.is_too_early(found)) {
             return Err(ClusterError::Early { what: found.to_string() });
         }

@@ -13,7 +13,7 @@ use super::ownership::{Ownership, Scope};
 use super::pod_security;
 use super::prepare::Prepared;
 use super::problem::{Problem, ProblemReason, Problems};
-use super::refusal;
+use super::{refusal, unquoted};
 use crate::cluster::discovery::Kind;
 use crate::cluster::error::ClusterError;
 
@@ -103,7 +103,7 @@ async fn dry_run(
     loop {
         let tried = deployer.api(kind).patch_metadata(&object.name, &params, &Patch::Apply(&prepared.body)).await;
         let Err(error) = tried else { return Ok(Vec::new()) };
-        let error = ClusterError::api(format!("try {object}"), error);
+        let error = unquoted::error(object, "try", error);
         let may_force = terms.force && !params.force && error.status().is_some_and(refusal::is_field_conflict);
         let problems = refused(&terms.scope, object, error)?;
         if !may_force || problems.iter().any(|problem| problem.reason != ProblemReason::Conflict) {

@@ -7,6 +7,11 @@ use super::object::ObjectRef;
 use super::order::rank;
 use super::write::Applied;
 
+/// How long a uid is.
+const UID: usize = 36;
+/// How long a fingerprint is.
+const FIELDS: usize = 16;
+
 /// One object that was applied.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Entry {
@@ -160,6 +165,13 @@ impl Inventory {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// How long the canonical text gets once everything in it is applied: uids and fields are then known.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        let applied = |entry: &Entry| Entry { uid: "0".repeat(UID), fields: "0".repeat(FIELDS), ..entry.clone() };
+        Self { entries: self.entries.iter().map(applied).collect() }.canonical().len()
+    }
+
     /// The SHA-256 of the canonical text, in hexadecimal digits.
     #[must_use]
     pub fn content_hash(&self) -> String {
@@ -198,6 +210,14 @@ mod tests {
         assert_eq!(a.content_hash(), b.content_hash());
         assert_eq!(a.content_hash().len(), 64);
         assert_ne!(a.content_hash(), Inventory::default().content_hash());
+    }
+
+    #[test]
+    fn how_long_an_inventory_gets_is_known_before_anything_is_applied() {
+        let planned = Inventory::planned(&[entry("Service", "a", "").object(), entry("Deployment", "b", "").object()]);
+        let full = |kind, name| Entry { fields: "0123456789abcdef".into(), ..entry(kind, name, &"u".repeat(36)) };
+        let applied = planned.merged(&Inventory::new([full("Service", "a"), full("Deployment", "b")])).by("deploy");
+        assert_eq!(planned.by("deploy").longest(), applied.canonical().len());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::deployer::Deployer;
 use super::object::ObjectRef;
+use super::unquoted;
 use crate::cluster::discovery::Kind;
 use crate::cluster::error::ClusterError;
 
@@ -50,7 +51,7 @@ impl Deployer {
         }
         match self.api(kind).get_metadata_opt(&object.name).await {
             Ok(found) => Ok(found.and_then(|found| Live::of(found.metadata))),
-            Err(error) => Err(ClusterError::api(format!("read {object}"), error)),
+            Err(error) => Err(unquoted::error(object, "read", error)),
         }
     }
 
@@ -62,7 +63,7 @@ impl Deployer {
         let look = PatchParams { dry_run: true, field_manager: Some(LOOKS_AS.to_owned()), ..PatchParams::default() };
         match self.api(kind).patch_metadata(&object.name, &look, &Patch::Apply(&nothing)).await {
             Ok(found) => Ok(Live::of(found.metadata)),
-            Err(error) => Err(ClusterError::api(format!("look at {object}"), error)),
+            Err(error) => Err(unquoted::error(object, "look at", error)),
         }
     }
 }

@@ -144,7 +144,7 @@ fn identify(fields: &mut Map<String, Value>, findings: &mut Findings) -> Option<
         findings.add("kind", "is a list: write its items as manifests of their own");
     }
     if group == OWN_GROUP || group.ends_with(".gantry.dev") {
-        findings.add("apiVersion", "is Gantry's own: a release carries no objects of Gantry");
+        findings.add("apiVersion", "is Gantry's own, and a release carries no objects of Gantry: remove it");
     }
     let metadata = fields.get_mut("metadata").and_then(Value::as_object_mut);
     let name = metadata.as_ref().and_then(|metadata| metadata.get("name")).and_then(Value::as_str).unwrap_or_default();

@@ -11,6 +11,7 @@ use super::inventory::Entry;
 use super::live::Live;
 use super::object::ObjectRef;
 use super::ownership::Ownership;
+use super::unquoted;
 use super::write::{WriteError, is_stale, refusal_of};
 use crate::cluster::discovery::Kind;
 use crate::cluster::error::ClusterError;
@@ -74,7 +75,7 @@ async fn delete(deployer: &Deployer, kind: &Kind, (object, live): (&ObjectRef, &
         ..DeleteParams::default()
     };
     let deleted = deployer.api(kind).delete(&object.name, &params).await;
-    deleted.map(|_| ()).map_err(|error| ClusterError::api(format!("delete {object}"), error))
+    deleted.map(|_| ()).map_err(|error| unquoted::error(object, "delete", error))
 }
 
 #[cfg(test)]

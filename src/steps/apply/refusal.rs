@@ -10,9 +10,11 @@ use super::ownership::{ENVIRONMENT, PROJECT, SPACE, Scope};
 use super::problem::{Problem, ProblemReason};
 
 /// How a conflict of fields is marked among the causes.
-const FIELD_CONFLICT: &str = "FieldManagerConflict";
+pub(super) const FIELD_CONFLICT: &str = "FieldManagerConflict";
 /// Manifests that do not read as their kind, which the API server takes for errors of its own.
 const UNREADABLE: [&str; 2] = ["failed to create typed patch object", "failed to convert new object"];
+/// What is said of data of a Secret that is not encoded.
+const NOT_BASE64: &str = "illegal base64";
 /// The most fields that one sentence names.
 const FIELDS: usize = 8;
 
@@ -42,6 +44,11 @@ pub(super) fn problems(scope: &Scope, object: &ObjectRef, status: &Status) -> Ve
 /// Whether a conflict is about fields, and not about a resourceVersion.
 pub(super) fn is_field_conflict(status: &Status) -> bool {
     causes(status).iter().any(|cause| cause.reason == FIELD_CONFLICT)
+}
+
+/// The words of a message that say what is wrong with a manifest, without what they are about.
+pub(super) fn recognised(said: &str) -> Option<&'static str> {
+    UNREADABLE.into_iter().chain([NOT_BASE64]).find(|words| said.contains(words))
 }
 
 /// Class, field, sentence.
@@ -119,7 +126,7 @@ fn is_about_us(status: &Status) -> bool {
 }
 
 fn told(object: &ObjectRef, status: &Status) -> String {
-    if object.is_secret() && status.message.contains("illegal base64") {
+    if object.is_secret() && status.message.contains(NOT_BASE64) {
         return "has data that is not base64: encode it, or write it as stringData".to_owned();
     }
     if object.is_secret() {

@@ -13,7 +13,7 @@ use super::fingerprint::fingerprint;
 use super::live::Live;
 use super::object::ObjectRef;
 use super::problem::Problems;
-use super::refusal;
+use super::{refusal, unquoted};
 use crate::cluster::error::ClusterError;
 use crate::error::Class;
 use crate::steps::health::interest::Interest;
@@ -107,7 +107,7 @@ async fn apply(
         PatchParams { field_manager: Some(terms.scope.applies_as()), force: terms.force, ..PatchParams::default() };
     let body = fenced(&checked.prepared.body, live);
     let written = deployer.api(&checked.kind).patch_metadata(&object.name, &params, &Patch::Apply(&body)).await;
-    written.map(|written| written.metadata).map_err(|error| ClusterError::api(format!("apply {object}"), error))
+    written.map(|written| written.metadata).map_err(|error| unquoted::error(object, "apply", error))
 }
 
 /// The object with what must be true of the stored one.
