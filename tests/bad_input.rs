@@ -1,7 +1,8 @@
 //! What is wrong is refused when it is written, or said in a condition within a second, with the field and the remedy.
 //!
 //! The second is measured by the API server's own log: from the arrival of the object to the answer to the write that says what is
-//! wrong with it. Everything else on the machine runs at the same time, so it is tried a few times, and the best one counts.
+//! wrong with it. Everything else on the machine runs at the same time, so it is measured several times, each time with an object of
+//! its own, and the median counts: neither the best moment of the machine nor its worst.
 
 use gantry_plane::{AuditEvent, Login, Registry, RegistryOptions};
 use jiff::{SignedDuration, Timestamp};
@@ -14,8 +15,8 @@ use crate::support::wait::PATIENCE;
 
 /// How long it may take until something wrong is said.
 const AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
-/// How often a measurement is tried.
-const TRIES: usize = 10;
+/// How often it is measured, at most: as soon as more than half say the same, the median is on that side.
+const TRIES: usize = 7;
 
 /// Something wrong.
 struct Wrong {
@@ -134,12 +135,37 @@ fn names(space: &Space, image: &str) -> Vec<Wrong> {
     wrong
 }
 
+/// A ConfigMap with this text, and a project that takes its manifests from there.
+fn from(space: &Space, name: &str, text: &str) -> [Value; 2] {
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": space.name}, "data": {"app.yaml": text}});
+    [map, project(space, name, (json!([]), json!({"manifestsFrom": {"configMap": name}})))]
+}
+
+/// Objects of Gantry among those that are to be applied.
+fn own_kinds(space: &Space) -> Vec<Wrong> {
+    vec![
+        Wrong::new(
+            "an object of Gantry in a ConfigMap",
+            ("Release", "own", json!({})),
+            &["step deploy", "ConfigMap own, key app.yaml", "apiVersion: is Gantry's own", "remove it"],
+        )
+        .after(from(
+            space,
+            "own",
+            "apiVersion: gantry.dev/v1alpha1\nkind: Promotion\nmetadata: {name: mine}\nspec: {project: own, version: 1.0.0, environment: dev}\n",
+        )),
+        Wrong::new(
+            "an object of Gantry in a manifest",
+            ("Project", "inline", json!({"process": [{"name": "deploy", "apply": {"manifests": [
+                {"apiVersion": "gantry.dev/v1alpha1", "kind": "Pin", "metadata": {"name": "own.dev"}},
+            ]}}]})),
+            &["spec.process[0].apply.manifests[0].apiVersion", "Gantry's own kinds: remove the Pin"],
+        ),
+    ]
+}
+
 /// What is wrong with manifests when a release is made.
 fn manifests(space: &Space) -> Vec<Wrong> {
-    let from = |name: &str, text: &str| {
-        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": space.name}, "data": {"app.yaml": text}});
-        [map, project(space, name, (json!([]), json!({"manifestsFrom": {"configMap": name}})))]
-    };
     let large =
         json!({"manifests": [config_map("a", &"x".repeat(150 << 10)), config_map("b", &"x".repeat(150 << 10))]});
     vec![
@@ -148,13 +174,13 @@ fn manifests(space: &Space) -> Vec<Wrong> {
             ("Release", "text", json!({})),
             &["step deploy", "ConfigMap text, key app.yaml", "an object"],
         )
-        .after(from("text", "- just\n- words\n")),
+        .after(from(space, "text", "- just\n- words\n")),
         Wrong::new(
             "a manifest that is not YAML",
             ("Release", "broken", json!({})),
             &["step deploy", "ConfigMap broken, key app.yaml", "is not YAML"],
         )
-        .after(from("broken", "kind: [ConfigMap")),
+        .after(from(space, "broken", "kind: [ConfigMap")),
         Wrong::new(
             "a manifest without a kind",
             ("Release", "kindless", json!({})),
@@ -167,6 +193,16 @@ fn manifests(space: &Space) -> Vec<Wrong> {
         )]),
         Wrong::new("manifests that are too large", ("Release", "large", json!({})), &["spec.process", "may be 256"])
             .after([project(space, "large", (json!([]), large))]),
+        Wrong::new(
+            "an object too large by itself",
+            ("Release", "huge", json!({})),
+            &["step deploy, ConfigMap a: is larger than 256 KiB: split it"],
+        )
+        .after([project(
+            space,
+            "huge",
+            (json!([]), json!({"manifests": [config_map("a", &"x".repeat(300 << 10))]})),
+        )]),
         Wrong::new(
             "an image that is not of the project",
             ("Release", "foreign", json!({})),
@@ -259,9 +295,9 @@ fn secrets(space: &Space, image: &str) -> Vec<Wrong> {
     let docker =
         |name: &str, config: &str| secret(name, "kubernetes.io/dockerconfigjson", json!({".dockerconfigjson": config}));
     let other = json!({"auths": {"ghcr.io": {"username": "robot", "password": "x"}}}).to_string();
-    let wrong_password =
-        json!({"auths": {image.split('/').next().unwrap_or_default(): {"username": "robot", "password": "x"}}})
-            .to_string();
+    let host = image.split('/').next().unwrap_or_default();
+    let garbled = json!({"auths": {host: {"auth": "%%%"}}}).to_string();
+    let wrong_password = json!({"auths": {host: {"username": "robot", "password": "x"}}}).to_string();
     let make = "kubectl create secret docker-registry";
     let cases = [
         (
@@ -283,6 +319,15 @@ fn secrets(space: &Space, image: &str) -> Vec<Wrong> {
             vec![
                 "Secret other cannot be used: .dockerconfigjson has no entry in auths for",
                 "add one for its registry",
+            ],
+        ),
+        (
+            "a Secret whose entry does not read",
+            "garbled",
+            Some(docker("garbled", &garbled)),
+            vec![
+                "Secret garbled cannot be used: .dockerconfigjson",
+                ".auth: it is not the base64 of username:password",
             ],
         ),
         (
@@ -319,6 +364,7 @@ async fn what_is_wrong_is_said_within_a_second_with_field_and_remedy() {
     let private = format!("{}/private/api", locked.host());
     let mut all = names(&space, &image);
     all.extend(manifests(&space));
+    all.extend(own_kinds(&space));
     all.extend(steps());
     all.extend(objects(&space));
     all.extend(secrets(&space, &private));
@@ -330,21 +376,22 @@ async fn what_is_wrong_is_said_within_a_second_with_field_and_remedy() {
                 space.sealed(object["metadata"]["name"].as_str().expect("a name")).await;
             }
         }
-        let mut best = SignedDuration::MAX;
+        let (mut at_once, mut late) = (0, Vec::new());
         for attempt in 0..TRIES {
             match measured(&space, wrong, (number, attempt)).await {
-                Ok(took) => best = best.min(took),
+                Ok(took) if took < AT_ONCE => at_once += 1,
+                Ok(took) => late.push(took),
                 Err(said) => {
                     wanting.push(format!("{}: not {:?}, but {said:#?}", wrong.what, wrong.says));
                     break;
                 }
             }
-            if best < AT_ONCE {
+            if at_once.max(late.len()) > TRIES / 2 {
                 break;
             }
         }
-        if best >= AT_ONCE {
-            wanting.push(format!("{}: only after {best:?}", wrong.what));
+        if late.len() > TRIES / 2 {
+            wanting.push(format!("{}: {at_once} times at once, but else only after {late:?}", wrong.what));
         }
     }
     assert!(wanting.is_empty(), "{}", wanting.join("\n"));

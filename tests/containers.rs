@@ -1,14 +1,16 @@
 //! What only real containers show: a rollout that loses no request, and failures with the container's own last words.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::future::join_all;
 use gantry::api::v1alpha1::Promotion;
 use gantry_plane::image::ask;
 use gantry_plane::node::real::RealNode;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
@@ -16,6 +18,7 @@ use serde_json::{Value, json};
 use crate::support::manifest::real;
 use crate::support::shared::{Shared, shared};
 use crate::support::space::Space;
+use crate::support::wait;
 
 /// The shared cluster if it has a real node; else one line, past the capture of a test's output, says that the test did not run,
 /// which is a failure where a real node is required.
@@ -38,21 +41,39 @@ async fn shop(cluster: &Shared, manifests: impl Fn(&str) -> Value) -> (Space, St
     (space, image)
 }
 
+/// Where a Service sends requests: the addresses that its `EndpointSlices` say are ready.
+async fn addresses(slices: &Api<EndpointSlice>, service: &str) -> Vec<String> {
+    let of_service = ListParams::default().labels(&format!("kubernetes.io/service-name={service}"));
+    let listed = slices.list(&of_service).await.expect("endpoints");
+    let endpoints = listed.items.into_iter().flat_map(|slice| slice.endpoints.unwrap_or_default());
+    let ready = endpoints.filter(|known| known.conditions.as_ref().and_then(|known| known.ready).unwrap_or(true));
+    ready.flat_map(|known| known.addresses).collect()
+}
+
+/// Asks every address of a Service all the time until it is told to stop; how often each version answered, if no request failed.
+async fn asking(slices: Api<EndpointSlice>, stop: Arc<AtomicBool>) -> BTreeMap<String, usize> {
+    let mut answers = BTreeMap::new();
+    let mut pace = tokio::time::interval(Duration::from_millis(25));
+    // Bounded: at most two minutes of requests.
+    for _ in 0..4800 {
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
+        pace.tick().await;
+        let addresses = addresses(&slices, "checkout").await;
+        assert!(!addresses.is_empty(), "the Service had nobody to send a request to: {answers:?}");
+        for answer in join_all(addresses.iter().map(|ip| version(ip))).await {
+            let answer = answer.unwrap_or_else(|error| panic!("a request failed during the rollout: {error}"));
+            *answers.entry(answer).or_insert(0) += 1;
+        }
+    }
+    answers
+}
+
 /// What a pod says its version is.
 async fn version(ip: &str) -> Result<String, String> {
     let answer = ask(ip.parse().expect("an address"), "/version").await.map_err(|error| error.to_string())?;
     if answer.status == 200 { Ok(answer.body) } else { Err(format!("{}: {}", answer.status, answer.body)) }
-}
-
-/// Addresses of the pods that a Service would send requests to: ready and not going.
-async fn endpoints(pods: &Api<Pod>) -> Vec<String> {
-    let listed = pods.list(&ListParams::default().labels("app=checkout")).await.expect("pods");
-    let ready = |pod: &Pod| {
-        let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-        pod.metadata.deletion_timestamp.is_none()
-            && conditions.is_some_and(|known| known.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
-    };
-    listed.items.into_iter().filter(ready).filter_map(|pod| pod.status?.pod_ip).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,35 +81,48 @@ async fn a_rollout_to_a_new_version_loses_no_request() {
     let Some(cluster) = containers("a_rollout_to_a_new_version_loses_no_request").await else { return };
     let (space, _) = shop(cluster, |image| {
         let mut deployment = real("checkout", image, &[]);
+        deployment["spec"]["replicas"] = json!(2);
         deployment["spec"]["strategy"] = json!({"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}});
-        json!([deployment])
+        // Whoever is told to go goes on answering until nobody sends requests any more.
+        deployment["spec"]["template"]["spec"]["containers"][0]["lifecycle"] =
+            json!({"preStop": {"sleep": {"seconds": 3}}});
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "checkout"},
+            "spec": {"selector": {"app": "checkout"}, "ports": [{"port": 80, "targetPort": 8080}]}});
+        json!([deployment, service])
     })
     .await;
     space.release("checkout", "1.0.0").await;
     space.release("checkout", "1.1.0").await;
     space.deploy("checkout", "1.0.0", "dev").await;
-    let pods: Api<Pod> = space.in_environment("dev");
-    let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let client = tokio::spawn({
-        let (pods, stop, asked) = (pods.clone(), Arc::clone(&stop), Arc::clone(&asked));
-        async move {
-            let mut pace = tokio::time::interval(Duration::from_millis(25));
-            // Bounded: at most 60 s of requests.
-            while !stop.load(Ordering::SeqCst) && asked.load(Ordering::SeqCst) < 2400 {
-                pace.tick().await;
-                let endpoints = endpoints(&pods).await;
-                let ip = endpoints.first().expect("always somebody who answers");
-                version(ip).await.unwrap_or_else(|error| panic!("a request failed during the rollout: {error}"));
-                asked.fetch_add(1, Ordering::SeqCst);
-            }
-        }
-    });
+    let slices: Api<EndpointSlice> = space.in_environment("dev");
+    wait::eventually("both pods are endpoints", || async {
+        (addresses(&slices, "checkout").await.len() == 2).then_some(())
+    })
+    .await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..3).map(|_| tokio::spawn(asking(slices.clone(), Arc::clone(&stop)))).collect();
     space.deploy("checkout", "1.1.0", "dev").await;
+    let old = |ip: &String| {
+        let ip = ip.clone();
+        async move { version(&ip).await.is_ok_and(|said| said.contains("1.0.0")) }
+    };
+    wait::eventually("only the new version is asked", || async {
+        let addresses = addresses(&slices, "checkout").await;
+        let any_old = join_all(addresses.iter().map(old)).await.into_iter().any(|old| old);
+        (addresses.len() == 2 && !any_old).then_some(())
+    })
+    .await;
     stop.store(true, Ordering::SeqCst);
-    client.await.expect("no request failed");
-    assert!(asked.load(Ordering::SeqCst) > 10, "the client asked while the rollout went on");
-    let answers = endpoints(&pods).await;
-    assert!(version(&answers[0]).await.expect("an answer").contains("1.1.0"));
+    for client in clients {
+        let answers = client.await.expect("no request failed");
+        let of = |version: &str| {
+            answers.iter().filter(|(said, _)| said.contains(version)).map(|(_, count)| count).sum::<usize>()
+        };
+        assert!(
+            of("1.0.0") > 10 && of("1.1.0") > 10,
+            "each version was asked while one replaced the other: {answers:?}"
+        );
+    }
 }
 
 async fn failed(space: &Space) -> Promotion {

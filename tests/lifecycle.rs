@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::project::Health;
-use gantry::api::v1alpha1::{Lifecycle, Project, Promotion, Release, ReleaseStatus};
+use gantry::api::v1alpha1::{Environment, Lifecycle, Project, Promotion, Release, ReleaseStatus};
 use gantry_plane::{Identity, Options};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -570,6 +571,38 @@ async fn the_sample_is_a_lifecycle_of_its_environments() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_environment_that_a_lifecycle_names_is_not_deleted_until_no_lifecycle_names_it() {
+    let phases = json!([{"name": "dev", "environments": ["dev"]}, {"name": "rest"}]);
+    let space = shop(&["dev", "other"], phases).await;
+    let environments: Api<Environment> = space.api();
+    let delete = async |name: &str| environments.delete(name, &DeleteParams::default()).await.map(|_| ());
+    // A new policy takes a while to know the lifecycles that are its parameters.
+    let refused = wait::eventually("the lifecycle is known", || async {
+        let dry_run = DeleteParams { dry_run: true, ..DeleteParams::default() };
+        environments.delete("dev", &dry_run).await.err().map(|error| error.to_string())
+    })
+    .await;
+    let expected = "lifecycle standard names environment dev, and its releases would wait for it for ever; remove it from spec.phases";
+    assert!(refused.contains(expected), "{refused}");
+    let refused = delete("dev").await.expect_err("it is named").to_string();
+    assert!(refused.contains(expected), "{refused}");
+    delete("other").await.expect("no phase names it");
+    wait::gone(&environments, "other").await;
+    let phases = json!({"phases": [{"name": "rest"}]});
+    space.apply(space.object("Lifecycle", "standard", phases)).await;
+    wait::eventually("nobody names it any more", || async { delete("dev").await.ok() }).await;
+    wait::gone(&environments, "dev").await;
+
+    // A space goes as a whole.
+    space.environment("production", 30).await;
+    let phases = json!({"phases": [{"name": "live", "environments": ["production"]}]});
+    space.apply(space.object("Lifecycle", "standard", phases)).await;
+    let namespaces: Api<Namespace> = Api::all(space.client.clone());
+    namespaces.delete(&space.name, &DeleteParams::default()).await.expect("an administrator may");
+    wait::gone(&namespaces, &space.name).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_phases_of_one_name_and_an_environment_named_twice_are_refused() {
     let space = Space::create(shared().await.admin().await).await;
     let tried = |phases: Value| space.object("Lifecycle", "wrong", json!({"phases": phases}));
@@ -592,7 +625,7 @@ async fn a_required_prompt_that_nobody_answers_stops_an_automatic_promotion_and_
     space.apply(space.object("Project", "checkout", spec)).await;
     let name = release(&space, "1.0.0").await;
     let status = says(&space, &name, "telling", |status| {
-        condition_of(status, ConditionType::AutomaticallyPromoted).is_some_and(|said| said.1 == "NotPromoted")
+        condition_of(status, ConditionType::AutomaticallyPromoted).is_some_and(|said| said.1 == "PromptRequired")
     })
     .await;
     let (holds, _, message) = condition_of(&status, ConditionType::AutomaticallyPromoted).expect("the condition");

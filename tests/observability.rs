@@ -1,7 +1,7 @@
 //! What the operator says of itself: metrics, probes, logs; and that one broken object stops nobody else.
 
 use gantry::api::crds;
-use gantry::api::v1alpha1::{Environment, Freeze, Project, Promotion};
+use gantry::api::v1alpha1::{Environment, Freeze, Lifecycle, Project, Promotion};
 use gantry_plane::{Identity, Options, Plane};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
@@ -139,15 +139,14 @@ async fn store(space: &Space, writer: &Client, (kind, plural, spec): (&str, &str
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn objects_of_every_kind_that_do_not_read_stop_nobody_else_not_even_in_their_own_space_but_for_environments_and_freezes()
- {
+async fn objects_of_every_kind_that_do_not_read_stop_nobody_who_does_not_depend_on_them() {
     let plane = shared::own(Options::default()).await;
     let client = plane.client(&Identity::Admin).await.expect("a client");
     let space = Space::create(client.clone()).await;
     let image = format!("{}/checkout", plane.registry().host());
     let operator = plane.client(&Identity::service_account("gantry-system", "gantry")).await.expect("a client");
-    // Where an environment does not read, nobody knows the lifecycle, and where a freeze does not, nobody knows what it holds: their
-    // spaces wait, and say so.
+    // Where an environment does not read, nobody knows a lifecycle that depends on it, and where a freeze does not, nobody knows what
+    // it holds: those who depend on them wait, and say so.
     let (waiting, frozen) = (Space::create(client.clone()).await, Space::create(client.clone()).await);
     for broken in unreadable() {
         let writer = if broken.0.starts_with("Audit") { &operator } else { &client };
@@ -177,6 +176,7 @@ async fn objects_of_every_kind_that_do_not_read_stop_nobody_else_not_even_in_the
     let cold =
         waits_for_what_does_not_read(&frozen, "Frozen", "freeze broken, whose periods nobody knows (it cannot be read")
             .await;
+    independent(&waiting).await;
     for version in ["1.0.0", "1.1.0"] {
         let promotion = space.deploy("checkout", version, "dev").await;
         space.audit_record(&promotion.metadata.name.expect("a name")).await;
@@ -187,11 +187,16 @@ async fn objects_of_every_kind_that_do_not_read_stop_nobody_else_not_even_in_the
             rows.iter().any(|row| row.current.as_ref().is_some_and(|current| current.version == "1.1.0"))
         })
         .await;
+    let lifecycles: Api<Lifecycle> = waiting.api();
+    lifecycles.delete("of-broken", &DeleteParams::default()).await.expect("deleted");
     for (space, held, kind) in
         [(&waiting, held, ApiResource::erase::<Environment>(&())), (&frozen, cold, ApiResource::erase::<Freeze>(&()))]
     {
         let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), &space.name, &kind);
-        objects.delete("broken", &DeleteParams::default()).await.expect("deleted");
+        wait::eventually("no lifecycle names it any more", || async {
+            objects.delete("broken", &DeleteParams::default()).await.ok()
+        })
+        .await;
         assert_eq!(space.ended(&held).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
     }
     every_line_is_an_object(&plane, &operator, &waiting).await;
@@ -206,6 +211,28 @@ async fn waits_for_what_does_not_read(space: &Space, reason: &str, says: &str) -
     waits
 }
 
+/// In a space with an environment that does not read: projects whose lifecycles do, and do not, depend on it.
+async fn independent(space: &Space) {
+    for (name, rest) in [("named", json!([])), ("rest", json!([{"name": "rest"}])), ("broken", json!([]))] {
+        let environments = if name == "broken" { json!(["dev", "broken"]) } else { json!(["dev"]) };
+        let mut phases = json!([{"name": "dev", "environments": environments}]);
+        phases.as_array_mut().expect("phases").extend(rest.as_array().expect("phases").clone());
+        space.apply(space.object("Lifecycle", &format!("of-{name}"), json!({"phases": phases}))).await;
+        let process = json!([{"name": "deploy", "apply": {"manifests": [config_map(name, "x")]}}]);
+        let project = json!({"lifecycle": format!("of-{name}"), "process": process});
+        space.apply(space.object("Project", name, project)).await;
+        let release = json!({"project": name, "version": "1.0.0"});
+        space.apply(space.object("Release", &format!("{name}-1.0.0"), release)).await;
+    }
+    space.deploy("named", "1.0.0", "dev").await;
+    for name in ["rest", "broken"] {
+        let waits = space.promote(name, "1.0.0", "dev").await;
+        let status = space.in_phase(&waits, "Pending", Some("Blocked")).await.status.expect("a status");
+        let said = status.message.unwrap_or_default();
+        assert!(said.contains("environment broken exists and cannot be read"), "{name}: {said}");
+    }
+}
+
 /// The log for programs: one JSON object a line, whatever is in it, and each run says of which object it is.
 async fn every_line_is_an_object(plane: &Plane, operator: &Operator, space: &Space) {
     let lines = || operator.log(plane).lines().map(str::to_owned).collect::<Vec<_>>();
@@ -215,7 +242,10 @@ async fn every_line_is_an_object(plane: &Plane, operator: &Operator, space: &Spa
         let (_, whole) = lines().split_last().map(|(last, whole)| (last.clone(), whole.to_vec()))?;
         let told: Vec<_> = whole.iter().map(read).collect();
         told.into_iter()
-            .find(|line| line["fields"]["reason"] == "Succeeded" && line["fields"]["namespace"] == space.name.as_str())
+            .filter(|line| {
+                line["fields"]["reason"] == "Succeeded" && line["fields"]["namespace"] == space.name.as_str()
+            })
+            .find(|line| line["fields"]["name"] == "checkout-1.0.0-dev")
     })
     .await;
     for field in ["timestamp", "level", "target"] {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use gantry::api::v1alpha1::{Approval, Environment, Freeze, Pin, Promotion, Release};
+use gantry::api::v1alpha1::{Approval, Environment, Freeze, Lifecycle, Pin, Promotion, Release};
 use gantry_plane::node::simulated::EXIT_CODE;
 use gantry_plane::{AuditEvent, manifests};
 use k8s_openapi::ByteString;
@@ -410,10 +410,19 @@ async fn whole_story(space: &Space, image: &str) {
     wait::gone(&promotions, "checkout-1.0.0-dev").await;
     space.promote("checkout", "1.0.0", "dev").await;
     space.ended("checkout-1.0.0-dev").await;
-    let environments: Api<Environment> = space.api();
-    environments.delete("dev", &DeleteParams::default()).await.expect("an administrator may");
-    wait::gone(&environments, "dev").await;
+    leave(space).await;
     wait::gone(&namespaces, &target).await;
+}
+
+/// The environment goes, once no lifecycle names it.
+async fn leave(space: &Space) {
+    let (environments, lifecycles): (Api<Environment>, Api<Lifecycle>) = (space.api(), space.api());
+    lifecycles.delete("standard", &DeleteParams::default()).await.expect("an administrator may");
+    wait::eventually("no lifecycle names it any more", || async {
+        environments.delete("dev", &DeleteParams::default()).await.ok()
+    })
+    .await;
+    wait::gone(&environments, "dev").await;
 }
 
 /// One object of each kind that a release may have, which each release changes.

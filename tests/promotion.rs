@@ -165,6 +165,11 @@ async fn a_promotion_ahead_of_its_lifecycle_is_refused_and_says_what_is_missing(
     assert_eq!(reason(&ended), "LifecycleNotReached");
     assert!(message(&ended).contains("test waits for phase dev"), "{}", message(&ended));
     assert_eq!(space.audit_record(&name).await.spec.phase, "Refused");
+    // The same under a new name, once the phase is reached.
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "test"});
+    space.apply(space.object("Promotion", "again", spec)).await;
+    assert_eq!(space.ended("again").await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,6 +211,11 @@ async fn a_second_promotion_waits_for_the_first_one_where_the_environment_queues
     let second = space.promote("checkout", "1.1.0", "dev").await;
     let waits = space.in_phase(&second, "Pending", None).await;
     assert!(message(&waits).contains(&first), "{}", message(&waits));
+    // Another project's turn is its own.
+    space.project("payments", &image, json!([config_map("payments", "one")])).await;
+    space.release("payments", "1.0.0").await;
+    space.deploy("payments", "1.0.0", "dev").await;
+    space.in_phase(&second, "Pending", None).await;
     cancel(&space, &first).await;
     assert_eq!(space.ended(&first).await.status.expect("a status").phase.as_deref(), Some("Canceled"));
     assert_eq!(space.ended(&second).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));

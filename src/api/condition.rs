@@ -104,6 +104,7 @@ closed_set! {
         Unblocked => "The release may go on.",
         Promoted => "Every automatic environment that the release may go to has its promotion.",
         NotPromoted => "A promotion to an automatic environment could not be made, or did not succeed.",
+        PromptRequired => "A promotion to an automatic environment needs an answer that only a person can give.",
         Overtaken => "A release that was made later came to an automatic environment first, so this one is left to people.",
         Valid => "Everything that can be checked without a release is well-formed.",
         Invalid => "A field cannot be used as it is.",

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamRef, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use tokio::sync::watch;
@@ -150,8 +151,9 @@ impl Guard {
         });
         let validating_bindings = self.validating_bindings.all().into_iter().map(|known| {
             let spec = &known.spec;
-            let narrowed = spec.match_resources.is_some() || spec.param_ref.is_some();
             let name = known.metadata.name.as_deref().unwrap_or_default();
+            let asks_all = name == policies::ASKS && spec.param_ref.as_ref().is_none_or(is_of_all);
+            let narrowed = spec.match_resources.is_some() || (spec.param_ref.is_some() && !asks_all);
             let wrong = policies::binding((name, Some(&spec.policy_name)), narrowed, Some(&spec.validation_actions));
             seen(known.as_ref(), wrong)
         });
@@ -164,6 +166,15 @@ impl Guard {
         });
         validating.chain(mutating).chain(validating_bindings).chain(mutating_bindings).collect()
     }
+}
+
+/// Whether a policy is asked with every object of its parameter's kind in the space.
+fn is_of_all(asked: &ParamRef) -> bool {
+    let everything = |selector: &LabelSelector| {
+        selector.match_labels.as_ref().is_none_or(BTreeMap::is_empty)
+            && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
+    };
+    asked.name.is_none() && asked.namespace.is_none() && asked.selector.as_ref().is_some_and(everything)
 }
 
 fn seen<K: Resource<DynamicType = ()> + k8s_openapi::Resource + Debug>(

@@ -125,6 +125,13 @@ impl Lifecycle {
         named.filter(|(_, name)| !environments.contains(name)).collect()
     }
 
+    /// Whether it matters to any phase that there is an environment of this name, which may be none.
+    #[must_use]
+    pub fn concerns(&self, environment: &str) -> bool {
+        let named = |phase: &LifecyclePhase| phase.environments.iter().any(|name| name.as_str() == environment);
+        self.phases.iter().any(|phase| phase.environments.is_empty() || named(phase))
+    }
+
     /// Whether it matters how long a release stays somewhere.
     #[must_use]
     pub fn soaks(&self) -> bool {

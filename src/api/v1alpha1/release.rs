@@ -24,6 +24,7 @@ use super::variable::SecretFrom;
         .message("metadata.name must be <spec.project>-<spec.version>, e.g. checkout-1.4.2; rename the release"),
     printcolumn(name = "Project", type_ = "string", json_path = ".spec.project"),
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
+    printcolumn(name = "Channel", type_ = "string", json_path = ".status.channel"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Deployed", type_ = "string", json_path = ".status.environments[?(@.current==true)].name"),
     printcolumn(name = "Next", type_ = "string", json_path = ".status.next[*]"),
@@ -194,6 +195,10 @@ pub struct AutomaticPromotion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub phase: Option<String>,
+    /// Why it did not succeed, in one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reason: Option<String>,
     /// Why it did not succeed, in one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 pub const VALIDATING: [&str; 15] = [
     "approval-rights.gantry.dev",
     "environment-accounts.gantry.dev",
+    "environment-lifecycles.gantry.dev",
     "environment-recovery.gantry.dev",
     "operator-accounts.gantry.dev",
     "operator-leases.gantry.dev",
@@ -22,6 +23,8 @@ pub const VALIDATING: [&str; 15] = [
     "space-label.gantry.dev",
     "status.gantry.dev",
 ];
+/// The one policy that is asked with other objects, the lifecycles of the space.
+pub const ASKS: &str = "environment-lifecycles.gantry.dev";
 /// Policies that write stamps, each with a binding of the same name.
 pub const MUTATING: [&str; 5] = [
     "approval-stamp.gantry.dev",

@@ -152,6 +152,17 @@ impl Course {
         }
     }
 
+    /// Whether nobody knows how far the release is while this environment of the space does not read as one: where the
+    /// environments by order are the lifecycle, where it names it, and where a phase takes all that are left.
+    #[must_use]
+    pub fn concerns(&self, environment: &str) -> bool {
+        match (&self.governing, &self.lifecycle) {
+            (Governing::Known(lifecycle), Some(_)) => lifecycle.concerns(environment),
+            // One that is not known lets nothing through, whatever the environment is.
+            (Governing::Known(_) | Governing::Absent { .. } | Governing::Broken { .. }, _) => true,
+        }
+    }
+
     /// Why a block keeps the release out of an environment, if it does.
     #[must_use]
     pub fn block(&self, environment: &EnvironmentName) -> Option<String> {
@@ -233,6 +244,17 @@ mod tests {
         assert!(absent.journey().is_none() && absent.block(&dev).is_some());
         let broken = course(&named(Some(json!({"phases": [{"name": "a", "environments": ["A"]}]}))));
         assert!(matches!(broken.reach(&dev), Reach::BrokenLifecycle { problem, .. } if problem.contains("phases[0]")));
+    }
+
+    #[test]
+    fn an_environment_that_does_not_read_concerns_those_whose_lifecycle_depends_on_it() {
+        let concerns = |choice: &Choice| course(choice).concerns("broken");
+        let phases = |phases: serde_json::Value| named(Some(json!({"phases": phases})));
+        assert!(concerns(&Choice::ByOrder), "nobody knows its place in the order");
+        assert!(!concerns(&phases(json!([{"name": "live", "environments": ["production"]}]))));
+        assert!(concerns(&phases(json!([{"name": "live", "environments": ["production", "broken"]}]))));
+        assert!(concerns(&phases(json!([{"name": "live", "environments": ["production"]}, {"name": "rest"}]))));
+        assert!(concerns(&named(None)), "what is not known is not excused");
     }
 
     #[test]

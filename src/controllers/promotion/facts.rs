@@ -141,7 +141,8 @@ pub fn release(observed: &Observed) -> ReleaseFact {
 fn environment_fact(observed: &Observed) -> EnvironmentFact {
     let mine = &observed.promotion.spec.environment;
     let unreadable = &observed.unreadable.environments;
-    if let Some((name, why)) = unreadable.get_key_value(mine).or_else(|| unreadable.first_key_value()) {
+    let others = || unreadable.iter().find(|(name, _)| observed.course.concerns(name));
+    if let Some((name, why)) = unreadable.get_key_value(mine).or_else(others) {
         return EnvironmentFact::Unreadable { name: name.clone(), why: why.to_string() };
     }
     let Some(environment) = &observed.environment else { return EnvironmentFact::Absent };

@@ -84,6 +84,6 @@ pub struct Unreadable {
     pub project: Option<Arc<str>>,
     /// The release.
     pub release: Option<Arc<str>>,
-    /// Environments of the space, by name: without their order nobody knows the lifecycle.
+    /// Environments of the space, by name: nobody knows a lifecycle that depends on one of them.
     pub environments: BTreeMap<String, Arc<str>>,
 }

@@ -14,9 +14,13 @@ use crate::controllers::decision::{Note, Severity};
 use crate::domain::lifecycle::journey::Journey;
 use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::phase::Phase;
+use crate::domain::variable::FaultReason;
 
 /// How many rows there is room for.
 const MOST: usize = 256;
+
+/// Why a promotion ends that nobody answers.
+const UNANSWERED: &str = FaultReason::PromptUnanswered.as_str();
 
 /// A promotion to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +145,8 @@ fn ended(observed: &Observed, status: &mut ReleaseStatus) {
         let newest = status.environments.iter().find(|known| known.promotion == row.promotion);
         row.phase =
             outcome.map(|outcome| outcome.phase.as_str().to_owned()).or(newest.map(|known| known.phase.clone()));
+        let failed = outcome.filter(|outcome| !outcome.is_success());
+        row.reason = failed.map(|outcome| condition::cut(outcome.reason.as_str(), 64));
         row.message = match (outcome, row.phase.as_deref()) {
             (Some(outcome), _) => (!outcome.is_success()).then(|| condition::cut(&outcome.message, 512)),
             // The end is known from the row of the environment alone, which keeps no message.
@@ -166,7 +172,12 @@ fn say(observed: &Observed, status: &mut ReleaseStatus, late: &[&EnvironmentName
     let before =
         condition::find(&status.conditions, ConditionType::AutomaticallyPromoted).map(|known| known.reason.clone());
     let (reason, message) = match (problems(status), late) {
-        (problems, _) if !problems.is_empty() => (Reason::NotPromoted, problems.join("; ")),
+        (problems, _) if !problems.is_empty() => {
+            let asks = problems.iter().all(|(row, _)| row.reason.as_deref() == Some(UNANSWERED));
+            let reason = if asks { Reason::PromptRequired } else { Reason::NotPromoted };
+            let sentences: Vec<&str> = problems.iter().map(|(_, sentence)| sentence.as_str()).collect();
+            (reason, sentences.join("; "))
+        }
         (_, late) if !late.is_empty() => {
             let names: Vec<&str> = late.iter().map(|name| name.as_str()).collect();
             let message = format!(
@@ -197,28 +208,26 @@ pub fn write(status: &mut ReleaseStatus, observed: &Observed, (reason, message):
     condition::set(&mut status.conditions, &fact, observed.stamp());
 }
 
-/// What went wrong and was not made good by somebody else.
-fn problems(status: &ReleaseStatus) -> Vec<String> {
+/// What went wrong and was not made good by somebody else, each with its sentence.
+fn problems(status: &ReleaseStatus) -> Vec<(&AutomaticPromotion, String)> {
     let is_there = |name: &str| status.environments.iter().any(|row| row.name == name && row.succeeded);
-    let problem = |row: &AutomaticPromotion| {
-        let phase = Phase::parse(row.phase.as_deref()?)?;
-        let bad = match phase {
-            Phase::Pending | Phase::Running | Phase::RollingBack | Phase::Succeeded | Phase::Superseded => false,
-            Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Rejected | Phase::Canceled | Phase::Expired => {
-                true
-            }
-        };
-        (bad && !is_there(&row.environment)).then(|| {
-            let why = row.message.as_deref().unwrap_or_default();
-            format!(
-                "promotion {} to {} is {}: {why}; it is not made again, promote the release there yourself",
-                row.promotion,
-                row.environment,
-                phase.as_str()
-            )
-        })
-    };
-    status.automatic.iter().filter_map(problem).collect()
+    let open = status.automatic.iter().filter(|row| !is_there(&row.environment));
+    open.filter_map(|row| Some((row, problem(row)?))).collect()
+}
+
+fn problem(row: &AutomaticPromotion) -> Option<String> {
+    let phase = Phase::parse(row.phase.as_deref()?)?;
+    match phase {
+        Phase::Pending | Phase::Running | Phase::RollingBack | Phase::Succeeded | Phase::Superseded => return None,
+        Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Rejected | Phase::Canceled | Phase::Expired => {}
+    }
+    let why = row.message.as_deref().unwrap_or_default();
+    Some(format!(
+        "promotion {} to {} is {}: {why}; it is not made again, promote the release there yourself",
+        row.promotion,
+        row.environment,
+        phase.as_str()
+    ))
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ pub enum ReleaseFact {
 pub enum EnvironmentFact {
     /// It does not exist.
     Absent,
-    /// It, or another one of the space, exists and does not read as its kind: then nobody knows the lifecycle.
+    /// It, or another one that the lifecycle depends on, exists and does not read as its kind: then nobody knows the lifecycle.
     Unreadable {
         /// Which.
         name: String,
