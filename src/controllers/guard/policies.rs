@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 /// Policies that validate, each with a binding of the same name.
-pub const VALIDATING: [&str; 15] = [
+pub const VALIDATING: [&str; 16] = [
     "approval-rights.gantry.dev",
     "environment-accounts.gantry.dev",
     "environment-lifecycles.gantry.dev",
