@@ -1,4 +1,4 @@
-//! What a release keeps of its project: the process with every manifest, the packages, the lifecycle. Addressed by content,
+//! What a release keeps of its project: the process with every manifest, the packages, the variables. Addressed by content,
 //! so releases with the same process share one snapshot, and a snapshot that was tampered with has another name. Pure.
 
 use std::fmt::Write as _;
@@ -22,7 +22,8 @@ pub struct Snapshot {
     pub process: Vec<SnapshotStep>,
     /// The packages of the project.
     pub packages: Vec<SnapshotPackage>,
-    /// The order in which environments follow each other.
+    /// Always the same, and read by nobody: which lifecycle counts for a release is judged as it is now. It is written so that a
+    /// process keeps the name of its snapshot.
     pub lifecycle: SnapshotLifecycle,
     /// The variables of the project; secrets are references.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -105,10 +106,10 @@ pub struct SnapshotPackage {
     pub pull_secret: Option<String>,
 }
 
-/// The order in which environments follow each other.
+/// What stands in a snapshot where a lifecycle would.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SnapshotLifecycle {
-    /// The environments of the space by their order, future ones included.
+    /// The only one.
     #[default]
     ByOrder,
 }
