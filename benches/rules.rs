@@ -217,7 +217,7 @@ async fn context(plane: &Plane, tasks: &mut Tasks) -> Context {
     stores.until_synced().await;
     guard.until_synced().await;
     guard.look(&cluster.client(), &settings.namespace).await;
-    let (events, _) = Events::new(cluster.client(), "bench", metrics.clone());
+    let (events, _) = Events::new(&cluster.client(), "bench", metrics.clone());
     Context {
         discovery: Discovery::new(cluster.client()),
         account: String::new(),

@@ -49,12 +49,13 @@ use crate::controllers::workloads::Workloads;
 use crate::registry::{Access, Resolver};
 use crate::server::{self, Probes};
 use crate::settings::Settings;
+use crate::steps::health::trim::trim;
 use crate::telemetry::metrics::Metrics;
 use seen::Seen;
 
 /// Rows are written at most this often per object, so that a burst of promotions is one write; and the more of it there is, the
 /// less often. A promotion itself tells at once.
-const ROWS: Quiet = Quiet { least: Duration::from_millis(200), most: Duration::from_secs(3) };
+const ROWS: Quiet = Quiet { least: Duration::from_millis(200), most: Duration::from_secs(5) };
 /// A record is sealed at once, and in a burst many with one checkpoint.
 const SEALS: Quiet = Quiet { least: Duration::from_secs(1), most: Duration::from_secs(10) };
 /// What others wait for is looked at at most this often per object.
@@ -110,7 +111,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
     let provisioned = Provisioned::start(&cluster.client(), &mut tasks);
     let workloads = Workloads::start(&cluster.client(), &mut tasks);
     let guard = Guard::start(&cluster.client(), &mut tasks);
-    let (events, writer) = Events::new(cluster.client(), &settings.identity, metrics.clone());
+    let (events, writer) = Events::new(&cluster.client(), &settings.identity, metrics.clone());
     tasks.spawn("the writer of Events", writer);
     let broken = Arc::new(OnceLock::new());
     let seen = Seen {
@@ -264,7 +265,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let promotion = PromotionController {
         context: Arc::clone(context),
         bench: bench.clone(),
-        watches: Watches::new(changed),
+        watches: Watches::new(changed, trim),
         snapshots: Snapshots::default(),
     };
     let settings = started.settings("promotion", Quiet::NONE);
@@ -297,7 +298,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     tasks.spawn("the controller audit", runner::run(settings, audit_requests, started.running(), seal));
     let guarded = wake::guarded(context.stores.environments.clone(), context.guard.changes(), environments.clone());
     started.until_stopped(&mut tasks, "the wake-ups by the guard", guarded);
-    let woken = wake::wake(context.stores.environments.clone(), provisioned.clone(), environments);
+    let woken = wake::wake(context.stores.clone(), provisioned.clone(), environments);
     started.until_stopped(&mut tasks, "the wake-ups of environments", woken);
     started.until_stopped(&mut tasks, "the wake-ups by what runs", context.workloads.clone().wake(projects.clone()));
     let queues =

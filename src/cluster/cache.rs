@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use kube::Resource;
 use tokio::sync::{mpsc, watch};
 
-pub(super) use self::follow::{follow, tuned};
+pub(super) use self::follow::{each, follow, tuned};
 pub use self::follow::{metadata, summarized};
 
 /// Namespace and name. Cluster-scoped objects have an empty namespace.

@@ -50,6 +50,12 @@ pub enum ClusterError {
         /// Which object.
         object: String,
     },
+    /// Something must happen first that happens by itself, or by somebody else.
+    #[error("{what}")]
+    Later {
+        /// What, and what it waits for.
+        what: String,
+    },
     /// A right is missing that was given a moment ago: the API server takes a moment to see it.
     #[error("{what}; rights that were just given take a moment to act")]
     Early {
@@ -88,6 +94,7 @@ impl ClusterError {
             Self::Deadline { .. }
             | Self::Fenced { .. }
             | Self::Busy { .. }
+            | Self::Later { .. }
             | Self::Early { .. }
             | Self::Unguarded { .. } => Class::Retryable,
             Self::Unreadable { .. } | Self::Config(_) | Self::ActsAsAnother | Self::Refused { .. } => Class::Blocked,
@@ -132,6 +139,7 @@ impl ClusterError {
                 _ => None,
             },
             Self::Busy { .. }
+            | Self::Later { .. }
             | Self::Early { .. }
             | Self::Unguarded { .. }
             | Self::Refused { .. }

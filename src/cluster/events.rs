@@ -21,6 +21,8 @@ use crate::telemetry::metrics::Metrics;
 const BACKLOG: usize = 2048;
 /// How many are written at once. Those of one object are written by one writer, in the order in which they were said.
 const WRITERS: usize = 4;
+/// After how many Events a writer forgets what it wrote: in a burst, six minutes of them would be most of the memory.
+const KEPT: usize = 128;
 /// Longest note that the API server takes (events.k8s.io/v1 validation).
 const LONGEST_NOTE: usize = 1024;
 
@@ -43,7 +45,7 @@ pub struct Said {
     pub foldable: bool,
 }
 
-/// The way to say something. One recorder writes for the whole process, so that repetitions are folded.
+/// The way to say something.
 #[derive(Clone)]
 pub struct Events {
     writers: Arc<[mpsc::Sender<Said>]>,
@@ -57,14 +59,12 @@ pub struct Events {
 impl Events {
     /// The way to say something, and the task that writes it. The task ends once every way is dropped, or closed, and all is
     /// written.
-    pub fn new(client: Client, instance: &str, metrics: Metrics) -> (Self, impl Future<Output = ()> + Send + use<>) {
-        let reporter = Reporter { controller: "gantry.dev/gantry".to_owned(), instance: Some(instance.to_owned()) };
-        let recorder = Recorder::new(client, reporter);
+    pub fn new(client: &Client, instance: &str, metrics: Metrics) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (closing, written) = (CancellationToken::new(), CancellationToken::new());
         let (writers, tasks): (Vec<_>, Vec<_>) = (0..WRITERS)
             .map(|_| {
                 let (writer, said) = mpsc::channel(BACKLOG);
-                (writer, write_all(recorder.clone(), (said, closing.clone()), metrics.clone()))
+                (writer, write_all(Writer::new(client, instance, &metrics), (said, closing.clone())))
             })
             .unzip();
         let done = written.clone().drop_guard();
@@ -99,11 +99,7 @@ impl Events {
     }
 }
 
-async fn write_all(
-    recorder: Recorder,
-    (mut queue, closing): (mpsc::Receiver<Said>, CancellationToken),
-    metrics: Metrics,
-) {
+async fn write_all(mut writer: Writer, (mut queue, closing): (mpsc::Receiver<Said>, CancellationToken)) {
     let mut folds = Folds::default();
     loop {
         let due = folds.due();
@@ -115,7 +111,7 @@ async fn write_all(
             }
             () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 for said in folds.ripe(Instant::now()) {
-                    write(&recorder, said, &metrics).await;
+                    writer.write(said).await;
                 }
                 continue;
             }
@@ -123,25 +119,48 @@ async fn write_all(
         };
         let Some(said) = said else { break };
         if let Some(said) = folds.take(said, Instant::now()) {
-            write(&recorder, said, &metrics).await;
+            writer.write(said).await;
         }
     }
     for said in folds.rest() {
-        write(&recorder, said, &metrics).await;
+        writer.write(said).await;
     }
 }
 
-async fn write(recorder: &Recorder, said: Said, metrics: &Metrics) {
-    let event = Event {
-        type_: if said.warning { EventType::Warning } else { EventType::Normal },
-        reason: said.reason,
-        note: Some(cut(said.note)),
-        action: said.action,
-        secondary: said.related,
-    };
-    if let Err(error) = recorder.publish(&event, &said.regarding).await {
-        metrics.event_dropped();
-        tracing::warn!(%error, reason = event.reason, "an Event was not written");
+/// Writes Events of some of the objects.
+struct Writer {
+    client: Client,
+    reporter: Reporter,
+    metrics: Metrics,
+    /// Folds what is repeated, for which it keeps every Event of the last six minutes.
+    recorder: Recorder,
+    kept: usize,
+}
+
+impl Writer {
+    fn new(client: &Client, instance: &str, metrics: &Metrics) -> Self {
+        let reporter = Reporter { controller: "gantry.dev/gantry".to_owned(), instance: Some(instance.to_owned()) };
+        let recorder = Recorder::new(client.clone(), reporter.clone());
+        Self { client: client.clone(), reporter, metrics: metrics.clone(), recorder, kept: 0 }
+    }
+
+    async fn write(&mut self, said: Said) {
+        let event = Event {
+            type_: if said.warning { EventType::Warning } else { EventType::Normal },
+            reason: said.reason,
+            note: Some(cut(said.note)),
+            action: said.action,
+            secondary: said.related,
+        };
+        if let Err(error) = self.recorder.publish(&event, &said.regarding).await {
+            self.metrics.event_dropped();
+            tracing::warn!(%error, reason = event.reason, "an Event was not written");
+        }
+        self.kept = self.kept.saturating_add(1);
+        if self.kept >= KEPT {
+            self.recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+            self.kept = 0;
+        }
     }
 }
 
@@ -199,7 +218,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_said_of_one_object_is_written_in_order_and_all_of_it_before_the_task_ends() {
         let (client, sent) = server(true);
-        let (events, task) = Events::new(client, "me", Metrics::new().unwrap());
+        let (events, task) = Events::new(&client, "me", Metrics::new().unwrap());
         for n in 0..50 {
             events.say(said(&format!("object-{}", n % 5), &format!("Reason{n}")));
         }
@@ -218,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_said_before_an_orderly_stop_is_still_written() {
         let (client, sent) = server(true);
-        let (events, task) = Events::new(client, "me", Metrics::new().unwrap());
+        let (events, task) = Events::new(&client, "me", Metrics::new().unwrap());
         for n in 0..50 {
             events.say(said("a", &format!("Reason{n}")));
         }
@@ -236,7 +255,7 @@ mod tests {
         let silent = tower::service_fn(|_: Request<Body>| async {
             std::future::pending::<Result<Response<axum::body::Body>, std::convert::Infallible>>().await
         });
-        let (events, task) = Events::new(Client::new(silent, "default"), "me", Metrics::new().unwrap());
+        let (events, task) = Events::new(&Client::new(silent, "default"), "me", Metrics::new().unwrap());
         events.say(said("a", "Stopping"));
         let task = tokio::spawn(task);
         let finish = events.finish(Duration::from_millis(20));
@@ -247,7 +266,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_repeated_is_folded() {
         let (client, sent) = server(true);
-        let (events, task) = Events::new(client, "me", Metrics::new().unwrap());
+        let (events, task) = Events::new(&client, "me", Metrics::new().unwrap());
         events.say(said("a", "Waiting"));
         events.say(said("a", "Waiting"));
         drop(events);
@@ -257,10 +276,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_written_long_ago_is_forgotten() {
+        let (client, sent) = server(true);
+        let (events, task) = Events::new(&client, "me", Metrics::new().unwrap());
+        events.say(said("a", "Waiting"));
+        for n in 1..KEPT {
+            events.say(said("a", &format!("Reason{n}")));
+        }
+        events.say(said("a", "Waiting"));
+        drop(events);
+        task.await;
+        let sent = sent.lock().unwrap();
+        assert_eq!((sent.len(), sent[KEPT]["series"].clone()), (KEPT + 1, Value::Null));
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_written_or_kept_is_counted_and_stops_nobody() {
         let (client, _) = server(false);
         let metrics = Metrics::new().unwrap();
-        let (events, task) = Events::new(client, "me", metrics.clone());
+        let (events, task) = Events::new(&client, "me", metrics.clone());
         for n in 0..=BACKLOG {
             events.say(said("a", &format!("Reason{n}")));
         }

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use kube::core::{ApiResource, DeserializeGuard, DynamicObject};
+use futures::{Stream, TryStreamExt};
+use kube::core::{ApiResource, DeserializeGuard, DynamicObject, GroupVersionKind};
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
@@ -34,18 +35,25 @@ pub struct Subscription {
     _ends_with_us: DropGuard,
 }
 
+/// What a watch says.
+type Seen = Result<watcher::Event<DeserializeGuard<DynamicObject>>, watcher::Error>;
+
+/// Takes out of an object of a kind what nobody looks at, before it is kept.
+pub type Trim = fn(&GroupVersionKind, &mut DynamicObject);
+
 /// All shared watches.
 #[derive(Clone)]
 pub struct Watches {
     running: Arc<Mutex<HashMap<Topic, Weak<Subscription>>>>,
     changed: mpsc::UnboundedSender<Change<DynamicObject>>,
+    trim: Trim,
 }
 
 impl Watches {
-    /// No watches yet. Whenever an object of one changes, that is sent to `changed`.
+    /// No watches yet. Whenever an object of one changes, that is sent to `changed`, as `trim` leaves it.
     #[must_use]
-    pub fn new(changed: mpsc::UnboundedSender<Change<DynamicObject>>) -> Self {
-        Self { running: Arc::default(), changed }
+    pub fn new(changed: mpsc::UnboundedSender<Change<DynamicObject>>, trim: Trim) -> Self {
+        Self { running: Arc::default(), changed, trim }
     }
 
     /// The watch of a topic; it is begun with `client` if there is none.
@@ -68,7 +76,8 @@ impl Watches {
         let all = watcher::Config::default();
         let config = if topic.fields.is_empty() { all } else { all.fields(topic.fields) };
         let api: Api<DeserializeGuard<DynamicObject>> = Api::namespaced_with(client, &topic.namespace, &topic.resource);
-        let follow = cache::follow(what, objects.clone(), watcher(api, cache::tuned(config)));
+        let follow =
+            cache::follow(what, objects.clone(), self.trimmed(&topic.resource, watcher(api, cache::tuned(config))));
         tokio::spawn(stop.clone().run_until_cancelled_owned(follow));
         let mut changes = objects.subscribe();
         let wake = self.changed.clone();
@@ -81,6 +90,19 @@ impl Watches {
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(forward));
         Subscription { topic: topic.clone(), objects, _ends_with_us: stop.drop_guard() }
+    }
+
+    /// The same events, of as much of each object as is kept.
+    fn trimmed<S: Stream<Item = Seen>>(&self, resource: &ApiResource, events: S) -> impl Stream<Item = Seen> + use<S> {
+        let (kind, trim) = (GroupVersionKind::gvk(&resource.group, &resource.version, &resource.kind), self.trim);
+        events.map_ok(move |event| {
+            cache::each(event, |mut object| {
+                if let Ok(object) = &mut object.0 {
+                    trim(&kind, object);
+                }
+                object
+            })
+        })
     }
 }
 
@@ -140,7 +162,7 @@ mod tests {
     async fn a_watch_is_shared_wakes_and_ends_with_its_last_holder() {
         let (client, open) = server();
         let (changed, mut woken) = mpsc::unbounded_channel();
-        let watches = Watches::new(changed);
+        let watches = Watches::new(changed, |_, _| ());
         let resource = ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&());
         let topic = Topic { namespace: "shop-dev".into(), resource, fields: "" };
         let (first, second) = (watches.subscribe(&client, &topic), watches.subscribe(&client, &topic));

@@ -24,6 +24,7 @@ mod related;
 mod replica_set;
 mod service;
 mod stateful_set;
+pub mod trim;
 
 use kube::core::DynamicObject;
 use serde::de::DeserializeOwned;

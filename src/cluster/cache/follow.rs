@@ -127,7 +127,7 @@ fn entry<K: Resource>(object: DeserializeGuard<K>) -> (Key, Entry<K>) {
 }
 
 /// The same event with what is made of its object.
-fn each<A, B>(event: Event<A>, make: impl Fn(A) -> B) -> Event<B> {
+pub(in crate::cluster) fn each<A, B>(event: Event<A>, make: impl Fn(A) -> B) -> Event<B> {
     match event {
         Event::Init => Event::Init,
         Event::InitDone => Event::InitDone,

@@ -10,8 +10,10 @@ use tokio::time::Instant;
 
 use super::Said;
 
-/// How long Events of one kind on one object are gathered after one was written.
+/// How long Events of one kind on one object are gathered after one was written. It doubles for as long as there are more.
 pub(super) const WINDOW: Duration = Duration::from_secs(5);
+/// The longest that they are gathered: whoever looks at an Event looks again within this time.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// What makes two Events the same kind of Event on the same object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,8 +42,22 @@ impl Same {
 #[derive(Debug)]
 struct Fold {
     until: Instant,
+    window: Duration,
     first: Option<Said>,
     more: u32,
+}
+
+impl Fold {
+    /// The first of what was gathered, which says how many more there were.
+    fn gathered(&mut self) -> Option<Said> {
+        let mut first = self.first.take()?;
+        let (more, seconds) = (std::mem::take(&mut self.more), self.window.as_secs());
+        if more > 0 {
+            first.note =
+                format!("{} The same happened {more} more times within {seconds} s; its status has all.", first.note);
+        }
+        Some(first)
+    }
 }
 
 /// Events that are gathered.
@@ -58,7 +74,7 @@ impl Folds {
         }
         let fold = match self.open.entry(Same::of(&said)) {
             Entry::Vacant(free) => {
-                free.insert(Fold { until: now + WINDOW, first: None, more: 0 });
+                free.insert(Fold { until: now + WINDOW, window: WINDOW, first: None, more: 0 });
                 return Some(said);
             }
             Entry::Occupied(fold) => fold.into_mut(),
@@ -82,29 +98,19 @@ impl Folds {
             if fold.until > now {
                 return true;
             }
-            let gathered = fold.first.take().map(|first| whole(first, std::mem::take(&mut fold.more)));
-            let goes_on = gathered.is_some();
-            ripe.extend(gathered);
-            fold.until = now + WINDOW;
-            goes_on
+            let Some(gathered) = fold.gathered() else { return false };
+            ripe.push(gathered);
+            fold.window = fold.window.saturating_mul(2).min(LONGEST);
+            fold.until = now + fold.window;
+            true
         });
         ripe
     }
 
     /// Everything that was gathered, however short the time was.
     pub(super) fn rest(&mut self) -> Vec<Said> {
-        self.open.drain().filter_map(|(_, fold)| Some(whole(fold.first?, fold.more))).collect()
+        self.open.drain().filter_map(|(_, mut fold)| fold.gathered()).collect()
     }
-}
-
-/// The first of several, which says how many more there were.
-fn whole(mut first: Said, more: u32) -> Said {
-    if more > 0 {
-        let seconds = WINDOW.as_secs();
-        first.note =
-            format!("{} The same happened {more} more times within {seconds} s; its status has all.", first.note);
-    }
-    first
 }
 
 #[cfg(test)]
@@ -134,10 +140,25 @@ mod tests {
         let ripe = folds.ripe(begun + WINDOW);
         assert_eq!(notes(&ripe), ["It went well. The same happened 2 more times within 5 s; its status has all."]);
         assert_eq!(folds.take(foldable("a", "Started"), begun + WINDOW), None, "it is still a burst");
-        assert_eq!(notes(&folds.ripe(begun + 2 * WINDOW)), ["It went well."], "one alone is as it was said");
-        assert!(folds.ripe(begun + 3 * WINDOW).is_empty());
+        assert_eq!(folds.due(), Some(begun + 3 * WINDOW), "the next time is longer");
+        assert_eq!(notes(&folds.ripe(begun + 3 * WINDOW)), ["It went well."], "one alone is as it was said");
+        let over = begun + 10 * WINDOW;
+        assert!(folds.ripe(over).is_empty());
         assert_eq!(folds.due(), None, "nothing is kept of what is over");
-        assert!(folds.take(foldable("a", "Started"), begun + 3 * WINDOW).is_some());
+        assert!(folds.take(foldable("a", "Started"), over).is_some());
+    }
+
+    #[test]
+    fn the_longer_a_burst_lasts_the_fewer_are_written_but_never_none() {
+        let (mut folds, begun) = (Folds::default(), Instant::now());
+        assert!(folds.take(foldable("a", "Started"), begun).is_some());
+        let mut written = Vec::new();
+        for second in 1..=80 {
+            let now = begun + Duration::from_secs(second);
+            assert_eq!(folds.take(foldable("a", "Started"), now), None);
+            written.extend(folds.ripe(now).iter().map(|_| second));
+        }
+        assert_eq!(written, [5, 15, 35, 55, 75]);
     }
 
     #[test]

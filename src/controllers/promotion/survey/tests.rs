@@ -11,6 +11,7 @@ use crate::controllers::promotion::lookout::{PATIENCE, settled};
 use crate::controllers::promotion::progress::{Progress, State};
 use crate::steps::apply::inventory::Inventory;
 use crate::steps::apply::object::ObjectRef;
+use crate::steps::health::trim::trim;
 
 /// An API server that lets nobody list anything.
 fn forbidding() -> Client {
@@ -74,7 +75,7 @@ async fn a_watch_that_is_forbidden_is_not_waited_for_and_is_named() {
     let (changed, _woken) = tokio::sync::mpsc::unbounded_channel();
     let gvk = GroupVersionKind::gvk("example.com", "v1", "Rocket");
     let topic = Topic { namespace: "shop-dev".into(), resource: ApiResource::from_gvk(&gvk), fields: "" };
-    let watch = Watches::new(changed).subscribe(&forbidding(), &topic);
+    let watch = Watches::new(changed, trim).subscribe(&forbidding(), &topic);
     let begun = Instant::now();
     settled(&watch).await;
     assert!(begun.elapsed() < PATIENCE, "it is known at once");
