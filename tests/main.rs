@@ -31,6 +31,8 @@ mod freezes;
 #[cfg(test)]
 mod guard;
 #[cfg(test)]
+mod hindered;
+#[cfg(test)]
 mod install;
 #[cfg(test)]
 mod leader;

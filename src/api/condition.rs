@@ -90,6 +90,7 @@ closed_set! {
         NamespaceForbidden => "The namespace may never be a target.",
         NamespaceTaken => "The namespace belongs to somebody else.",
         NamespaceTerminating => "The namespace is being deleted.",
+        PromotionRunning => "A namespace is given up once the promotion that runs there has ended.",
         PullSecretInvalid => "A pull secret is missing, unreadable or not a kubernetes.io/dockerconfigjson Secret.",
         Provisioning => "Namespaces, accounts and bindings are being made.",
         ProvisioningFailed => "The API server refused something that the environment needs.",

@@ -13,6 +13,7 @@ pub mod decide;
 pub mod environments;
 pub mod facts;
 pub mod freezes;
+pub mod hindrance;
 pub mod inventory;
 pub mod lookout;
 pub mod manifests;
@@ -106,10 +107,19 @@ impl PromotionController {
         let mut observed = reads::cached(&self.context, promotion);
         observed.progress = self.bench.progress(&key, &observed.promotion);
         observed.trace = self.bench.trace(&observed.promotion);
+        observed.hindrance = self.bench.hindrance(&observed.promotion);
         let begun = observed.clone();
         match Box::pin(self.advance(observed)).await {
-            Err(error) if error.class() == Class::Blocked => {
-                self.conclude(&begun, decide::blocked(&begun, &error.to_string())).await?;
+            Err(error) => {
+                let kept = self.bench.hindered(&begun.promotion, &error);
+                let decision = match kept {
+                    _ if error.class() == Class::Blocked => Some(decide::blocked(&begun, &error.to_string())),
+                    Some(hindrance) if error.class() == Class::Retryable => decide::hindered(&begun, &hindrance),
+                    Some(_) | None => None,
+                };
+                if let Some(decision) = decision {
+                    self.conclude(&begun, decision).await?;
+                }
                 Err(error)
             }
             ended => ended,
@@ -123,7 +133,7 @@ impl PromotionController {
         let job = self
             .bench
             .job(key, &promotion)
-            .filter(|job| job.progress.is_current(&promotion) && !survey::lacks_refusals(job))?;
+            .filter(|job| job.progress.is_current(&promotion) && !survey::needs_a_look(job))?;
         let mut observed = reads::alone(&self.context, promotion);
         let waiting = survey::survey(&observed, &job);
         let Survey::Waiting { message, recheck, .. } = waiting else { return None };

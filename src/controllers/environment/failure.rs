@@ -73,6 +73,7 @@ mod tests {
             former: Vec::new(),
             sources: BTreeMap::new(),
             space_ends: false,
+            running: None,
             unguarded: None,
         }
     }

@@ -36,6 +36,16 @@ pub fn decide(observed: &Observed) -> Decision<EnvironmentStatus, Effect> {
 pub(super) fn release(observed: &Observed, place: &Place, work: &mut Work) {
     let Some(row) = held(observed, place) else { return };
     let Some(found) = &place.found else { return };
+    if let Some(running) = observed.running.as_ref().filter(|_| !observed.space_ends) {
+        // Without the account it could neither go on nor end.
+        let message = format!(
+            "namespace {} is given up once promotion {running} has ended: wait for it, or cancel it (spec.cancel)",
+            place.namespace
+        );
+        work.problems.push(reconciling(Reason::PromotionRunning, message));
+        work.rows.push(row);
+        return;
+    }
     let delete = observed.environment.spec.deletion_policy == DeletionPolicy::Delete && row.created;
     if delete {
         if !place.is_terminating() {

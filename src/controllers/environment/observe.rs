@@ -25,6 +25,7 @@ use crate::api::v1alpha1::Environment;
 use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
 use crate::cluster::cache::{Cache, Key};
 use crate::cluster::error::ClusterError;
+use crate::controllers::promotion::reads::is_underway;
 
 /// How long a right that was just granted may take to be known to the API server, and how often it is tried meanwhile.
 const GRANT_TAKES: Duration = Duration::from_secs(3);
@@ -54,7 +55,15 @@ impl Environments {
         let space_ends = leaving && self.ends(&key.namespace).await?;
         let unguarded = self.context.guard.known().broken().map(str::to_owned);
         let now = Timestamp::now();
-        Ok(Some(Observed { environment, owner, now, places, former, sources, space_ends, unguarded }))
+        let running = self.running(key);
+        Ok(Some(Observed { environment, owner, now, places, former, sources, space_ends, running, unguarded }))
+    }
+
+    /// The first of the promotions that run in an environment.
+    fn running(&self, key: &Key) -> Option<String> {
+        let unfinished = self.context.stores.unfinished.in_namespace(&key.namespace);
+        let mut here = unfinished.iter().filter(|promotion| promotion.spec.environment == key.name);
+        here.find(|promotion| is_underway(promotion)).and_then(|promotion| promotion.metadata.name.clone())
     }
 
     fn owner(&self, environment: &Environment) -> Owner {

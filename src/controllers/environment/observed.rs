@@ -31,6 +31,8 @@ pub struct Observed {
     pub sources: BTreeMap<String, Source>,
     /// Whether the space itself is being deleted; only looked at when the environment is.
     pub space_ends: bool,
+    /// A promotion that runs in the environment, if one does.
+    pub running: Option<String>,
     /// Why nothing may be promoted anywhere, if so.
     pub unguarded: Option<String>,
 }

@@ -1,5 +1,7 @@
 //! Whose run a change asks for.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
 use tokio::sync::watch;
@@ -8,14 +10,19 @@ use super::desired;
 use super::furnishing::Kept;
 use super::observed::row;
 use super::provisioned::Provisioned;
-use crate::api::v1alpha1::Environment;
+use crate::api::condition::{self, ConditionType, Reason};
+use crate::api::v1alpha1::{Environment, Promotion};
 use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
 use crate::cluster::cache::{Cache, Change, Key};
 use crate::cluster::runner::Queue;
+use crate::controllers::stores::Stores;
 use crate::domain::guard::Guard;
 
-/// Asks for runs as long as anything that is watched changes: the environments, and what they provisioned.
-pub async fn wake(environments: Cache<Environment>, provisioned: Provisioned, queue: Queue) {
+/// Asks for runs as long as anything that is watched changes: the environments, what they provisioned, and the promotions that
+/// some wait for.
+pub async fn wake(stores: Stores, provisioned: Provisioned, queue: Queue) {
+    let environments = stores.environments;
+    let mut promotions = stores.unfinished.subscribe();
     let mut own = environments.subscribe();
     let mut namespaces = provisioned.namespaces.subscribe();
     let [mut accounts, mut bindings, mut isolations, mut quotas, mut limits] =
@@ -29,6 +36,7 @@ pub async fn wake(environments: Cache<Environment>, provisioned: Provisioned, qu
             Some(change) = isolations.recv() => of_kept(&environments, &change),
             Some(change) = quotas.recv() => of_kept(&environments, &change),
             Some(change) = limits.recv() => of_kept(&environments, &change),
+            Some(change) = promotions.recv() => of_promotion(&environments, &change),
             else => return,
         };
         for key in keys {
@@ -55,6 +63,18 @@ fn affected(environments: &Cache<Environment>, change: &Change<Environment>) -> 
         }
     }
     keys
+}
+
+/// The environment in which a promotion has ended, if it waits for that.
+fn of_promotion(environments: &Cache<Environment>, change: &Change<Promotion>) -> Vec<Key> {
+    let Some(ended) = change.object.as_ref().filter(|_| change.gone) else { return Vec::new() };
+    let key = Key::new(change.key.namespace.as_str(), ended.spec.environment.as_str());
+    let waits = |known: Arc<Environment>| {
+        let status = known.status.as_ref()?;
+        let reason = condition::find(&status.conditions, ConditionType::Reconciling)?.reason.as_str();
+        (reason == Reason::PromotionRunning.as_str()).then_some(())
+    };
+    environments.get(&key).and_then(waits).map(|()| key).into_iter().collect()
 }
 
 fn of_namespace(environments: &Cache<Environment>, change: &Change<Namespace>) -> Vec<Key> {

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use super::hindrance::Hindrance;
 use super::observe::Trace;
-use super::progress::Progress;
+use super::progress::{self, Progress};
 use crate::api::v1alpha1::Promotion;
 use crate::cluster::cache::Key;
+use crate::cluster::error::ClusterError;
 use crate::cluster::watches::Subscription;
 use crate::domain::variable::SecretText;
 use crate::steps::apply::Applied;
@@ -41,6 +43,7 @@ pub struct Job {
 pub struct Bench {
     jobs: Arc<Mutex<HashMap<Key, Job>>>,
     untouched: Arc<Mutex<HashSet<String>>>,
+    hindered: Arc<Mutex<HashMap<String, Hindrance>>>,
 }
 
 impl Bench {
@@ -56,9 +59,27 @@ impl Bench {
         self.job(key, promotion).map(|job| job.progress).filter(|progress| progress.is_current(promotion))
     }
 
-    /// Keeps a job.
+    /// Keeps a job. Nothing hinders it, since it was just carried on.
     pub fn put(&self, key: Key, job: Job) {
+        self.hindrances().remove(&job.uid);
         self.lock().insert(key, job);
+    }
+
+    /// A run of a promotion failed: what keeps the step that runs from going on, if one runs.
+    #[must_use]
+    pub fn hindered(&self, promotion: &Promotion, error: &ClusterError) -> Option<Hindrance> {
+        let (step, _) = progress::running(promotion)?;
+        let uid = promotion.metadata.uid.clone()?;
+        let mut hindrances = self.hindrances();
+        let hindrance = Hindrance::after(hindrances.get(&uid), (step, error), Timestamp::now());
+        hindrances.insert(uid, hindrance.clone());
+        Some(hindrance)
+    }
+
+    /// What keeps the step of a promotion from going on.
+    #[must_use]
+    pub fn hindrance(&self, promotion: &Promotion) -> Option<Hindrance> {
+        self.hindrances().get(promotion.metadata.uid.as_deref()?).cloned()
     }
 
     /// Drops the job of a promotion, and with it its watches.
@@ -69,6 +90,7 @@ impl Bench {
     /// A promotion has ended: nothing of it is kept.
     pub fn ended(&self, promotion: &Promotion) {
         self.clear(&Key::of(promotion));
+        self.hindrances().remove(promotion.metadata.uid.as_deref().unwrap_or_default());
         self.touch(promotion);
     }
 
@@ -101,6 +123,10 @@ impl Bench {
     pub fn concerned(&self, namespace: &str, project: Option<&str>) -> Vec<Key> {
         let concerned = |job: &Job| job.namespace == namespace && project.is_none_or(|project| job.project == project);
         self.lock().iter().filter(|(_, job)| concerned(job)).map(|(key, _)| key.clone()).collect()
+    }
+
+    fn hindrances(&self) -> MutexGuard<'_, HashMap<String, Hindrance>> {
+        self.hindered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn untouched(&self) -> MutexGuard<'_, HashSet<String>> {

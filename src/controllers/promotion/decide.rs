@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::conditions::{self, Chosen};
 use super::facts::{self, facts, phase};
+use super::hindrance::{self, Hindrance};
 use super::observe::Observed;
 use super::plan::PlanState;
 use super::progress::{Progress, State};
@@ -128,6 +129,13 @@ fn wait(observed: &Observed, reason: &Reason, message: &str) -> Decision {
 #[must_use]
 pub fn blocked(observed: &Observed, message: &str) -> Decision {
     wait(observed, &Reason::Blocked, message)
+}
+
+/// Says what keeps the step that runs from going on, once that has lasted.
+#[must_use]
+pub fn hindered(observed: &Observed, hindrance: &Hindrance) -> Option<Decision> {
+    let message = hindrance::telling(observed, hindrance)?;
+    Some(Decision { status: status::working(observed, message), ..rest(observed) })
 }
 
 /// Starts, once it is known what to do.

@@ -84,6 +84,9 @@ pub async fn assess(controller: &PromotionController, observed: &Observed, job: 
         watch_refusals(controller, job).await;
     }
     let job = &*job;
+    if let Some(gone) = gone(controller, job).await {
+        return (State::Failed(gone), None);
+    }
     let (message, witness, recheck) = match survey(observed, job) {
         Survey::Healthy => return (State::Done, None),
         Survey::Failed { object, failure } => {
@@ -100,6 +103,27 @@ pub async fn assess(controller: &PromotionController, observed: &Observed, job: 
         None => None,
     };
     (State::Waiting { message, recheck }, evidence)
+}
+
+/// The failure of an object that was applied and that somebody deleted, or made anew, before it was healthy: nobody applies it
+/// again. The watch may lag behind, so it is read.
+async fn gone(controller: &PromotionController, job: &Job) -> Option<FailureRecord> {
+    let missing = survey::missing(job, Timestamp::now())?;
+    let context = &controller.context;
+    let deployer = Deployer::of(&context.cluster, &context.discovery, &job.namespace).ok()?;
+    let what = match deployer.uid(&missing.object).await {
+        Ok(Some(uid)) if uid == missing.uid => return None,
+        Ok(Some(_)) => "was deleted and made again by somebody else",
+        Ok(None) => "was deleted by somebody",
+        // Without an answer the watch goes on being waited for.
+        Err(_) => return None,
+    };
+    Some(FailureRecord {
+        object: Some(missing.object.slashed()),
+        reason: "ObjectGone".to_owned(),
+        message: format!("{} {what} while it was waited for: promote again", missing.object),
+        ..FailureRecord::default()
+    })
 }
 
 async fn record(controller: &PromotionController, job: &Job, (object, failure): (&str, Failure)) -> FailureRecord {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::current::Current;
 use super::freezes::Read;
+use super::hindrance::Hindrance;
 use super::pinned::Pinned;
 use super::plan::PlanState;
 use super::progress::Progress;
@@ -69,6 +70,8 @@ pub struct Observed {
     pub plan: PlanState,
     /// What this process knows of the step that runs; nothing after a restart.
     pub progress: Option<Progress>,
+    /// What kept the step that runs from going on when this process tried it last.
+    pub hindrance: Option<Hindrance>,
     /// What follows its failure, once somebody looked.
     pub rollback: Rollback,
     /// What the promotion may have changed before this run.

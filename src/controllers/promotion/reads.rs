@@ -98,6 +98,7 @@ pub fn alone(context: &Context, promotion: Arc<Promotion>) -> Observed {
         slot: Holder::Unknown,
         plan: PlanState::Unknown,
         progress: None,
+        hindrance: None,
         rollback: Rollback::Unknown,
         trace: Trace::Perhaps,
         looked: false,

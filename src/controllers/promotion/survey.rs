@@ -64,6 +64,8 @@ fn look(observed: &Observed, job: &Job) -> Survey {
     for one in job.applied.iter().filter(|one| one.interest != Interest::Nothing) {
         let Some(object) = seen(job, one) else {
             waits.get_or_insert_with(|| (unseen(job, one), None));
+            let lag = job.progress.applied_at.and_then(|applied| applied.checked_add(LAG).ok());
+            recheck = [recheck, lag.filter(|lag| *lag > observed.now)].into_iter().flatten().min();
             continue;
         };
         let assessment = assess(&one.object, &object, &related, &limits);
@@ -78,6 +80,29 @@ fn look(observed: &Observed, job: &Job) -> Survey {
         }
     }
     waits.map_or(Survey::Healthy, |(message, witness)| Survey::Waiting { message, witness, recheck })
+}
+
+/// Whether more is to be found out than the watches show.
+#[must_use]
+pub fn needs_a_look(job: &Job) -> bool {
+    lacks_refusals(job) || missing(job, Timestamp::now()).is_some()
+}
+
+/// How far a watch may lag behind what was applied before it is asked whether somebody deleted it.
+const LAG: SignedDuration = SignedDuration::from_secs(1);
+
+/// What was applied and is not, or no longer, in a watch that shows everything.
+#[must_use]
+pub fn missing(job: &Job, now: Timestamp) -> Option<&Applied> {
+    if job.progress.applied_at.is_none_or(|applied| now.duration_since(applied) < LAG) {
+        return None;
+    }
+    job.applied.iter().filter(|one| one.interest != Interest::Nothing).find(|one| {
+        let shows_all = |store: &&Cache<DynamicObject>| store.is_synced() && store.trouble().is_none();
+        let Some(store) = store(job, &one.object.gvk()).filter(shows_all) else { return false };
+        let known = store.get(&Key::new(&one.object.namespace, &one.object.name));
+        known.is_none_or(|known| known.metadata.uid.as_deref() != Some(&one.uid))
+    })
 }
 
 /// Whether something lacks pods, and only Events could say why, which nobody watches yet.

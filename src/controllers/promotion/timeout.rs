@@ -61,7 +61,11 @@ pub fn expired(observed: &Observed) -> Option<FailureRecord> {
         Some(State::Done | State::Failed(_)) => return None,
         Some(State::Waiting { message, .. }) => message.clone(),
         None if step.retry_at.is_some() => step.message.clone().unwrap_or_default(),
-        None => "it could not be applied".to_owned(),
+        None => observed
+            .hindrance
+            .as_ref()
+            .filter(|hindrance| hindrance.step == index)
+            .map_or_else(|| "it could not be applied".to_owned(), |hindrance| hindrance.message.clone()),
     };
     let evidence = progress.and_then(|progress| progress.evidence.clone());
     let (object, container, log) = evidence

@@ -395,5 +395,6 @@ fn into_cluster(error: WriteError) -> ClusterError {
         WriteError::Lost(Lost::Taken { by }) => ClusterError::Fenced { by },
         WriteError::Refused(problems) => ClusterError::Refused { what: problems.to_string() },
         WriteError::Busy(object) => ClusterError::Busy { object: object.to_string() },
+        error @ WriteError::Leaving(_) => ClusterError::Later { what: error.to_string() },
     }
 }

@@ -44,6 +44,15 @@ impl Live {
 }
 
 impl Deployer {
+    /// The uid of an object that is there.
+    ///
+    /// # Errors
+    /// When it cannot be read, or its kind cannot be discovered.
+    pub async fn uid(&self, object: &ObjectRef) -> Result<Option<String>, ClusterError> {
+        let Some(kind) = self.discovery.kind(&object.gvk()).await? else { return Ok(None) };
+        Ok(self.live(&kind, object).await?.map(|live| live.uid))
+    }
+
     /// The object as it is now, if there is one.
     pub(super) async fn live(&self, kind: &Kind, object: &ObjectRef) -> Result<Option<Live>, ClusterError> {
         if object.is_secret() {

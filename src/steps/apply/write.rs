@@ -49,9 +49,12 @@ pub enum WriteError {
     /// The API server refuses the object, although it did not when it was checked.
     #[error(transparent)]
     Refused(#[from] Problems),
-    /// The object is being deleted, or others write it all the time.
-    #[error("{0} cannot be written now: others change or delete it; it is tried again")]
+    /// Others write the object all the time.
+    #[error("{0} cannot be written now: others change it all the time; it is tried again")]
     Busy(ObjectRef),
+    /// The object is being deleted.
+    #[error("{0} is being deleted and not gone yet: it is applied once it is; its finalizers say what it waits for")]
+    Leaving(ObjectRef),
 }
 
 impl WriteError {
@@ -62,7 +65,7 @@ impl WriteError {
             Self::Lost(lost) => lost.class(),
             Self::Cluster(error) => error.class(),
             Self::Refused(_) => Class::Blocked,
-            Self::Busy(_) => Class::Retryable,
+            Self::Busy(_) | Self::Leaving(_) => Class::Retryable,
         }
     }
 }
@@ -80,7 +83,7 @@ pub async fn write<F: Fence>(
     let (mut live, mut read) = (checked.live.clone(), checked.read);
     for _ in 0..TRIES {
         if live.as_ref().is_some_and(|live| live.leaving) {
-            return Err(WriteError::Busy(object.clone()));
+            return Err(WriteError::Leaving(object.clone()));
         }
         fence.verify(read).await?;
         match apply(deployer, checked, (terms, live.as_ref())).await {

@@ -106,6 +106,7 @@ fn observed(environment: Environment, place: Place) -> Observed {
         former: Vec::new(),
         sources: BTreeMap::new(),
         space_ends: false,
+        running: None,
         unguarded: None,
     }
 }
@@ -748,6 +749,23 @@ fn an_environment_that_goes_takes_gantrys_rights_along_and_leaves_the_workloads(
     assert!(names[..3].iter().all(|name| name.starts_with("RemoveBinding")), "{names:?}");
     assert!(names[3].starts_with("ReleaseNamespace"), "{names:?}");
     assert_eq!(decision.effects[4], Effect::RemoveFinalizer);
+}
+
+#[test]
+fn a_namespace_is_not_given_up_while_a_promotion_runs_there() {
+    let running = Some("checkout-1.4.2-dev".to_owned());
+    for policy in [DeletionPolicy::Retain, DeletionPolicy::Delete] {
+        let waits = decide(&Observed { running: running.clone(), ..leaving(policy, &whole()) });
+        assert_eq!((waits.effects, waits.status.targets.len()), (Vec::new(), 1));
+        let why = find(&waits.status.conditions, ConditionType::Reconciling).unwrap();
+        assert_eq!(why.reason, "PromotionRunning");
+        assert_eq!(
+            why.message,
+            "namespace shop-dev is given up once promotion checkout-1.4.2-dev has ended: wait for it, or cancel it (spec.cancel)"
+        );
+    }
+    let ends = Observed { running, space_ends: true, ..leaving(DeletionPolicy::Retain, &whole()) };
+    assert_eq!(decide(&ends).effects.last(), Some(&Effect::RemoveFinalizer), "nobody waits in a space that goes");
 }
 
 #[test]

@@ -59,6 +59,7 @@ pub(in crate::controllers::promotion) fn ready_to_start() -> Observed {
         slot: Slot::Mine,
         plan: PlanState::Known(Arc::new(plan(2))),
         progress: None,
+        hindrance: None,
         rollback: Rollback::Nothing { why: None },
         trace: Trace::Perhaps,
         looked: true,
