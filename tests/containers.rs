@@ -1,7 +1,6 @@
 //! What only real containers show: a rollout that loses no request, and failures with the container's own last words.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,13 +8,13 @@ use std::time::Duration;
 use futures::future::join_all;
 use gantry::api::v1alpha1::Promotion;
 use gantry_plane::image::ask;
-use gantry_plane::node::real::RealNode;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::support::manifest::real;
+use crate::support::real_node::left_out;
 use crate::support::shared::{Shared, shared};
 use crate::support::space::Space;
 use crate::support::wait;
@@ -25,9 +24,7 @@ use crate::support::wait;
 async fn containers(test: &str) -> Option<&'static Shared> {
     let cluster = shared().await;
     if !cluster.real {
-        let line = format!("{test} did not run: no real node here (root on Linux with runc is needed)");
-        assert!(!RealNode::is_required(), "{line}");
-        let _ = writeln!(std::io::stderr(), "{line}");
+        left_out(test, "no real node here (root on Linux with runc is needed)");
     }
     cluster.real.then_some(cluster)
 }

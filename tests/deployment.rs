@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::support::manifest::real;
 use crate::support::operator;
+use crate::support::real_node::left_out;
 use crate::support::space::Space;
 use crate::support::wait;
 
@@ -81,7 +82,7 @@ async fn leader(plane: &Plane, space: &Space) -> Pod {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_readme_says_installs_an_operator_that_leads_promotes_and_hands_over() {
     if let Err(why) = RealNode::available() {
-        eprintln!("the Deployment of the operator was not tested: {why}");
+        left_out("what_the_readme_says_installs_an_operator_that_leads_promotes_and_hands_over", &why);
         return;
     }
     let plane = Plane::start(Options::real()).await.expect("a cluster");

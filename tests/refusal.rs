@@ -231,8 +231,19 @@ fn failed_because(promotion: &Promotion, reason: &str, mentions: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_cannot_be_pulled_fails_after_its_time_and_the_projects_row_says_so() {
-    let environment = json!({"order": 10, "failAfter": {"imagePull": "1s", "crashLoop": 3, "unschedulable": "5m"}});
+async fn a_registry_that_does_not_answer_is_waited_for_as_long_as_the_environment_says() {
+    let environment = json!({"order": 10, "failAfter": {"imagePull": "4s", "crashLoop": 3, "unschedulable": "5m"}});
+    let (_, promotion) = fails("registry-down", environment).await;
+    failed_because(&promotion, "ImagePullBackOff", &["Deployment", "checkout", "connection refused"]);
+    let status = promotion.status.expect("a status");
+    let (started, ended) = (status.started_at.expect("a start").0, status.finished_at.expect("an end").0);
+    // When a pod was made is told in whole seconds.
+    assert!(ended.duration_since(started).as_secs() >= 3, "{started} {ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_not_there_fails_at_once_and_the_projects_row_says_so() {
+    let environment = json!({"order": 10, "failAfter": {"imagePull": "1h", "crashLoop": 3, "unschedulable": "5m"}});
     let (space, promotion) = fails("image-pull", environment).await;
     failed_because(&promotion, "ImagePullBackOff", &["Deployment", "checkout"]);
     let project = space

@@ -16,6 +16,8 @@ pub mod operator;
 pub mod proxy;
 #[path = "support/quiet.rs"]
 pub mod quiet;
+#[path = "support/real_node.rs"]
+pub mod real_node;
 #[path = "support/registry_front.rs"]
 pub mod registry_front;
 #[path = "support/shared.rs"]

@@ -14,6 +14,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::support::manifest::{deployment, failing, real};
+use crate::support::real_node::left_out;
 use crate::support::shared::{Shared, shared};
 use crate::support::space::Space;
 use crate::support::wait;
@@ -653,7 +654,7 @@ async fn the_sample_project_runs_with_values_that_differ_by_environment() {
 async fn a_secret_that_a_container_logs_is_taken_out_of_the_last_lines() {
     let (cluster, space, image) = shop(&[]).await;
     if !cluster.real {
-        eprintln!("a_secret_that_a_container_logs did not run: no real node here (root on Linux with runc is needed)");
+        left_out("a_secret_that_a_container_logs_is_taken_out_of_the_last_lines", "no real node here");
         return;
     }
     let fail_after = json!({"imagePull": "5s", "crashLoop": 1, "unschedulable": "5m"});

@@ -1,4 +1,5 @@
-//! Watches that are shared and end when nobody needs them: one per identity, kind and namespace.
+//! Watches that are shared and end when nobody needs them: one per kind and namespace. Whoever subscribes to one acts as the
+//! deployer of that namespace.
 //!
 //! A promotion that runs watches what it applied, and the pods beneath, in its target's namespace, as that namespace's account.
 

@@ -84,7 +84,6 @@ impl PromotionController {
     ///
     /// # Errors
     /// When something could not be read or written; it is tried again.
-    #[tracing::instrument(name = "promotion", skip_all, fields(space = key.namespace, object = key.name))]
     pub async fn reconcile(&self, key: Key) -> Result<Next, ClusterError> {
         if recording::waits_for_rows(&self.context, &key) {
             return Ok(Next::Await);

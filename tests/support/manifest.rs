@@ -31,7 +31,7 @@ fn pod(image: &str) -> Value {
     })
 }
 
-/// The same Deployment whose pods fail as the annotation says: `image-pull`, `crash-loop` or `never-ready`.
+/// The same Deployment whose pods fail as the annotation says: `image-pull`, `registry-down`, `crash-loop` or `never-ready`.
 pub fn failing(name: &str, image: &str, how: &str) -> Value {
     let mut deployment = deployment(name, image);
     deployment["spec"]["template"]["metadata"]["annotations"] = json!({"plane.gantry.dev/fail": how});

@@ -167,3 +167,24 @@ async fn what_goes_over_the_wire_names_gantry_and_its_version() {
     let counted = r#"gantry_api_requests_total{code="2xx",resource="configmaps",verb="get"} 1"#;
     assert!(metrics.text().unwrap().contains(counted));
 }
+
+#[tokio::test]
+async fn a_kubeconfig_that_cannot_be_used_is_named_with_what_is_wrong_and_what_to_do() {
+    let directory = std::env::temp_dir().join(format!("gantry-kubeconfig-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    for (name, contents) in [
+        ("missing", None),
+        ("no-yaml", Some("clusters: [")),
+        ("unknown-context", Some("apiVersion: v1\nkind: Config\ncurrent-context: nowhere\ncontexts: []\n")),
+    ] {
+        let path = directory.join(name);
+        if let Some(contents) = contents {
+            std::fs::write(&path, contents).unwrap();
+        }
+        let Err(error) = Cluster::connect(Some(&path), "me", Metrics::new().unwrap()).await else { panic!("{name}") };
+        let said = error.to_string();
+        assert!(said.starts_with(&format!("no API server: {}: ", path.display())), "{said}");
+        assert!(said.ends_with("; give --kubeconfig or run in a cluster"), "{said}");
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
+}

@@ -162,18 +162,18 @@ fn all(job: &Job, kind: &str) -> Vec<Arc<DynamicObject>> {
 
 fn limits(observed: &Observed, job: &Job) -> Limits {
     let fail_after = observed.environment.as_ref().map(|known| known.spec.fail_after.clone()).unwrap_or_default();
-    let duration = |text: &str| {
+    let duration = |text: &str, otherwise: Duration| {
         let read = text.parse::<SignedDuration>().ok().and_then(|read| Duration::try_from(read).ok());
-        read.unwrap_or(Duration::from_mins(2))
+        read.unwrap_or(otherwise)
     };
     Limits {
         fail_after: FailAfter {
-            image_pull: duration(&fail_after.image_pull),
+            image_pull: duration(&fail_after.image_pull, Duration::from_mins(2)),
             crash_loop: u32::try_from(fail_after.crash_loop).unwrap_or(3),
-            unschedulable: duration(&fail_after.unschedulable),
+            unschedulable: duration(&fail_after.unschedulable, Duration::from_mins(5)),
         },
         applied: since(&observed.promotion, job, observed.now),
-        now: Timestamp::now(),
+        now: observed.now,
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) fn lacks_pods(job: &Job) -> bool {
 
 fn failure(case: &Case, job: &Job, failed: &JobCondition) -> Assessment {
     let said = failed.message.as_deref().or(failed.reason.as_deref()).unwrap_or("its pods failed");
-    let pods: Vec<&Pod> = case.related.pods_of(job.metadata.uid.as_deref()).collect();
+    let mut pods: Vec<&Pod> = case.related.pods_of(job.metadata.uid.as_deref()).collect();
+    pods.sort_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0));
     let last = pods.iter().rev().find_map(|pod| pod::ended_badly(case, pod));
     match last {
         Some(container) => {

@@ -3,7 +3,8 @@
 //!
 //! | annotation of a pod | what it does |
 //! |---|---|
-//! | [`FAIL`]: `image-pull` | `ErrImagePull`, then `ImagePullBackOff`, as the kubelet shows them |
+//! | [`FAIL`]: `image-pull` | `ErrImagePull`, then `ImagePullBackOff`, as the kubelet shows them for an image that is not there |
+//! | [`FAIL`]: `registry-down` | the same for a registry that does not answer |
 //! | [`FAIL`]: `crash-loop` | runs, exits with [`EXIT_CODE`], restarts, `CrashLoopBackOff` |
 //! | [`FAIL`]: `never-ready` | runs, and its readiness probe never passes |
 //! | [`EXIT_CODE`] | the exit code of a Job's pod (0) or of a crash loop (1) |
@@ -32,7 +33,7 @@ use crate::plane::Plane;
 use crate::programs::Program;
 use crate::run::Invocation;
 
-/// How a pod fails: `image-pull`, `crash-loop` or `never-ready`.
+/// How a pod fails: `image-pull`, `registry-down`, `crash-loop` or `never-ready`.
 pub const FAIL: &str = "plane.gantry.dev/fail";
 /// With which code a container exits.
 pub const EXIT_CODE: &str = "plane.gantry.dev/exit-code";

@@ -6,6 +6,10 @@ use super::{EXIT_CODE, FAIL, READY_AFTER, RUN_FOR, TERMINATION_MESSAGE};
 
 /// All stages, one YAML document each.
 pub(super) fn all() -> String {
+    let pulls = [("image-pull", PULL_ERROR), ("registry-down", UNREACHABLE)];
+    let pulls = pulls.iter().flat_map(|(how, error)| {
+        [image_pull_fails(how, error), image_pull_backs_off(how, error), image_pull_tries_again(how, error)]
+    });
     let stages = [
         node_ready(),
         node_heartbeat(),
@@ -13,14 +17,11 @@ pub(super) fn all() -> String {
         pod_ready(),
         pod_finished(),
         pod_never_ready(),
-        image_pull_fails(),
-        image_pull_backs_off(),
-        image_pull_tries_again(),
         crash_loop_starts(),
         crash_loop_crashes(),
         crash_loop_restarts(),
     ];
-    stages.map(|stage| stage.to_string()).join("\n---\n")
+    stages.into_iter().chain(pulls).map(|stage| stage.to_string()).collect::<Vec<_>>().join("\n---\n")
 }
 
 /// One stage: it applies to what matches all of `when`, after the delay, and writes `status`.
@@ -251,6 +252,10 @@ fn pod_finished() -> Value {
 const PULL_ERROR: &str = "rpc error: code = NotFound desc = failed to pull and unpack image \\\"{{ $item.image }}\\\": \
      failed to resolve reference \\\"{{ $item.image }}\\\": {{ $item.image }}: not found";
 
+/// Its words for a registry that it does not reach.
+const UNREACHABLE: &str = "rpc error: code = Unavailable desc = failed to pull and unpack image \\\"{{ $item.image }}\\\": \
+     failed to resolve reference \\\"{{ $item.image }}\\\": dial tcp 192.0.2.1:443: connect: connection refused";
+
 fn waiting_for_image(reason: &str, message: &str) -> String {
     containers(&format!(
         "\n  imageID: \"\"\n  ready: false\n  started: false\n  restartCount: 0\n  \
@@ -258,24 +263,24 @@ fn waiting_for_image(reason: &str, message: &str) -> String {
     ))
 }
 
-fn image_pull_fails() -> Value {
-    let status = format!("phase: Pending{PLACED}{}{}", unready(), waiting_for_image("ErrImagePull", PULL_ERROR));
-    let mut when = failing("image-pull", "Pending");
+fn image_pull_fails(how: &str, error: &str) -> Value {
+    let status = format!("phase: Pending{PLACED}{}{}", unready(), waiting_for_image("ErrImagePull", error));
+    let mut when = failing(how, "Pending");
     when.push(is_not(WAITING, &["ErrImagePull", "ImagePullBackOff"]));
-    stage("pod-image-pull-fails", &when, &after_annotation(READY_AFTER), &status)
+    stage(&format!("pod-{how}-fails"), &when, &after_annotation(READY_AFTER), &status)
 }
 
-fn image_pull_backs_off() -> Value {
-    let message = format!("Back-off pulling image \\\"{{{{ $item.image }}}}\\\": ErrImagePull: {PULL_ERROR}");
-    let mut when = failing("image-pull", "Pending");
+fn image_pull_backs_off(how: &str, error: &str) -> Value {
+    let message = format!("Back-off pulling image \\\"{{{{ $item.image }}}}\\\": ErrImagePull: {error}");
+    let mut when = failing(how, "Pending");
     when.push(is(WAITING, "ErrImagePull"));
-    stage("pod-image-pull-backs-off", &when, &after(1_000), &waiting_for_image("ImagePullBackOff", &message))
+    stage(&format!("pod-{how}-backs-off"), &when, &after(1_000), &waiting_for_image("ImagePullBackOff", &message))
 }
 
-fn image_pull_tries_again() -> Value {
-    let mut when = failing("image-pull", "Pending");
+fn image_pull_tries_again(how: &str, error: &str) -> Value {
+    let mut when = failing(how, "Pending");
     when.push(is(WAITING, "ImagePullBackOff"));
-    stage("pod-image-pull-tries-again", &when, &after(15_000), &waiting_for_image("ErrImagePull", PULL_ERROR))
+    stage(&format!("pod-{how}-tries-again"), &when, &after(15_000), &waiting_for_image("ErrImagePull", error))
 }
 
 fn crash_loop_starts() -> Value {
