@@ -47,8 +47,10 @@ pub(super) fn is_field_conflict(status: &Status) -> bool {
 }
 
 /// The words of a message that say what is wrong with a manifest, without what they are about.
-pub(super) fn recognised(said: &str) -> Option<&'static str> {
-    UNREADABLE.into_iter().chain([NOT_BASE64]).find(|words| said.contains(words))
+pub(super) fn recognised(said: &str) -> Option<String> {
+    let known = UNREADABLE.into_iter().chain([NOT_BASE64]).filter(|words| said.contains(words));
+    let known: Vec<&str> = known.collect();
+    (!known.is_empty()).then(|| known.join(": "))
 }
 
 /// Class, field, sentence.

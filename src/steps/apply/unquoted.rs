@@ -44,10 +44,7 @@ fn message(code: u16, said: &str) -> String {
     if matches!(code, 403 | 404 | 409) && OWN.iter().any(|words| said.contains(words)) {
         return said.to_owned();
     }
-    match refusal::recognised(said) {
-        Some(words) => words.to_owned(),
-        None => HIDDEN.to_owned(),
-    }
+    refusal::recognised(said).unwrap_or_else(|| HIDDEN.to_owned())
 }
 
 #[cfg(test)]
@@ -84,7 +81,10 @@ mod tests {
             ),
             (json!({"code": 422, "message": VALUE, "details": {"causes": [cause]}}), "FieldValueInvalid"),
             (json!({"code": 500, "message": format!("failed calling webhook: {VALUE}")}), "the reason is not shown"),
-            (json!({"code": 400, "message": format!("illegal base64 data at {VALUE}")}), "illegal base64"),
+            (
+                json!({"code": 500, "message": format!("failed to convert new object (x) to proper version: illegal base64 data at {VALUE}")}),
+                "failed to convert new object: illegal base64",
+            ),
         ] {
             let told = said("Secret", status);
             assert!(told.contains(kept) && !told.contains(VALUE), "{told}");
