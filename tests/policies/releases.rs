@@ -1,7 +1,8 @@
 //! Who made a release, who keeps it from going further, and what Gantry makes of it by itself.
 
 use gantry::api::v1alpha1::{Promotion, Release};
-use kube::api::{Patch, PatchParams};
+use gantry_plane::Identity;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -79,9 +80,22 @@ async fn who_made_and_who_blocked_a_release_is_stamped_and_blocking_needs_the_ve
     let same = patch(&shop.mallory, json!({"by": {"username": "mallory"}})).await.expect("no change");
     assert_eq!((by(&same).as_deref(), same.metadata.generation), (Some("alice"), blocked.metadata.generation));
     patch(&shop.mallory, Value::Null).await.expect_err("nor may she unblock");
+    // To delete it and make it again would be to unblock it; who may block may do that.
+    let delete = |client: &kube::Client, dry_run: bool| {
+        let (api, how) = (releases(client), DeleteParams { dry_run, ..DeleteParams::default() });
+        async move { api.delete("checkout-1.0.0", &how).await.map(drop).map_err(|error| error.to_string()) }
+    };
+    let said = delete(&shop.mallory, false).await.expect_err("mallory may not delete what is blocked");
+    assert!(said.contains("spec.blocked: mallory may not delete a blocked release of checkout; ask"), "{said}");
+    assert!(said.contains("verb block on projects.gantry.dev/checkout in namespace"), "{said}");
+    delete(&shop.space.client, true).await.expect("an administrator may");
+    let cleanup = Identity::service_account("kube-system", "namespace-controller");
+    let cleanup = shop.plane.client(&cleanup).await.expect("a client");
+    delete(&cleanup, true).await.expect("a space goes with its blocked releases");
     apply(&shop.mallory, manifest).await.expect("the same manifest again");
     let still = releases(&shop.alice).get("checkout-1.0.0").await.expect("the release");
     assert_eq!((by(&still).as_deref(), author(&still).as_deref()), (Some("alice"), Some("mallory")));
     let free = patch(&shop.alice, Value::Null).await.expect("alice may unblock");
     assert!(free.spec.blocked.is_none() && free.spec.created_by == made.spec.created_by);
+    delete(&shop.mallory, true).await.expect("what is not blocked is deleted by whoever may delete");
 }
