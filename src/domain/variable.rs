@@ -3,7 +3,7 @@
 //! 1. [`resolve`]: which of the values of a variable holds for one [`Subject`], and why.
 //! 2. [`template`]: `${{ … }}` in a text, as parts; [`expression`]: one parsed expression (CEL).
 //! 3. [`bindings`]: what the names in expressions mean for one subject; evaluates, bounded in every direction.
-//! 4. [`stray`]: values whose scopes name what nobody has.
+//! 4. [`tie`]: variables that are ambiguous somewhere; [`stray`]: values whose scopes name what nobody has.
 //!
 //! A text that holds a secret is [`Text::Secret`]: whatever an expression makes of a secret is one again.
 
@@ -22,6 +22,7 @@ pub mod secret;
 pub mod stray;
 pub mod template;
 mod text_function;
+pub mod tie;
 
 use std::fmt;
 use std::sync::Arc;

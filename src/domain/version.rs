@@ -44,6 +44,13 @@ impl Version {
         self.prerelease.as_str()
     }
 
+    /// The fourth number; 0 when there is none.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        let [_, _, _, revision] = self.numbers;
+        revision
+    }
+
     /// The version as SemVer's three numbers, without the fourth number and the pre-release.
     #[must_use]
     pub fn release(&self) -> semver::Version {

@@ -8,7 +8,8 @@ use crate::api::v1alpha1::{ProjectStatus, Promotion, Release};
 use crate::api::variables;
 use crate::controllers::{decision, scopes};
 use crate::domain::promotion::outcome::Outcome;
-use crate::domain::variable::resolve::{Unresolved, ambiguities};
+use crate::domain::variable::resolve::Unresolved;
+use crate::domain::variable::tie::ambiguities;
 use crate::domain::variable::{Declared, Source, stray};
 
 /// What one run of a project will do.

@@ -6,7 +6,8 @@ use crate::api::v1alpha1::VariableSetStatus;
 use crate::api::variables;
 use crate::controllers::decision::{self, Next};
 use crate::controllers::scopes;
-use crate::domain::variable::resolve::{Unresolved, ambiguities};
+use crate::domain::variable::resolve::Unresolved;
+use crate::domain::variable::tie::ambiguities;
 use crate::domain::variable::{Declared, Source, stray};
 
 /// A set changes nothing but its own status.

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::fault::Fault;
 use super::operator::{double, kind};
 use super::text_function;
+use crate::domain::version::Version;
 
 /// Every function but `default` and CEL's macros, for messages.
 pub(super) const KNOWN: &str = "size, string, int, double, bool, type, contains, startsWith, endsWith, matches, upper, lower, trim, \
@@ -130,13 +131,15 @@ fn yaml(value: &Value) -> Result<Value, Fault> {
     Ok(text.into())
 }
 
-/// The parts of a semantic version, a leading `v` left out.
+/// The parts of a version, as tags are versions elsewhere: one to four numbers, perhaps with a `v` before them.
 fn semver(text: &str) -> Result<Value, Fault> {
-    let version = semver::Version::parse(text.strip_prefix('v').unwrap_or(text))
-        .map_err(|_| Fault::invalid("semver() takes a semantic version like 1.4.2 or v1.4.2-rc.1"))?;
+    let read = text.parse::<Version>();
+    let version = read.map_err(|_| Fault::invalid("semver() takes a version like 1.4.2, v1.4 or 1.4.2.7-rc.1"))?;
+    let numbers = version.release();
+    let build = text.split_once('+').map(|(_, build)| build).unwrap_or_default();
     Ok(json!({
-        "major": version.major, "minor": version.minor, "patch": version.patch,
-        "prerelease": version.pre.as_str(), "build": version.build.as_str(),
+        "major": numbers.major, "minor": numbers.minor, "patch": numbers.patch, "revision": version.revision(),
+        "prerelease": version.prerelease(), "build": build,
     }))
 }
 

@@ -170,32 +170,6 @@ fn accepted(answer: &Content, prompt: Option<&Prompt>, replaced: Option<&Content
     }
 }
 
-/// Variables of a project and its sets that are ambiguous somewhere, with the places of values that tie there.
-#[must_use]
-pub fn ambiguities(declared: &[Declared]) -> BTreeMap<String, Vec<Place>> {
-    let mut by_name: BTreeMap<&str, Vec<Declared>> = BTreeMap::new();
-    for Declared { source, variables } in declared {
-        for variable in variables {
-            let only = Declared { source: source.clone(), variables: vec![variable.clone()] };
-            by_name.entry(&variable.name).or_default().push(only);
-        }
-    }
-    let tie = |(name, declared): (&str, Vec<Declared>)| Some((name.to_owned(), tie(name, &declared)?));
-    by_name.into_iter().filter_map(tie).collect()
-}
-
-/// Values of the one variable in `declared` that tie for some subject.
-fn tie(name: &str, declared: &[Declared]) -> Option<Vec<Place>> {
-    let values: Vec<_> = declared.iter().flat_map(|only| &only.variables).flat_map(|one| &one.values).collect();
-    let pairs = values.iter().enumerate().flat_map(|(at, one)| values.iter().skip(at + 1).map(move |two| (one, two)));
-    let ties = pairs.filter(|(one, two)| one.scope.specificity() == two.scope.specificity());
-    let mut subjects = ties.filter_map(|(one, two)| one.scope.witness(&two.scope));
-    subjects.find_map(|subject| match resolve(declared, &[], &subject).remove(name)? {
-        Err(Unresolved::Ambiguous(places)) => Some(places),
-        Ok(_) | Err(_) => None,
-    })
-}
-
 impl Unresolved {
     /// What is wrong with variable `name`, and what to do, in one sentence.
     #[must_use]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// For what a variable is wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Subject {
     /// The environment.
     pub environment: String,
@@ -18,7 +18,7 @@ pub struct Subject {
 }
 
 /// Where a value holds: within one kind any name may match, and every kind that is given must. Without any, everywhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scope {
     /// Steps.
     pub steps: Vec<String>,
@@ -38,6 +38,9 @@ pub struct Scope {
 pub struct Specificity(u8);
 
 impl Scope {
+    /// How many kinds of names there are.
+    pub(super) const KINDS: usize = 5;
+
     /// Whether the value holds for a subject.
     #[must_use]
     pub fn applies(&self, subject: &Subject) -> bool {
@@ -74,7 +77,7 @@ impl Scope {
     }
 
     /// The kinds from the highest down, with their names.
-    fn kinds(&self) -> [(&'static str, &[String]); 5] {
+    pub(super) fn kinds(&self) -> [(&'static str, &[String]); Self::KINDS] {
         [
             ("steps", &self.steps),
             ("targets", &self.targets),

@@ -123,6 +123,9 @@ fn operators_functions_and_macros_do_what_cel_says() {
         ("sha256('')", json!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")),
         ("semver('v1.4.2-rc.1').major + semver(release.version).minor", json!(5)),
         ("semver('v1.4.2-rc.1').prerelease", json!("rc.1")),
+        ("semver('v1.2').minor * 100 + semver('1.2').patch", json!(200)),
+        ("semver('1.2.3.4').revision * 10 + semver('1.2.3').revision", json!(40)),
+        ("semver('1.2.3+b5').build", json!("b5")),
         ("default(variables.LABELS.missing, 'x') + default(variables.NAME, 'y')", json!("xWorld")),
         ("default(null, 1)", json!(1)),
         ("'häuser'.substring(1, 3) + 'abc'.substring(1)", json!("äubc")),
@@ -153,7 +156,7 @@ fn what_cannot_be_done_says_what_to_do() {
         ("size(1)", "function size does not take a number: convert before"),
         ("variables.N ? 1 : 2", "a condition is true or false, not a number"),
         ("'a'.matches('[')", "matches() takes a regular expression"),
-        ("semver('1')", "semver() takes a semantic version"),
+        ("semver('1.2.3.4.5')", "semver() takes a version like 1.4.2, v1.4 or"),
         ("{1: 2}", "the keys of a map are texts"),
         ("'a' < 1", "a text and a number cannot be compared"),
     ] {
