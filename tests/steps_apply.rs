@@ -220,7 +220,7 @@ async fn pods_that_pod_security_would_refuse_are_found_before_anything_is_applie
     assert_eq!(problems.reason(), ProblemReason::PodSecurity);
     let sentence = problems.to_string();
     assert!(
-        sentence.starts_with("Deployment checkout: violates PodSecurity \"restricted:latest\": host namespaces"),
+        sentence.contains("Deployment checkout: violates PodSecurity \"restricted:latest\": host namespaces"),
         "{sentence}"
     );
     assert_eq!(text_of(&target, "settings").await, None);

@@ -13,7 +13,7 @@ use kube::discovery::{Discovery, Scope, verbs};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::support::manifest::{deployment, failing, real};
+use crate::support::manifest::{config_map, deployment, failing, real};
 use crate::support::real_node::left_out;
 use crate::support::shared::{Shared, shared};
 use crate::support::space::Space;
@@ -205,16 +205,58 @@ async fn whatever_cannot_be_resolved_is_told_at_once_with_step_object_path_and_v
     for wanted in [
         "Promotion wrong: spec.variables: variable TICKET (Change ticket) is asked for with every promotion: give it",
         "Promotion wrong: spec.variables: variable TYPO is declared nowhere",
-        "Deployment checkout: spec.template.spec.containers[0].env[1].value: variable MISSING is declared nowhere: add it",
-        "Deployment checkout: spec.replicas: operator + is not for a number and a text",
-        "ConfigMap settings: data.elsewhere: variable ELSEWHERE has no value here (Project, value 1 hold elsewhere)",
-        "ConfigMap settings: data.circle: variables refer to each other in a circle (X → Y → X)",
+        "step deploy: Deployment checkout: spec.template.spec.containers[0].env[1].value: variable MISSING is declared nowhere: add it",
+        "step deploy: Deployment checkout: spec.replicas: operator + is not for a number and a text",
+        "step deploy: ConfigMap settings: data.elsewhere: variable ELSEWHERE has no value here (Project, value 1 hold elsewhere)",
+        "step deploy: ConfigMap settings: data.circle: variables refer to each other in a circle (X → Y → X)",
     ] {
         assert!(sentences.iter().any(|sentence| sentence.starts_with(wanted)), "{wanted}: {sentences:#?}");
     }
     assert_eq!(sentences.len(), 6, "{sentences:#?}");
     assert!(space.in_environment::<ConfigMap>("dev").get_opt("settings").await.expect("an answer").is_none());
     assert!(space.in_environment::<Deployment>("dev").get_opt("checkout").await.expect("an answer").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ambiguity_missing_secrets_and_keys_and_a_broken_condition_are_told_together_each_once_for_all_targets() {
+    let (_, space, _) = shop(&[]).await;
+    let targets = ["eu", "us"].map(|name| json!({"name": name, "namespace": format!("{}-{name}", space.name)}));
+    space.apply(space.object("Environment", "dev", json!({"order": 10, "targets": targets}))).await;
+    space.environment_ready("dev").await;
+    secret(&space, ("keys", "dev"), json!({"other": "x"})).await;
+    let from_space = |name: &str| json!([{"secretKeyRef": {"name": name, "key": "password", "from": "Space"}}]);
+    let variables = json!([
+        {"name": "LEVEL", "values": [{"value": "a", "scope": {"environments": ["dev"]}}, {"value": "b", "scope": {"environments": ["dev", "test"]}}]},
+        {"name": "GONE", "values": from_space("gone")}, {"name": "KEY", "values": from_space("keys")},
+        {"name": "TICKET", "prompt": {"label": "Change ticket", "required": true}},
+    ]);
+    let entry = |name: &str, text: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"text": text}});
+    let first = [settings(json!({"level": "${{ variables.LEVEL }}", "number": "${{ 1 + 'x' }}"}))];
+    let second = [entry("gone", "${{ variables.GONE }}"), entry("key", "${{ variables.KEY }}")];
+    let process = json!([
+        {"name": "settings", "apply": {"manifests": first}},
+        {"name": "secrets", "apply": {"manifests": second}},
+        {"name": "perhaps", "when": "variables.MISSING == 'x'", "apply": {"manifests": [config_map("perhaps", "one")]}},
+    ]);
+    space.apply(space.object("Project", "checkout", json!({"variables": variables, "process": process}))).await;
+    space.apply(space.object("Release", "checkout-1.0.0", json!({"project": "checkout", "version": "1.0.0"}))).await;
+    space.sealed("checkout-1.0.0").await;
+    let (_, sentences) = failure(&promoted_with(&space, ("wrong", "dev"), json!([])).await);
+    for wanted in [
+        "step perhaps (in eu, us): Project checkout: spec.process[2].when: variable MISSING is declared nowhere",
+        "Promotion wrong: spec.variables: variable TICKET (Change ticket) is asked for with every promotion",
+        "step settings (in eu, us): ConfigMap settings: data.level: variable LEVEL has values of the same rank in Project, value 1 and Project, value 2",
+        "step settings (in eu, us): ConfigMap settings: data.number: operator + is not for a number and a text",
+        "step secrets (in eu, us): Secret gone: stringData.text: Secret gone does not exist in this space: create it",
+        "step secrets (in eu, us): Secret key: stringData.text: Secret keys has no key password: add it",
+    ] {
+        assert!(sentences.iter().any(|sentence| sentence.starts_with(wanted)), "{wanted}: {sentences:#?}");
+    }
+    assert_eq!(sentences.len(), 6, "{sentences:#?}");
+    for name in ["eu", "us"] {
+        let there: Api<ConfigMap> = Api::namespaced(space.client.clone(), &format!("{}-{name}", space.name));
+        assert!(there.get_opt("settings").await.expect("an answer").is_none());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

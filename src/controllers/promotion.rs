@@ -12,6 +12,7 @@ pub mod current;
 pub mod decide;
 pub mod environments;
 pub mod facts;
+pub mod faults;
 pub mod freezes;
 pub mod hindrance;
 pub mod inventory;
@@ -209,6 +210,10 @@ impl PromotionController {
             Effect::LoadPlan => {
                 let plan = self.plan(&observed).await?;
                 Ok(Observed { plan, ..observed })
+            }
+            Effect::LookForFaults => {
+                let faults = faults::faults(&self.context, &observed).await?;
+                Ok(Observed { faults: Some(faults), ..observed })
             }
             Effect::Work { step } => {
                 let observed = match observed.plan {

@@ -29,6 +29,8 @@ pub struct Chosen {
     pub records: Vec<StepRecord>,
     /// Why the promotion cannot start, if it cannot.
     pub failure: Option<FailureRecord>,
+    /// Whether that is because a condition cannot be evaluated: then everything else that is wrong is told with it.
+    pub unclear: bool,
 }
 
 /// Decides which steps run.
@@ -45,11 +47,15 @@ pub fn choose(observed: &Observed, plan: &Plan) -> Chosen {
             Err(fault) => {
                 let problem = problem(observed, planned, &fault);
                 let record = ended(planned, (FAILED, None, &problem.to_string()));
-                problems.push(problem);
+                problems.append(plan.placed(problem.into(), planned));
                 record
             }
         })
         .collect();
+    let unclear = !problems.is_empty();
+    if let Some(faults) = observed.faults.as_ref().filter(|_| unclear) {
+        problems.append(faults.clone());
+    }
     let failure = if problems.is_empty() {
         nothing_to_do(observed, &records)
     } else {
@@ -60,7 +66,7 @@ pub fn choose(observed: &Observed, plan: &Plan) -> Chosen {
             ..FailureRecord::default()
         })
     };
-    Chosen { records, failure }
+    Chosen { records, failure, unclear }
 }
 
 /// Why a step does not run in its target, if it does not.
@@ -107,10 +113,11 @@ fn problem(observed: &Observed, planned: &PlannedStep, fault: &Fault) -> Problem
     let reason: FaultReason = fault.reason;
     Problem {
         step: planned.record.name.clone(),
+        targets: Vec::new(),
         object: format!("Project {}", observed.promotion.spec.project),
         path: format!("spec.process[{}].when", planned.place),
         reason: ProblemReason::Variable(reason),
-        message: format!("step {} in target {}: {fault}", planned.record.name, planned.record.target),
+        message: fault.to_string(),
     }
 }
 

@@ -39,6 +39,8 @@ pub enum Effect {
     MakeRollback,
     /// Load the release's snapshot.
     LoadPlan,
+    /// Find everything that is wrong with the steps, since it cannot start anyway.
+    LookForFaults,
     /// Go on with this step of the status.
     Work {
         /// Its index.
@@ -145,7 +147,10 @@ fn start(observed: &Observed) -> Decision {
         PlanState::Broken(message) => return wait(observed, &Reason::ReleaseNotSealed, message),
         PlanState::Known(plan) => plan,
     };
-    let Chosen { records, failure } = conditions::choose(observed, plan);
+    let Chosen { records, failure, unclear } = conditions::choose(observed, plan);
+    if unclear && observed.faults.is_none() {
+        return effect(observed, Effect::LookForFaults);
+    }
     if let Some(failure) = failure {
         return fail_at_start(observed, (records, failure));
     }

@@ -17,6 +17,7 @@ use crate::domain::guard::Guard;
 use crate::domain::promotion::machine::{NameUse, Slot};
 use crate::domain::promotion::rollback::Rollback;
 use crate::domain::queue::Entry;
+use crate::steps::apply::problem::Problems;
 
 /// What a promotion has left in its environment before a run, as far as this process can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub struct Observed {
     pub slot: Slot,
     /// What the promotion will do, once somebody looked.
     pub plan: PlanState,
+    /// What is wrong with its steps, once somebody looked because it cannot start.
+    pub faults: Option<Problems>,
     /// What this process knows of the step that runs; nothing after a restart.
     pub progress: Option<Progress>,
     /// What kept the step that runs from going on when this process tried it last.

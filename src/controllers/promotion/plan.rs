@@ -11,6 +11,7 @@ use crate::controllers::release::snapshot::{Snapshot, SnapshotStep};
 use super::status::{PENDING, SKIPPED};
 use super::variables;
 use crate::domain::variable::Declared;
+use crate::steps::apply::problem::Problems;
 
 /// The steps in the order in which they run, and the images that they bring.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,14 @@ impl Plan {
         let mut names: Vec<String> = self.steps.iter().map(|step| step.record.name.clone()).collect();
         names.dedup();
         names
+    }
+
+    /// What is wrong with a step: where there are several targets, in which one.
+    #[must_use]
+    pub fn placed(&self, problems: Problems, planned: &PlannedStep) -> Problems {
+        let target = &planned.record.target;
+        let several = self.steps.iter().any(|step| step.record.target != *target);
+        if several { problems.in_target(target) } else { problems }
     }
 
     /// The first step that runs, as the status of the promotion says.

@@ -97,6 +97,7 @@ pub fn alone(context: &Context, promotion: Arc<Promotion>) -> Observed {
         name_use: if is_underway(&promotion) { NameUse::Fresh } else { NameUse::Unknown },
         slot: Holder::Unknown,
         plan: PlanState::Unknown,
+        faults: None,
         progress: None,
         hindrance: None,
         rollback: Rollback::Unknown,

@@ -85,7 +85,9 @@ impl Renderer<'_> {
             }
         }
         let message = "uses too many secrets one after the other: use fewer".to_owned();
-        Ok(Err(Problems::from(self.problem(planned, (FaultReason::SecretUnavailable, message)))))
+        let problem =
+            Problem { step: planned.record.name.clone(), ..self.problem((FaultReason::SecretUnavailable, message)) };
+        Ok(Err(Problems::from(problem)))
     }
 
     fn prepared(
@@ -116,16 +118,18 @@ impl Renderer<'_> {
         let mut problems = Problems::default();
         if self.plan.first(&self.observed.promotion) == Some(planned) {
             for (_, fault) in bindings.complaints() {
-                problems.push(self.problem(planned, (fault.reason, fault.to_string())));
+                problems.push(self.problem((fault.reason, fault.to_string())));
             }
         }
         problems
     }
 
-    fn problem(&self, planned: &PlannedStep, (reason, message): (FaultReason, String)) -> Problem {
+    /// Of what came with the promotion, whatever step uses it.
+    fn problem(&self, (reason, message): (FaultReason, String)) -> Problem {
         let name = self.observed.promotion.metadata.name.as_deref().unwrap_or_default();
         Problem {
-            step: planned.record.name.clone(),
+            step: String::new(),
+            targets: Vec::new(),
             object: format!("Promotion {name}"),
             path: "spec.variables".to_owned(),
             reason: ProblemReason::Variable(reason),

@@ -52,6 +52,7 @@ fn too_many(known: &Inventory, (target, steps): (&str, &[&(&PlannedStep, Vec<Obj
     let (longest, step) = (after.longest(), &steps.first()?.0.record.name);
     (longest > LARGEST).then(|| Problem {
         step: step.clone(),
+        targets: Vec::new(),
         object: format!("target {target}"),
         path: String::new(),
         reason: ProblemReason::InvalidManifest,

@@ -146,42 +146,37 @@ impl Workbench<'_> {
 
     /// Before the first effect of the promotion, every step that runs is checked in every target; later ones check their own again.
     async fn check(&self, deployer: &Deployer) -> Stage<(Vec<Checked>, Rendered)> {
-        let mut problems = Problems::default();
-        let mut planned = Vec::new();
-        let is_first = self.plan.first(&self.observed.promotion) == Some(self.planned);
-        if is_first {
+        let own = self.check_one(deployer, self.planned).await?;
+        let mut problems =
+            own.as_ref().err().cloned().map(|found| self.plan.placed(found, self.planned)).unwrap_or_default();
+        if self.plan.first(&self.observed.promotion) == Some(self.planned) {
+            let mut planned: Vec<_> = own.iter().map(|(checked, _)| (self.planned, room::objects(checked))).collect();
             for later in self.after() {
                 let deployer = self.deployer_of(&later.record.namespace)?;
                 match self.check_one(&deployer, later).await? {
                     Ok((checked, _)) => planned.push((later, room::objects(&checked))),
-                    Err(found) => problems.extend(found.told().iter().cloned()),
+                    Err(found) => problems.append(self.plan.placed(found, later)),
                 }
             }
+            if own.is_ok() {
+                let client = self.controller.context.cluster.client();
+                problems.append(room::missing(&client, &self.observed.promotion, &planned).await?);
+            }
         }
-        let own = self.check_one(deployer, self.planned).await?;
-        if let (true, Ok((checked, _))) = (is_first, &own) {
-            planned.insert(0, (self.planned, room::objects(checked)));
-            let client = self.controller.context.cluster.client();
-            problems.append(room::missing(&client, &self.observed.promotion, &planned).await?);
-        }
-        if let Some(found) = own.as_ref().err().filter(|found| self.is_too_early(found)) {
-            return Err(ClusterError::Early { what: found.to_string() });
+        if self.is_too_early(&problems) {
+            return Err(ClusterError::Early { what: problems.to_string() });
         }
         match own {
             Ok(checked) if problems.is_empty() => Ok(Ok(checked)),
-            Ok(_) => Ok(Err(self.refused(&problems))),
-            Err(mut found) => {
-                found.extend(problems.told().iter().cloned());
-                Ok(Err(self.refused(&found)))
-            }
+            Ok(_) | Err(_) => Ok(Err(self.refused(&problems))),
         }
     }
 
-    /// Whether a missing right may be one that an environment was given a moment ago.
+    /// Whether a missing right, in whichever target, may be one that an environment was given a moment ago.
     fn is_too_early(&self, found: &Problems) -> bool {
         let began = self.observed.promotion.status.as_ref().and_then(|status| status.started_at.as_ref());
         let young = began.is_none_or(|began| Timestamp::now().duration_since(began.0) < SETTLING);
-        young && found.reason() == ProblemReason::Forbidden
+        young && found.has(ProblemReason::Forbidden)
     }
 
     async fn check_one(

@@ -146,5 +146,12 @@ fn unknown_kind(scope: &Scope, object: &ObjectRef) -> Problem {
 }
 
 fn problem(scope: &Scope, object: &ObjectRef, (reason, path, message): (ProblemReason, &str, String)) -> Problem {
-    Problem { step: scope.step.clone(), object: object.to_string(), path: path.to_owned(), reason, message }
+    Problem {
+        step: scope.step.clone(),
+        targets: Vec::new(),
+        object: object.to_string(),
+        path: path.to_owned(),
+        reason,
+        message,
+    }
 }

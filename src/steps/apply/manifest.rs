@@ -41,6 +41,7 @@ pub fn config_map(step: &str, name: &str, data: &BTreeMap<String, String>) -> Re
             ),
             Err(why) => problems.push(Problem {
                 step: step.to_owned(),
+                targets: Vec::new(),
                 object: origin,
                 path: String::new(),
                 reason: ProblemReason::InvalidManifest,

@@ -30,7 +30,14 @@ pub(super) async fn check(
     match pods.create(&dry, &pod).await {
         Err(kube::Error::Api(status)) if is_verdict(status.code) => Ok(violation(&status.message).map(|said| {
             let (reason, path, message) = refusal::pod_security(said);
-            Problem { step: scope.step.clone(), object: prepared.object.to_string(), path, reason, message }
+            Problem {
+                step: scope.step.clone(),
+                targets: Vec::new(),
+                object: prepared.object.to_string(),
+                path,
+                reason,
+                message,
+            }
         })),
         Err(error) if !matches!(error, kube::Error::SerdeError(_)) => {
             Err(ClusterError::api(format!("try a pod of {}", prepared.object), error))

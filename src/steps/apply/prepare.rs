@@ -104,7 +104,7 @@ impl<'a> Findings<'a> {
 
     fn add_as(&mut self, reason: ProblemReason, path: String, message: String) {
         let (step, object) = (self.scope.step.clone(), self.object.clone());
-        self.problems.push(Problem { step, object, path, reason, message });
+        self.problems.push(Problem { step, targets: Vec::new(), object, path, reason, message });
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn problems(scope: &Scope, object: &ObjectRef, status: &Status) -> Ve
     };
     let in_scope = |(reason, path, message): Found| Problem {
         step: scope.step.clone(),
+        targets: Vec::new(),
         object: object.to_string(),
         path,
         reason,

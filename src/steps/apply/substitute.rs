@@ -291,7 +291,7 @@ impl Walk<'_, '_, '_> {
 
     fn add(&mut self, reason: ProblemReason, path: &str, message: String) {
         let (step, object) = (self.step.scope.step.clone(), self.object.to_owned());
-        self.step.problems.push(Problem { step, object, path: path.to_owned(), reason, message });
+        self.step.problems.push(Problem { step, targets: Vec::new(), object, path: path.to_owned(), reason, message });
     }
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::api::v1alpha1::promotion_status::StepRecord;
 use crate::api::v1alpha1::{Environment, Release};
 use crate::controllers::promotion::current::Current;
-use crate::controllers::promotion::decide::{decide, tests as example};
+use crate::controllers::promotion::decide::{Effect, decide, tests as example};
 use crate::controllers::promotion::plan::PlanState;
 use crate::controllers::promotion::status::PENDING;
 use crate::controllers::release::snapshot::SnapshotStep;
@@ -119,15 +119,26 @@ fn conditions_that_cannot_be_decided_fail_the_promotion_before_it_takes_its_turn
     let steps = [step("fine", |_| {}), when("broken", "variables.NONE == 'x'"), when("word", "variables.MIGRATE")];
     let mut observed = observed(plan(&steps));
     observed.slot = crate::domain::promotion::machine::Slot::Free;
+    assert_eq!(decide(&observed).effects, [Effect::LookForFaults], "whatever else is wrong is told with them");
+    let other = Problem {
+        step: "fine".into(),
+        targets: vec!["eu".into()],
+        object: "ConfigMap a".into(),
+        path: "data.b".into(),
+        reason: ProblemReason::Variable(FaultReason::SecretUnavailable),
+        message: "no such Secret".into(),
+    };
+    observed.faults = Some(other.into());
     let decision = decide(&observed);
     assert!(decision.effects.is_empty(), "the slot is not taken");
     let status = decision.status;
     assert_eq!((status.phase.as_deref(), status.finished, status.applied), (Some("Failed"), true, false));
     let failure = status.failure.unwrap();
-    assert_eq!((failure.reason.as_str(), failure.details.len()), ("UnresolvedVariable", 4));
-    let first = "Project checkout: spec.process[1].when: step broken in target eu: ";
+    assert_eq!((failure.reason.as_str(), failure.details.len()), ("UnresolvedVariable", 3));
+    let first = "step broken (in eu, us): Project checkout: spec.process[1].when: variable NONE is declared nowhere";
     assert!(failure.details[0].starts_with(first), "{}", failure.details[0]);
-    assert!(failure.details[3].starts_with("Project checkout: spec.process[2].when: step word in target us: "));
+    assert!(failure.details[1].starts_with("step word (in eu, us): Project checkout: spec.process[2].when: "));
+    assert_eq!(failure.details[2], "step fine (in eu): ConfigMap a: data.b: no such Secret");
     let phases: Vec<&str> = status.steps.iter().map(|step| step.phase.as_str()).collect();
     assert_eq!(phases, ["Skipped", "Skipped", "Failed", "Failed", "Failed", "Failed"]);
 }

@@ -58,6 +58,7 @@ pub(in crate::controllers::promotion) fn ready_to_start() -> Observed {
         account: "system:serviceaccount:gantry-system:gantry".into(),
         slot: Slot::Mine,
         plan: PlanState::Known(Arc::new(plan(2))),
+        faults: None,
         progress: None,
         hindrance: None,
         rollback: Rollback::Nothing { why: None },
