@@ -44,6 +44,7 @@ pub mod pin;
 pub mod promotion;
 pub mod quantity;
 pub mod queue;
+pub mod recovery;
 pub mod step;
 pub mod trigger;
 pub mod variable;

@@ -330,6 +330,71 @@ async fn an_automatic_promotion_that_failed_is_told_on_the_release_and_not_repea
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_automatic_promotion_that_cannot_be_made_stops_neither_the_others_nor_the_rows_of_its_release() {
+    let space = Space::create(shared().await.admin().await).await;
+    let spec = json!({"project": "checkout", "version": "1.0.0"});
+    space.apply(space.object("Release", "checkout-1.0.0", spec)).await;
+    let known: Release = space.api().get("checkout-1.0.0").await.expect("the release");
+    let taken = gantry::controllers::release::automatic::name(&known, &"eu".parse().expect("a name"));
+    let spec = json!({"project": "other", "version": "9", "environment": "eu"});
+    space.apply(space.object("Promotion", &taken, spec)).await;
+    let phases = json!([
+        {"name": "test", "environments": ["eu", "us"], "automatic": ["eu", "us"], "minimum": 1},
+        {"name": "live", "environments": ["production"]},
+    ]);
+    fill(&space, &["eu", "us", "production"], phases).await;
+    let status = says(&space, "checkout-1.0.0", "in us all the same", |status| {
+        status.automatic.iter().any(|row| row.environment == "us" && row.phase.as_deref() == Some("Succeeded"))
+    })
+    .await;
+    assert!(status.automatic.iter().all(|row| row.environment == "us"), "{:?}", status.automatic);
+    let (_, reason, message) = condition_of(&status, ConditionType::AutomaticallyPromoted).expect("the condition");
+    assert!(reason == "NotPromoted" && message.contains(&format!("promotion {taken} exists")), "{message}");
+    // What people do ends, is in its rows, and can be deleted.
+    let promotion = space.promote("checkout", "1.0.0", "production").await;
+    space.ended(&promotion).await;
+    says(&space, "checkout-1.0.0", "in production", |status| {
+        status.environments.iter().any(|row| row.name == "production" && row.succeeded)
+    })
+    .await;
+    let promotions: Api<Promotion> = space.api();
+    promotions.delete(&promotion, &DeleteParams::default()).await.expect("an administrator may");
+    wait::gone(&promotions, &promotion).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_is_sealed_late_never_goes_over_a_newer_one_that_only_waits_by_then() {
+    let phases = json!([{"name": "dev", "environments": ["dev"], "automatic": ["dev"]}]);
+    let space = shop(&["dev"], phases).await;
+    let paused = |paused: bool| space.object("Environment", "dev", json!({"order": 1, "paused": paused}));
+    let channels = |names: &[&str]| {
+        let channels: Vec<Value> =
+            names.iter().map(|name| json!({"name": name, "default": *name == "stable"})).collect();
+        let apply = json!({"manifests": [config_map("settings", "one")]});
+        let process = json!([{"name": "deploy", "timeout": "2m", "apply": apply}]);
+        space.object("Project", "checkout", json!({"lifecycle": "standard", "channels": channels, "process": process}))
+    };
+    space.apply(paused(true)).await;
+    space.apply(channels(&["stable"])).await;
+    // The older one cannot be sealed yet, the newer one is and waits.
+    let spec = json!({"project": "checkout", "version": "1.9.0", "channel": "late"});
+    space.apply(space.object("Release", "checkout-1.9.0", spec)).await;
+    let newer = release(&space, "1.10.0").await;
+    let made = says(&space, &newer, "on its way", |status| !status.automatic.is_empty()).await.automatic;
+    space.in_phase(&made[0].promotion, "Pending", Some("EnvironmentPaused")).await;
+    space.apply(channels(&["stable", "late"])).await;
+    let status = says(&space, "checkout-1.9.0", "left to people", |status| {
+        condition_of(status, ConditionType::AutomaticallyPromoted).is_some_and(|said| said.1 == "Overtaken")
+    })
+    .await;
+    let (_, _, message) = condition_of(&status, ConditionType::AutomaticallyPromoted).expect("the condition");
+    assert!(message.contains("on its way there: promote this one there yourself"), "{message}");
+    space.apply(paused(false)).await;
+    assert_eq!(space.ended(&made[0].promotion).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+    assert_eq!(caused(&space).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_somebody_else_used_is_told_and_his_promotion_left_alone() {
     let space = Space::create(shared().await.admin().await).await;
     let spec = json!({"project": "checkout", "version": "1.0.0"});
@@ -352,8 +417,10 @@ async fn a_name_that_somebody_else_used_is_told_and_his_promotion_left_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_phase_with_a_soak_is_complete_only_when_the_release_stayed_and_a_replaced_one_starts_anew() {
+    // Long enough for a busy machine to replace a release meanwhile.
+    const SOAK: i64 = 30;
     let phases = json!([
-        {"name": "test", "environments": ["test"], "soak": "6s"},
+        {"name": "test", "environments": ["test"], "soak": format!("{SOAK}s")},
         {"name": "live", "environments": ["production"]},
     ]);
     let space = shop(&["test", "production"], phases).await;
@@ -361,12 +428,12 @@ async fn a_phase_with_a_soak_is_complete_only_when_the_release_stayed_and_a_repl
     let second = release(&space, "1.1.0").await;
     space.deploy("checkout", "1.0.0", "test").await;
     let message = refused(&space, "1.0.0", "production", "LifecycleNotReached").await;
-    assert!(message.contains("for 6s; it soaks in test until"), "{message}");
+    assert!(message.contains("for 30s; it soaks in test until"), "{message}");
     space.deploy("checkout", "1.1.0", "test").await;
     let status = in_progress(&space, &second, &["Complete", "Current"]).await;
     let succeeded = status.environments[0].succeeded_at.clone().expect("a time").0;
     let completed = status.phases[0].completed_at.clone().expect("a time").0;
-    assert_eq!(completed.duration_since(succeeded).as_secs(), 6);
+    assert_eq!(completed.duration_since(succeeded).as_secs(), SOAK);
     let status = says(&space, &first, "replaced", |status| status.environments.iter().any(|row| !row.current)).await;
     assert_eq!(
         (progress(&status), status.next.as_slice()),
@@ -553,6 +620,40 @@ async fn a_project_whose_lifecycle_does_not_exist_promotes_nothing_until_it_does
         .apply(space.object("Lifecycle", "later", json!({"phases": [{"name": "dev", "environments": ["dev"]}]})))
         .await;
     assert_eq!(space.ended(&promotion).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_whose_channel_is_removed_goes_nowhere_until_the_channel_is_back() {
+    let space = shop(&["dev", "production"], json!([{"name": "live", "environments": ["production"]}])).await;
+    let slow =
+        json!({"phases": [{"name": "dev", "environments": ["dev"]}, {"name": "live", "environments": ["production"]}]});
+    space.apply(space.object("Lifecycle", "slow", slow)).await;
+    let channels = |channels: Value| {
+        let apply = json!({"manifests": [config_map("settings", "one")]});
+        let process = json!([{"name": "deploy", "timeout": "2m", "apply": apply}]);
+        space.object("Project", "checkout", json!({"lifecycle": "standard", "channels": channels, "process": process}))
+    };
+    let both = json!([{"name": "stable", "default": true}, {"name": "beta", "lifecycle": "slow"}]);
+    space.apply(channels(both.clone())).await;
+    let spec = json!({"project": "checkout", "version": "1.0.0", "channel": "beta"});
+    space.apply(space.object("Release", "checkout-1.0.0", spec)).await;
+    space.sealed("checkout-1.0.0").await;
+    let status = says(&space, "checkout-1.0.0", "to go to dev", |status| status.next == ["dev"]).await;
+    assert_eq!(progress(&status), ["Current", "Pending"]);
+    // The lifecycle of the project lets everything into production.
+    space.apply(channels(json!([{"name": "stable", "default": true}]))).await;
+    let status = says(&space, "checkout-1.0.0", "that its channel is gone", |status| {
+        condition_of(status, ConditionType::AutomaticallyPromoted).is_some_and(|said| said.1 == "ChannelNotFound")
+    })
+    .await;
+    assert!(status.next.is_empty() && status.phases.is_empty(), "{status:?}");
+    let promotion = space.promote("checkout", "1.0.0", "production").await;
+    let waits = space.in_phase(&promotion, "Pending", Some("ChannelNotFound")).await;
+    let message = waits.status.expect("a status").message.expect("a sentence");
+    assert!(message.starts_with("channel beta of checkout-1.0.0 is no longer in the project"), "{message}");
+    space.apply(channels(both)).await;
+    let ended = space.ended(&promotion).await.status.expect("a status");
+    assert_eq!((ended.phase.as_deref(), ended.reason.as_deref()), (Some("Refused"), Some("LifecycleNotReached")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

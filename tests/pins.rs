@@ -393,6 +393,43 @@ async fn a_recovery_lets_each_pin_pass_the_lifecycle_until_its_first_success_and
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_of_an_environment_that_lives_lets_no_new_project_through() {
+    let space = shop().await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    space.deploy("checkout", "1.0.0", "production").await;
+    wait::object(&space.api(), "production", "running something", |known: &Environment| {
+        known.status.as_ref().is_some_and(|status| !status.deployments.is_empty())
+    })
+    .await;
+    let recovery = json!({"reason": "INC-43", "until": "2099-01-01T00:00:00Z"});
+    space.environment_with("production", json!({"order": 20, "recovery": recovery})).await;
+    wait::object(&space.api(), "production", "deciding that nothing was lost", |known: &Environment| {
+        known.status.as_ref().and_then(|status| status.recovery.as_ref()).is_some_and(|known| !known.lost)
+    })
+    .await;
+    let which = ListParams::default().fields("regarding.name=production,reason=NothingLost");
+    wait::eventually("an Event says so", || async {
+        let note = space.api::<Event>().list(&which).await.ok()?.items.first()?.note.clone()?;
+        note.contains("releases ran here before the recovery was opened (INC-43)").then_some(())
+    })
+    .await;
+    let apply = json!({"manifests": [config_map("cart", "one")]});
+    let process = json!([{"name": "deploy", "timeout": "2m", "apply": apply}]);
+    space.apply(space.object("Project", "cart", json!({"process": process}))).await;
+    space.apply(space.object("Release", "cart-1.0.0", json!({"project": "cart", "version": "1.0.0"}))).await;
+    space.sealed("cart-1.0.0").await;
+    let spec = json!({"project": "cart", "environment": "production", "version": "1.0.0"});
+    space.apply(space.object("Pin", "cart.production", spec)).await;
+    let known = wait::object(&space.api(), "cart.production", "waiting", |known: &Pin| {
+        let ready = known.status.as_ref().and_then(|status| condition::find(&status.conditions, ConditionType::Ready));
+        ready.is_some_and(|ready| ready.reason == "Waiting")
+    })
+    .await;
+    let status = known.status.expect("a status");
+    assert!(ready(&status).1.contains("production waits for phase dev"), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_sample_pins_what_runs() {
     let space = Space::create(shared().await.admin().await).await;
     let registry = shared().await.plane.registry().host();

@@ -172,6 +172,21 @@ async fn a_release_that_somebody_deleted_is_not_made_again_also_by_another_proce
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_trigger_released_is_remembered_at_once_however_seldom_its_registry_is_asked() {
+    let (space, front, host) = begin().await;
+    push((&host, None), ("seldom/api", "1.0.0"), "one").await;
+    let packages = json!([{"name": "api", "image": format!("{}/seldom/api", front.host)}]);
+    project(&space, json!({"packages": packages, "triggers": [{"name": "new", "interval": "1h"}]})).await;
+    made(&space, "checkout-1.0.0").await;
+    space
+        .project_says("checkout", "what was released", |known| {
+            let rows = known.status.as_ref().map(|status| status.triggers.as_slice()).unwrap_or_default();
+            rows.iter().any(|row| row.name == "new" && row.version == "1.0.0")
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_is_stopped_is_named_on_the_project_and_the_trigger_goes_on_when_it_runs_again() {
     let space = Space::create(shared().await.admin().await).await;
     let registry = Registry::start(RegistryOptions::default()).await.expect("a registry");

@@ -155,6 +155,25 @@ async fn two_values_of_equal_rank_are_told_on_the_project_and_apply_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_set_that_a_project_does_not_list_is_invisible_to_it() {
+    let (_, space, image) = shop(&["dev"]).await;
+    let set = |value: &str| json!({"variables": [{"name": "LEVEL", "values": [{"value": value}]}]});
+    space.apply(space.object("VariableSet", "other", set("other"))).await;
+    project(&space, &image, (json!([]), json!([settings(json!({"text": "${{ variables.LEVEL }}"}))]))).await;
+    space.release("checkout", "1.0.0").await;
+    let (reason, sentences) = failure(&promoted_with(&space, ("unlisted", "dev"), json!([])).await);
+    assert_eq!(reason, "UnresolvedVariable");
+    assert!(sentences[0].contains("variable LEVEL is declared nowhere: add it"), "{sentences:?}");
+    // Nor is it a rival of a set that is listed.
+    space.apply(space.object("VariableSet", "own", set("own"))).await;
+    let listed = kube::api::Patch::Merge(json!({"spec": {"variableSets": ["own"]}}));
+    space.api::<Project>().patch("checkout", &kube::api::PatchParams::default(), &listed).await.expect("patched");
+    space.release("checkout", "1.1.0").await;
+    space.deploy("checkout", "1.1.0", "dev").await;
+    assert_eq!(data(&space, "dev").await["text"], "own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_project_whose_variable_set_does_not_exist_says_which_one_and_heals() {
     let (_, space, image) = shop(&[]).await;
     let spec = json!({
@@ -363,7 +382,8 @@ async fn everything_but_secrets(client: &Client, namespaces: &[String]) -> Strin
             }
             for namespace in namespaces {
                 let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-                let Ok(objects) = api.list(&ListParams::default()).await else { continue };
+                let listed = api.list(&ListParams::default()).await;
+                let objects = listed.unwrap_or_else(|error| panic!("{} in {namespace}: {error}", resource.plural));
                 let objects = serde_json::to_string(&objects.items).expect("JSON");
                 let _ = writeln!(text, "{} in {namespace}: {objects}", resource.kind);
             }

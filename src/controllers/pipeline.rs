@@ -30,7 +30,7 @@ pub trait Controller: Send + Sync + 'static {
     /// Everything that one run knows.
     type Observed: Send + Sync;
     /// One change of another object.
-    type Effect: Send + Sync;
+    type Effect: Clone + Send + Sync;
 
     /// Its name in metrics and logs.
     const NAME: &'static str;
@@ -62,6 +62,17 @@ pub trait Controller: Send + Sync + 'static {
 
     /// The status that tells of an effect that failed; nothing when it is not worth telling.
     fn failed(observed: &Self::Observed, error: &ClusterError) -> Option<Self::Status>;
+
+    /// Whether no other effect, and nothing of the status but what tells of it, builds on this one: when it fails the rest is done
+    /// all the same. None by default.
+    fn stands_alone(_effect: &Self::Effect) -> bool {
+        false
+    }
+
+    /// What is known once effects that stand alone have failed: the status is decided by that. As before by default.
+    fn after(observed: Self::Observed, _failed: &[(Self::Effect, ClusterError)]) -> Self::Observed {
+        observed
+    }
 }
 
 /// Runs one controller for one key.
@@ -74,16 +85,26 @@ pub async fn reconcile<C: Controller>(
     key: &Key,
 ) -> Result<runner::Next, ClusterError> {
     let Some(observed) = controller.observe(key).await? else { return Ok(runner::Next::Await) };
-    let decision = C::decide(&observed);
+    let mut observed = observed;
+    let mut decision = C::decide(&observed);
     let api: Api<C::Kind> = Api::namespaced(client.clone(), &key.namespace);
     let before = C::status(&observed);
+    let mut failed: Vec<(C::Effect, ClusterError)> = Vec::new();
     for effect in &decision.effects {
-        if let Err(error) = controller.act(&observed, effect).await {
-            if let Some(told) = C::failed(&observed, &error) {
-                status::write(&api, C::object(&observed), (&before, &told)).await?;
+        match controller.act(&observed, effect).await {
+            Ok(()) => {}
+            Err(error) if C::stands_alone(effect) => failed.push((effect.clone(), error)),
+            Err(error) => {
+                if let Some(told) = C::failed(&observed, &error) {
+                    status::write(&api, C::object(&observed), (&before, &told)).await?;
+                }
+                return Err(error);
             }
-            return Err(error);
         }
+    }
+    if !failed.is_empty() {
+        observed = C::after(observed, &failed);
+        decision = C::decide(&observed);
     }
     status::write(&api, C::object(&observed), (&before, &decision.status)).await?;
     controller.show(key, &observed, &decision.status);
@@ -91,6 +112,9 @@ pub async fn reconcile<C: Controller>(
     let regarding = reference(C::object(&observed));
     for note in decision.events {
         say(events, note, (regarding.clone(), None));
+    }
+    if let Some((_, error)) = failed.pop() {
+        return Err(error);
     }
     Ok(from_now(decision.next))
 }

@@ -17,6 +17,7 @@ pub mod pinning;
 pub mod problem;
 pub mod promote;
 pub mod read;
+pub mod recent;
 pub mod revision;
 pub mod rows;
 pub mod seal;
@@ -40,9 +41,11 @@ use crate::controllers::beside::{self, Panicked};
 use crate::controllers::context::Context;
 use crate::controllers::pipeline::Controller;
 use attempts::{Attempts, Basis, Found};
+use automatic::Wanted;
 use decide::{Decision, Effect};
 use observe::Observed;
 use problem::Problem;
+use recent::Recent;
 use sealing::Sealing;
 
 /// How many releases are looked at at once: a registry that does not answer holds each for 10 seconds at most.
@@ -55,13 +58,20 @@ pub struct ReleaseController {
     queue: Queue,
     attempts: Attempts,
     looking: Arc<Semaphore>,
+    recent: Recent,
 }
 
 impl ReleaseController {
     /// The controller; `queue` leads to its own runner, for when a registry has answered.
     #[must_use]
     pub fn new(context: Arc<Context>, queue: Queue) -> Self {
-        Self { context, queue, attempts: Attempts::default(), looking: Arc::new(Semaphore::new(LOOKING)) }
+        Self {
+            context,
+            queue,
+            attempts: Attempts::default(),
+            looking: Arc::new(Semaphore::new(LOOKING)),
+            recent: Recent::default(),
+        }
     }
 
     /// What is known of the sealing; looks in the background when it is time to.
@@ -93,6 +103,22 @@ impl ReleaseController {
             join_all(due.into_iter().map(|secret| context.secret_versions.look(&client, secret))).await;
             queue.add(key);
         });
+    }
+
+    /// Makes a promotion, unless one of a later release was made just now that caches do not have yet.
+    async fn promote(&self, release: &Release, wanted: &Wanted) -> Result<(), ClusterError> {
+        let space = release.metadata.namespace.as_deref().unwrap_or_default();
+        let place = (Key::new(space, &release.spec.project), wanted.environment.clone());
+        let made = observe::made(release);
+        if !self.recent.admits(place.clone(), &made, Timestamp::now()) {
+            let what = format!("a release that was made later is on its way to {} just now", wanted.environment);
+            return Err(ClusterError::Refused { what });
+        }
+        let promoted = promote::promote(&self.context, release, wanted).await;
+        if promoted.is_err() {
+            self.recent.forget(&place, &made);
+        }
+        promoted
     }
 
     /// Looks, keeps what was found, and asks for a run.
@@ -145,19 +171,27 @@ impl Controller for ReleaseController {
     async fn act(&self, observed: &Observed, effect: &Effect) -> Result<(), ClusterError> {
         let seal = match effect {
             Effect::StoreSnapshot(seal) => seal,
-            Effect::Promote(wanted) => return promote::promote(&self.context, &observed.release, wanted).await,
+            Effect::Promote(wanted) => return self.promote(&observed.release, wanted).await,
         };
         let space = observed.release.metadata.namespace.as_deref().unwrap_or_default();
         let place = (space, observed.release.spec.project.as_str());
         revision::store(&self.context.cluster.client(), place, (&seal.name, &seal.content)).await
     }
 
+    fn stands_alone(effect: &Effect) -> bool {
+        matches!(effect, Effect::Promote(_))
+    }
+
+    fn after(observed: Observed, failed: &[(Effect, ClusterError)]) -> Observed {
+        let unmade = failed.iter().filter_map(|(effect, error)| match effect {
+            Effect::Promote(wanted) => Some((wanted.environment.clone(), error.to_string())),
+            Effect::StoreSnapshot(_) => None,
+        });
+        Observed { unmade: unmade.collect(), ..observed }
+    }
+
     fn failed(observed: &Observed, error: &ClusterError) -> Option<ReleaseStatus> {
         let mut status = Self::status(observed);
-        if decide::is_sealed(&observed.release) {
-            automatic::write(&mut status, observed, (Reason::NotPromoted, &error.to_string()));
-            return Some(status);
-        }
         let because = (Reason::Failed.as_str(), error.to_string());
         let stamp = observed.stamp();
         condition::set_standing(&mut status.conditions, &Standing::Reconciling, (because.0, &because.1), stamp);

@@ -7,7 +7,7 @@
 //! | a promotion that is gone | its approvals |
 //! | a project | itself, its promotions that wait, its releases, and its ends that are still to be recorded; when its spec changes, the freezes, and the variable sets that it uses or used |
 //! | a lifecycle | itself, and the projects that follow it with their releases and promotions that wait |
-//! | a release | itself, its promotions that wait, and its ends that are still to be recorded |
+//! | a release | itself, its promotions that wait, and its ends that are still to be recorded; its project when a trigger made it just now, and when it is gone |
 //! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows and lifecycles of the space; with its targets, too, the projects and variable sets, whose scopes may name them, and the freezes |
 //! | a freeze | itself; when its spec changes, the promotions of the space that wait or are kept from their next step: `triggers/freezes.rs` |
 //! | a pin | itself, and promotions that wait in its place |
@@ -260,6 +260,10 @@ impl Triggers {
         self.queues.releases.add(change.key.clone());
         let Some(release) = &change.object else { return };
         let (space, spec) = (&change.key.namespace, &release.spec);
+        // What a trigger made is remembered as soon as it is seen, not at the next look at the registry.
+        if spec.cause.is_some() && (release.status.is_none() || change.gone) {
+            self.queues.projects.add(Key::new(space, &spec.project));
+        }
         self.waiting(space, |promotion| {
             (&promotion.spec.project, &promotion.spec.version) == (&spec.project, &spec.version)
         });

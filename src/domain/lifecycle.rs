@@ -5,11 +5,13 @@
 //! reachable when every earlier phase that is not optional is complete. A success is never taken
 //! back: edits of a lifecycle judge anew what was achieved and forget none of it.
 //!
-//! [`arrival`] is what a release achieved, [`journey`] how far that brings it, [`reach`] whether it may
-//! go to one environment and what to say if not.
+//! [`choice`] says which lifecycle a release follows, [`arrival`] is what a release achieved, [`journey`] how far that brings it, [`reach`] whether it may
+//! go to one environment and what to say if not, [`overtaken`] where it does not go by itself any more.
 
 pub mod arrival;
+pub mod choice;
 pub mod journey;
+pub mod overtaken;
 pub mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};

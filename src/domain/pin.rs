@@ -92,6 +92,8 @@ pub enum State {
     Deploying,
     /// Its promotion waits for people, a freeze or a time.
     Waiting,
+    /// Its promotion waits until somebody changes what was written.
+    Stuck(Reason),
     /// Its version runs.
     Deployed,
     /// Something else came after it: this, or a promotion that replaced it while it waited.
@@ -119,6 +121,9 @@ pub fn step(facts: &Facts) -> Step {
 fn state(facts: &Facts, promotion: &str, own: &Own) -> State {
     let (phase, at) = match own {
         Own::Underway { phase: Phase::Pending, reason: Some(reason), .. } if reason.lasts() => return State::Waiting,
+        Own::Underway { phase: Phase::Pending, reason: Some(reason), .. } if reason.needs_an_edit() => {
+            return State::Stuck(reason.clone());
+        }
         Own::Underway { .. } => return State::Deploying,
         Own::Ended { phase, at, .. } => (*phase, *at),
     };

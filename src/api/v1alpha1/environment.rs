@@ -121,7 +121,8 @@ pub struct EnvironmentSpec {
     #[serde(default)]
     pub paused: bool,
 
-    /// Lets pins through lifecycle and approvals where nothing of their project ever ran, since a cluster was restored from Git.
+    /// Lets pins through lifecycle and approvals where nothing of their project ever ran, since a cluster was restored from Git. One
+    /// that is opened where a release of any project has run opens nothing: nothing was lost.
     /// Example: `recovery: {reason: the cluster was lost, until: "2026-01-02T00:00:00Z"}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
@@ -267,6 +268,22 @@ pub struct EnvironmentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub history: Vec<HistoryEntry>,
+    /// What was decided of `spec.recovery` when it was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryStatus>,
+}
+
+/// What was decided of a recovery, for as long as its reason and its end stay the same.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecoveryStatus {
+    /// Why it was opened.
+    #[schemars(length(max = 1024))]
+    pub reason: String,
+    /// When it ends.
+    pub until: Time,
+    /// Whether nothing had run here when it was opened: otherwise nothing was lost, and it opens nothing.
+    pub lost: bool,
 }
 
 /// One provisioned namespace.

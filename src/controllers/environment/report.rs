@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::observed::Observed;
+use super::recovery;
 use crate::api::condition::{self, ConditionType, Fact, Reason, Stamp, Standing};
 use crate::api::v1alpha1::EnvironmentStatus;
 use crate::api::v1alpha1::environment::TargetStatus;
@@ -29,8 +30,10 @@ pub fn status(observed: &Observed, targets: Vec<TargetStatus>, problems: &[Probl
     let stamp = Stamp { now: observed.now, generation };
     condition::set_standing(&mut conditions, &standing, (reason.as_str(), &message), stamp);
     guarded(&mut conditions, observed, stamp);
-    let after = EnvironmentStatus { observed_generation: generation, conditions, targets, ..before.clone() };
-    let notes = transition(&before, &after, &standing, reason);
+    let mut after = EnvironmentStatus { observed_generation: generation, conditions, targets, ..before.clone() };
+    let void = recovery::judged(&observed.environment, &mut after);
+    let mut notes = transition(&before, &after, &standing, reason);
+    notes.extend(void);
     (after, notes)
 }
 

@@ -10,19 +10,23 @@ use crate::api::convert;
 use crate::api::v1alpha1::{Environment, Lifecycle as Object, Project, Release};
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::lifecycle::arrival::Arrivals;
+use crate::domain::lifecycle::choice::{self, Branch, Chosen};
 use crate::domain::lifecycle::journey::{Journey, Situation};
 use crate::domain::lifecycle::reach::Reach;
 use crate::domain::name::EnvironmentName;
 
-/// The name of the lifecycle that a release of a project follows: its channel's, else the project's; none is the environments
-/// by order. This is the one place where it is chosen.
+/// The lifecycle that a release of a project follows. This is the one place where it is chosen.
 #[must_use]
-pub fn chosen<'a>(project: Option<&'a Project>, release: Option<&Release>) -> Option<&'a str> {
-    let spec = &project?.spec;
+pub fn chosen<'a>(project: Option<&'a Project>, release: Option<&'a Release>) -> Chosen<'a> {
+    let Some(project) = project else { return Chosen::ByOrder };
     let sealed = release.and_then(|release| release.status.as_ref()?.channel.as_deref());
-    let named = sealed.or_else(|| release.and_then(|release| release.spec.channel.as_deref()));
-    let channel = spec.channels.iter().find(|channel| named.map_or(channel.default, |name| channel.name == name));
-    channel.and_then(|channel| channel.lifecycle.as_deref()).or(spec.lifecycle.as_deref())
+    let channel = sealed.or_else(|| release.and_then(|release| release.spec.channel.as_deref()));
+    let branches = project.spec.channels.iter().map(|channel| Branch {
+        channel: &channel.name,
+        default: channel.default,
+        lifecycle: channel.lifecycle.as_deref(),
+    });
+    choice::chosen(project.spec.lifecycle.as_deref(), &branches.collect::<Vec<_>>(), channel)
 }
 
 /// Every lifecycle that releases of a project may follow.
@@ -41,6 +45,11 @@ pub enum Governing {
         /// Its name.
         name: String,
     },
+    /// None can be chosen: the project does not have the release's channel any more.
+    NoChannel {
+        /// The channel's name.
+        name: String,
+    },
     /// The one that was chosen cannot be used.
     Broken {
         /// Its name.
@@ -55,6 +64,8 @@ pub enum Governing {
 pub enum Choice {
     /// None was: the environments by order.
     ByOrder,
+    /// None could be: the project does not have this channel.
+    NoChannel(String),
     /// This one, which exists or not.
     Named {
         /// Its name.
@@ -71,7 +82,7 @@ impl Choice {
     #[must_use]
     pub fn object(&self) -> Option<Arc<Object>> {
         match self {
-            Self::ByOrder => None,
+            Self::ByOrder | Self::NoChannel(_) => None,
             Self::Named { object, .. } => object.clone(),
         }
     }
@@ -81,6 +92,7 @@ impl Choice {
     pub fn governing(&self, environments: &[(EnvironmentName, i64)]) -> Governing {
         let (name, object, broken) = match self {
             Self::ByOrder => return Governing::Known(Lifecycle::by_order(environments)),
+            Self::NoChannel(name) => return Governing::NoChannel { name: name.clone() },
             Self::Named { name, object, broken } => (name.clone(), object, broken),
         };
         match (object, broken) {
@@ -145,6 +157,7 @@ impl Course {
     pub fn reach(&self, environment: &EnvironmentName) -> Reach {
         match (&self.governing, self.journey()) {
             (Governing::Absent { name }, _) => Reach::NoLifecycle { name: name.clone() },
+            (Governing::NoChannel { name }, _) => Reach::NoChannel { name: name.clone() },
             (Governing::Broken { name, problem }, _) => {
                 Reach::BrokenLifecycle { name: name.clone(), problem: problem.clone() }
             }
@@ -223,17 +236,27 @@ mod tests {
         };
         let mut project = Project::default();
         let mut release = Release::default();
-        assert_eq!(chosen(Some(&project), Some(&release)), None);
+        assert_eq!(chosen(Some(&project), Some(&release)), Chosen::ByOrder);
         project.spec.lifecycle = Some("slow".into());
         project.spec.channels = vec![channel("stable", None), channel("hotfix", Some("short"))];
-        assert_eq!(chosen(Some(&project), Some(&release)), Some("slow"));
+        assert_eq!(chosen(Some(&project), Some(&release)), Chosen::Named("slow"));
         release.spec.channel = Some("hotfix".into());
-        assert_eq!(chosen(Some(&project), Some(&release)), Some("short"));
+        assert_eq!(chosen(Some(&project), Some(&release)), Chosen::Named("short"));
         release.spec.channel = None;
         release.status = Some(ReleaseStatus { channel: Some("hotfix".into()), ..ReleaseStatus::default() });
-        assert_eq!(chosen(Some(&project), Some(&release)), Some("short"), "the channel that it was made in");
+        assert_eq!(chosen(Some(&project), Some(&release)), Chosen::Named("short"), "the channel that it was made in");
         assert_eq!(super::named(&project).collect::<Vec<_>>(), ["slow", "short"]);
-        assert_eq!(chosen(None, Some(&release)), None);
+        assert_eq!(chosen(None, Some(&release)), Chosen::ByOrder);
+        project.spec.channels.pop();
+        assert_eq!(chosen(Some(&project), Some(&release)), Chosen::NoChannel("hotfix"), "it goes nowhere else");
+    }
+
+    #[test]
+    fn a_release_whose_channel_is_gone_goes_nowhere() {
+        let course = course(&Choice::NoChannel("beta".into()));
+        let dev: EnvironmentName = "dev".parse().unwrap();
+        assert_eq!(course.reach(&dev), Reach::NoChannel { name: "beta".into() });
+        assert!(course.journey().is_none() && course.block(&dev).is_some());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::api::v1alpha1::PinStatus;
 use crate::controllers::decision::{self, Next, Note, Severity};
 use crate::domain::pin::{self, Facts, Own, State, Step, Touch};
 use crate::domain::promotion::phase::Phase;
+use crate::domain::promotion::reason::Reason as Why;
 
 /// What one run of a pin will do.
 pub type Decision = decision::Decision<PinStatus, Effect>;
@@ -118,6 +119,11 @@ fn say(observed: &Observed, step: &Step) -> Said {
         }
         Step::Follow(State::Waiting) => {
             said(Standing::Ready, Reason::Waiting, format!("promotion {name} waits: {told}"))
+        }
+        Step::Follow(State::Stuck(reason)) => {
+            let because =
+                if *reason == Why::ChannelNotFound { Reason::ChannelNotFound } else { Reason::NotInLifecycle };
+            said(Standing::Stalled, because, format!("promotion {name} waits: {told}"))
         }
         Step::Follow(State::Diverged(touch)) => {
             said(Standing::Ready, Reason::Diverged, diverged(observed, touch.as_ref(), (&name, told)))

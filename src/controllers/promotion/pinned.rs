@@ -7,6 +7,7 @@ use super::approvals;
 use super::observe::Observed;
 use crate::api::v1alpha1::environment::Recovery;
 use crate::api::v1alpha1::{Pin, Promotion};
+use crate::controllers::environment::recovery;
 use crate::controllers::pin::promote;
 use crate::controllers::place::Past;
 use crate::domain::lifecycle::reach::Reach;
@@ -61,13 +62,12 @@ pub fn standing(observed: &Observed, (me, rivals): (&Entry, &[Entry]), policy: P
     pinned::standing(me, rivals, &OfPin { wanted, uid }).unwrap_or_else(|| queue::standing(me, rivals, policy, true))
 }
 
-/// The recovery that lets the promotion through lifecycle and approvals: of a pin, where no release of the project ever succeeded.
+/// The recovery that lets the promotion through lifecycle and approvals: of a pin, where no release of the project ever succeeded,
+/// in an environment where nothing had run when it was opened.
 #[must_use]
 pub fn recovery(observed: &Observed) -> Option<&Recovery> {
-    let environment = observed.environment.as_ref()?;
-    let recovery = environment.spec.recovery.as_ref().filter(|recovery| recovery.by.is_some())?;
-    let is_lost = is_of_a_pin(&observed.promotion) && !observed.pinned.past.succeeded;
-    (is_lost && observed.now < recovery.until.0).then_some(recovery)
+    let environment = observed.environment.as_ref().filter(|_| is_of_a_pin(&observed.promotion))?;
+    recovery::lets_through(environment, (observed.pinned.past.succeeded, observed.now))
 }
 
 /// The recovery that it needed: without it, lifecycle or approvals would not let it through.

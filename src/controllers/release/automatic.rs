@@ -3,6 +3,8 @@
 //! A row is the memory that a promotion was made: it is written after the promotion, whose name follows from the release's UID
 //! and the environment. Whoever dies in between makes the same one again, and finds that it exists.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use super::observe::Observed;
@@ -11,6 +13,8 @@ use crate::api::v1alpha1::promotion::{Cause, WhenNotReady};
 use crate::api::v1alpha1::release::AutomaticPromotion;
 use crate::api::v1alpha1::{Promotion, PromotionSpec, Release, ReleaseStatus};
 use crate::controllers::decision::{Note, Severity};
+use crate::controllers::lifecycle::course::Governing;
+use crate::domain::lifecycle::choice;
 use crate::domain::lifecycle::journey::Journey;
 use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::phase::Phase;
@@ -47,6 +51,9 @@ pub fn plan(observed: &Observed, status: &mut ReleaseStatus, journey: Option<&Jo
         }
         if observed.pinned.contains(environment.as_str()) {
             status.automatic.push(left_to_its_pin(observed, environment.as_str()));
+            continue;
+        }
+        if observed.unmade.contains_key(&environment) {
             continue;
         }
         let name = name(&observed.release, &environment);
@@ -171,26 +178,28 @@ fn note(wanted: &Wanted) -> Note {
 fn say(observed: &Observed, status: &mut ReleaseStatus, late: &[&EnvironmentName]) -> Option<Note> {
     let before =
         condition::find(&status.conditions, ConditionType::AutomaticallyPromoted).map(|known| known.reason.clone());
-    let (reason, message) = match (problems(status), late) {
-        (problems, _) if !problems.is_empty() => {
-            let asks = problems.iter().all(|(row, _)| row.reason.as_deref() == Some(UNANSWERED));
-            let reason = if asks { Reason::PromptRequired } else { Reason::NotPromoted };
-            let sentences: Vec<&str> = problems.iter().map(|(_, sentence)| sentence.as_str()).collect();
-            (reason, sentences.join("; "))
-        }
-        (_, late) if !late.is_empty() => {
-            let names: Vec<&str> = late.iter().map(|name| name.as_str()).collect();
-            let message = format!(
-                "a release that was made later runs in the phase of {}: promote this one there yourself",
-                names.join(", ")
-            );
-            (Reason::Overtaken, message)
-        }
-        _ if status.automatic.is_empty() => {
-            status.conditions.retain(|known| known.type_ != ConditionType::AutomaticallyPromoted.as_str());
-            return None;
-        }
-        _ => (Reason::Promoted, "every automatic environment that it may go to has its promotion".to_owned()),
+    let (failed, unmade) = (problems(status), observed.unmade.values().collect::<BTreeSet<_>>());
+    let (reason, message) = if let Governing::NoChannel { name } = &observed.governing {
+        let release = format!("{}-{}", observed.release.spec.project, observed.release.spec.version);
+        (Reason::ChannelNotFound, choice::without_channel(&release, name))
+    } else if !unmade.is_empty() || !failed.is_empty() {
+        let asks = failed.iter().all(|(row, _)| row.reason.as_deref() == Some(UNANSWERED)) && unmade.is_empty();
+        let reason = if asks { Reason::PromptRequired } else { Reason::NotPromoted };
+        // What could not be made may have one cause in several environments.
+        let sentences = unmade.into_iter().chain(failed.iter().map(|(_, sentence)| sentence));
+        (reason, sentences.map(String::as_str).collect::<Vec<_>>().join("; "))
+    } else if !late.is_empty() {
+        let names: Vec<&str> = late.iter().map(|name| name.as_str()).collect();
+        let message = format!(
+            "a release that was made later runs in the phase of {}, or is on its way there: promote this one there yourself",
+            names.join(", ")
+        );
+        (Reason::Overtaken, message)
+    } else if status.automatic.is_empty() {
+        status.conditions.retain(|known| known.type_ != ConditionType::AutomaticallyPromoted.as_str());
+        return None;
+    } else {
+        (Reason::Promoted, "every automatic environment that it may go to has its promotion".to_owned())
     };
     write(status, observed, (reason, &message));
     let news = reason != Reason::Promoted && before.as_deref() != Some(reason.as_str());
@@ -198,7 +207,7 @@ fn say(observed: &Observed, status: &mut ReleaseStatus, late: &[&EnvironmentName
 }
 
 /// Writes the condition.
-pub fn write(status: &mut ReleaseStatus, observed: &Observed, (reason, message): (Reason, &str)) {
+fn write(status: &mut ReleaseStatus, observed: &Observed, (reason, message): (Reason, &str)) {
     let fact = Fact {
         kind: ConditionType::AutomaticallyPromoted,
         holds: Some(reason == Reason::Promoted),

@@ -19,6 +19,7 @@ use crate::controllers::context::Context;
 use crate::controllers::lifecycle::course::{self, Course, Governing};
 use crate::controllers::lifecycle::reads;
 use crate::controllers::secret_versions::Sighting;
+use crate::domain::lifecycle::overtaken::{self as lifecycle, Made, Success};
 use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::outcome::Outcome;
 
@@ -41,12 +42,14 @@ pub struct Observed {
     pub governing: Governing,
     /// The environments that stay, as lifecycles name them.
     pub places: BTreeSet<EnvironmentName>,
-    /// Environments where a release of the project runs that was made later.
+    /// Environments where a release of the project that was made later runs, or is on its way to.
     pub overtaken: BTreeSet<EnvironmentName>,
     /// Environments where a pin says what runs of the project: nothing goes there by itself.
     pub pinned: BTreeSet<String>,
     /// Its promotions that have not ended: environment and name.
     pub underway: BTreeMap<String, Vec<String>>,
+    /// Promotions that it would get by itself and that could not be made in this run: environment, and why.
+    pub unmade: BTreeMap<EnvironmentName, String>,
     /// What was seen of the Secrets of the space that it refers to, by name.
     pub secrets: BTreeMap<String, Sighting>,
     /// The time of the run.
@@ -100,9 +103,10 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
     }
     Observed {
         outcomes: context.outcomes.of_release(&space, &spec.project, &spec.version),
-        overtaken: overtaken(context, &release, &runs),
+        overtaken: overtaken(context, &release, (&runs, &unfinished)),
         pinned: pinned(context, &space, &spec.project),
         underway,
+        unmade: BTreeMap::new(),
         runs,
         environments: environments.iter().filter_map(|known| known.metadata.name.clone()).collect(),
         happened: Happened::of(&spec.version, (&spec.project, sources)),
@@ -144,23 +148,34 @@ fn pinned(context: &Context, space: &str, project: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Environments where what runs was made later than this release.
-fn overtaken(context: &Context, release: &Release, runs: &[Runs]) -> BTreeSet<EnvironmentName> {
+/// When a release was made, among those of its project.
+#[must_use]
+pub fn made(release: &Release) -> Made {
+    let at = release.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
+    Made::new(at, &release.spec.version)
+}
+
+/// Environments where a release that was made later is, or will be.
+fn overtaken(
+    context: &Context,
+    release: &Release,
+    (runs, unfinished): (&[Runs], &[Arc<Promotion>]),
+) -> BTreeSet<EnvironmentName> {
     let space = release.metadata.namespace.as_deref().unwrap_or_default();
-    let newest = runs.iter().fold(BTreeMap::new(), |mut newest: BTreeMap<&str, &Runs>, one| {
-        let known = newest.entry(&one.environment).or_insert(one);
-        if known.since < one.since {
-            *known = one;
-        }
-        newest
-    });
-    let later = |runs: &Runs| {
-        let name = format!("{}-{}", release.spec.project, runs.version);
-        let other = context.stores.releases.get(&Key::new(space, name))?;
-        (other.metadata.creation_timestamp > release.metadata.creation_timestamp).then_some(())
+    let of = |version: &str| {
+        let name = format!("{}-{version}", release.spec.project);
+        context.stores.releases.get(&Key::new(space, name)).map(|other| made(&other))
     };
-    let environments = newest.into_values().filter(|runs| later(runs).is_some());
-    environments.filter_map(|runs| EnvironmentName::try_from(runs.environment.as_str()).ok()).collect()
+    let environment = |name: &str| EnvironmentName::try_from(name).ok();
+    let successes = runs.iter().filter_map(|one| {
+        let (finished, promotion_uid) = (one.since, one.promotion_uid.clone());
+        Some(Success { environment: environment(&one.environment)?, finished, promotion_uid, made: of(&one.version) })
+    });
+    // One that leaves something out does not bring its release there.
+    let whole = unfinished.iter().filter(|promotion| !promotion.spec.is_partial());
+    let underway =
+        whole.filter_map(|promotion| Some((environment(&promotion.spec.environment)?, of(&promotion.spec.version)?)));
+    lifecycle::overtaken(&made(release), successes, underway)
 }
 
 /// What runs of a project: in the project's rows, in the environments' rows, and in ends that neither has yet.

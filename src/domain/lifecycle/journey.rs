@@ -126,7 +126,7 @@ impl Journey {
     ///
     /// A phase that is complete already counts, too: a first success must not make a second automatic
     /// environment of the same phase be forgotten. `overtaken` are environments where a release that
-    /// was made later runs; a phase with one of them is left alone, since nothing goes backwards by itself.
+    /// was made later runs or is on its way to; a phase with one of them is left alone, since nothing goes backwards by itself.
     #[must_use]
     pub fn automatic(&self, overtaken: &BTreeSet<EnvironmentName>) -> Automatic {
         let stops = self

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::arrival::Counts;
+use super::choice;
 use super::journey::PhaseProgress;
 use crate::domain::name::EnvironmentName;
 
@@ -18,6 +19,11 @@ pub enum Reach {
     /// Nobody knows: the lifecycle that the project names does not exist.
     NoLifecycle {
         /// Its name.
+        name: String,
+    },
+    /// Nobody knows: the project does not have the release's channel.
+    NoChannel {
+        /// The channel's name.
         name: String,
     },
     /// Nobody knows: the lifecycle cannot be used.
@@ -75,6 +81,7 @@ impl Reach {
             Self::NoLifecycle { name } => Some(format!(
                 "lifecycle {name} of {release} does not exist in this space: create it, or correct the project's lifecycle"
             )),
+            Self::NoChannel { name } => Some(choice::without_channel(release, name)),
             Self::BrokenLifecycle { name, problem } => {
                 Some(format!("lifecycle {name} of {release} cannot be used: {problem}"))
             }

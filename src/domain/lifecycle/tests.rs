@@ -77,6 +77,10 @@ fn a_lifecycle_that_is_not_there_or_broken_is_named() {
         "lifecycle hotfix of checkout-1.4.2 does not exist in this space: create it, or correct the project's lifecycle"
     );
     assert_eq!(
+        said(Reach::NoChannel { name: "beta".into() }),
+        "channel beta of checkout-1.4.2 is no longer in the project, so nothing says where it may go: add the channel again, or make a release of another one"
+    );
+    assert_eq!(
         said(Reach::BrokenLifecycle { name: "hotfix".into(), problem: "spec.phases[0].soak: x".into() }),
         "lifecycle hotfix of checkout-1.4.2 cannot be used: spec.phases[0].soak: x"
     );

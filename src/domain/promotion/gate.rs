@@ -276,6 +276,7 @@ impl Gate {
             Reach::NotInLifecycle => self.refused(facts, Reason::NotInLifecycle, message),
             // What nobody knows lets nothing through, and refuses nothing.
             Reach::NoLifecycle { .. } => self.waiting(Reason::LifecycleNotFound, message),
+            Reach::NoChannel { .. } => self.waiting(Reason::ChannelNotFound, message),
             Reach::BrokenLifecycle { .. } => self.waiting(Reason::LifecycleInvalid, message),
         }
     }

@@ -31,6 +31,8 @@ pub enum Reason {
     NotInLifecycle,
     /// The project names a lifecycle that does not exist. Waits.
     LifecycleNotFound,
+    /// The project does not have the release's channel any more. Waits.
+    ChannelNotFound,
     /// The lifecycle that the project names cannot be used. Waits.
     LifecycleInvalid,
     /// Somebody blocked the release. Refuses, or waits if the promotion says so.
@@ -78,7 +80,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason that is not a step's own, in the order of declaration.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Unguarded,
         Self::NotStamped,
         Self::ProjectNotFound,
@@ -92,6 +94,7 @@ impl Reason {
         Self::LifecycleNotReached,
         Self::NotInLifecycle,
         Self::LifecycleNotFound,
+        Self::ChannelNotFound,
         Self::LifecycleInvalid,
         Self::ReleaseBlocked,
         Self::Frozen,
@@ -131,6 +134,7 @@ impl Reason {
             Self::LifecycleNotReached => "LifecycleNotReached",
             Self::NotInLifecycle => "NotInLifecycle",
             Self::LifecycleNotFound => "LifecycleNotFound",
+            Self::ChannelNotFound => "ChannelNotFound",
             Self::LifecycleInvalid => "LifecycleInvalid",
             Self::ReleaseBlocked => "ReleaseBlocked",
             Self::Frozen => "Frozen",
@@ -177,6 +181,12 @@ impl Reason {
         )
     }
 
+    /// Whether it waits until somebody changes what was written: no other promotion, approval or time opens it.
+    #[must_use]
+    pub const fn needs_an_edit(&self) -> bool {
+        matches!(self, Self::NotInLifecycle | Self::ChannelNotFound)
+    }
+
     /// Whether it waits for something that concerns itself alone, and no other promotion to the environment.
     #[must_use]
     pub const fn is_own(&self) -> bool {
@@ -186,6 +196,7 @@ impl Reason {
                 | Self::ReleaseNotSealed
                 | Self::LifecycleNotReached
                 | Self::NotInLifecycle
+                | Self::ChannelNotFound
                 | Self::ReleaseBlocked
                 | Self::NotYet
                 | Self::ApprovalsMissing

@@ -78,6 +78,17 @@ fn while_people_or_a_time_are_waited_for_it_is_ready_and_says_why() {
 }
 
 #[test]
+fn where_nothing_but_an_edit_helps_it_is_stalled_and_says_so_before_a_tool_gives_up() {
+    for (why, expected) in [(Why::NotInLifecycle, "NotInLifecycle"), (Why::ChannelNotFound, "ChannelNotFound")] {
+        let decision = decide(&observed(Some(waits(why))));
+        let (holds, reason, message) = said(&decision);
+        assert_eq!((holds, reason.as_str()), (json!([false, false, true, false]), expected));
+        assert!(message.ends_with("waits: because") && decision.effects.is_empty(), "{message}");
+        assert_eq!(decision.events[0].severity, Severity::Warning);
+    }
+}
+
+#[test]
 fn a_promotion_that_did_not_succeed_needs_a_person_and_says_how_to_try_again() {
     for (phase, expected) in [(Phase::Failed, "Failed"), (Phase::Canceled, "Canceled"), (Phase::Refused, "Refused")] {
         let decision = decide(&observed(Some(ended(phase))));

@@ -41,6 +41,7 @@ fn observed() -> Observed {
         pinned: [].into(),
         secrets: [].into(),
         underway: [].into(),
+        unmade: [].into(),
         now: Timestamp::from_second(100).unwrap(),
     }
 }
@@ -179,4 +180,40 @@ fn a_failure_that_is_known_from_its_row_alone_says_where_the_reason_is() {
     assert_eq!(reason, "NotPromoted");
     let expected = format!("Failed: the reason is in its AuditRecord, promotion-{};", first.name);
     assert!(message.contains(&expected), "{message}");
+}
+
+#[test]
+fn what_could_not_be_made_has_no_row_and_is_told_with_everything_else_that_went_wrong() {
+    let (mut observed, mut status) = (observed(), ReleaseStatus::default());
+    observed.outcomes = vec![outcome("by-hand", "dev", Phase::Succeeded)];
+    let unmade = [(environment("eu"), "the name of eu is taken".to_owned())];
+    let both = [unmade[0].clone(), (environment("us"), "the quota is full".to_owned())];
+    let (wanted, notes) = run(&Observed { unmade: both.into(), ..observed.clone() }, &mut status);
+    assert!(wanted.is_empty() && status.automatic.is_empty(), "{:?}", status.automatic);
+    assert_eq!(notes.iter().map(|note| note.reason).collect::<Vec<_>>(), ["NotPromoted"]);
+    assert_eq!(condition(&status).unwrap(), ("NotPromoted", "the name of eu is taken; the quota is full"));
+    let observed = Observed { unmade: unmade.into(), ..observed };
+    let (wanted, _) = run(&observed, &mut status);
+    assert_eq!((names(&wanted), status.automatic.len()), (vec!["us"], 1), "one that fails stops no other");
+    assert_eq!(condition(&status).unwrap(), ("NotPromoted", "the name of eu is taken"));
+    let ended = vec![outcome(&wanted[0].name, "us", Phase::Failed)];
+    run(&Observed { outcomes: ended, ..observed }, &mut status);
+    let message = condition(&status).unwrap().1;
+    assert!(message.starts_with("the name of eu is taken; promotion checkout-1.0.0-us-"), "{message}");
+}
+
+#[test]
+fn a_release_whose_channel_is_gone_goes_nowhere_by_itself_and_says_so_once() {
+    let gone = Observed { governing: Governing::NoChannel { name: "beta".into() }, ..observed() };
+    let mut status = ReleaseStatus::default();
+    let (wanted, notes) = run(&gone, &mut status);
+    assert_eq!((wanted.len(), notes.len()), (0, 1));
+    let (reason, message) = condition(&status).unwrap();
+    assert!(
+        reason == "ChannelNotFound" && message.starts_with("channel beta of checkout-1.0.0 is no longer"),
+        "{message}"
+    );
+    assert_eq!(run(&gone, &mut status).1, [], "said once");
+    assert_eq!(names(&run(&observed(), &mut status).0), ["dev"], "and it goes on when the channel is back");
+    assert_eq!(condition(&status).unwrap().0, "Promoted");
 }

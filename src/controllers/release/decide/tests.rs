@@ -31,6 +31,7 @@ fn observed(sealing: Option<Found>) -> Observed {
         overtaken: [].into(),
         pinned: [].into(),
         underway: [].into(),
+        unmade: [].into(),
         secrets: [].into(),
         now: at(100),
     }

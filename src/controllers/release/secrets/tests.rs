@@ -34,6 +34,7 @@ fn observed((secrets, runs): (Value, bool), seen: &[(&str, Seen)]) -> Observed {
         overtaken: [].into(),
         pinned: [].into(),
         underway: [].into(),
+        unmade: [].into(),
         secrets: seen
             .iter()
             .map(|(name, seen)| ((*name).to_owned(), Sighting { seen: seen.clone(), at: at(100) }))

@@ -247,6 +247,10 @@ fn the_lifecycle_and_the_turn_say_why_and_what_to_do() {
             "waiting LifecycleReached LifecycleNotFound: lifecycle hotfix of checkout-1.4.2 does not exist in this space: create it, or correct the project's lifecycle",
         ),
         (
+            GateFacts { lifecycle: Reach::NoChannel { name: "beta".to_owned() }, ..open() },
+            "waiting LifecycleReached ChannelNotFound: channel beta of checkout-1.4.2 is no longer in the project, so nothing says where it may go: add the channel again, or make a release of another one",
+        ),
+        (
             GateFacts { parts: unknown_target(), when_not_ready: wait, ..open() },
             "closed PartsKnown TargetNotFound: environment production has no target asia (spec.targets[0]), it has eu: make a new promotion with one of these under another name",
         ),

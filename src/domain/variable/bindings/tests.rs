@@ -241,6 +241,43 @@ fn long_chains_and_deep_nesting_end_in_a_fault_and_not_in_a_crash() {
     assert_eq!(fault(&variables, "variables.V0").0, FaultReason::ExpressionTooCostly);
 }
 
+#[test]
+fn what_is_too_deep_too_costly_or_too_large_shows_the_variables_through_which_it_was_reached() {
+    let chain: Vec<(String, Content)> =
+        (0..40).map(|n| (format!("V{n}"), plain(json!(format!("${{{{ variables.V{} }}}}", n + 1))))).collect();
+    let variables: Vec<_> = chain.iter().map(|(name, content)| (name.as_str(), content.clone())).collect();
+    let (reason, message) = fault(&variables, "variables.V0");
+    assert_eq!(reason, FaultReason::ExpressionTooCostly);
+    assert!(message.contains("more than 16 variables use each other: shorten the chain (reached through V0 → V1 → V2"));
+
+    let deep = format!("{}variables.B{}", "[".repeat(50), "]".repeat(50));
+    let deep = |next: &str| plain(json!(format!("${{{{ {} }}}}", deep.replace("variables.B", next))));
+    let nested = [("A", deep("variables.B")), ("B", deep("variables.C")), ("C", deep("variables.D")), ("D", deep("1"))];
+    let (reason, message) = fault(&nested, "variables.A");
+    assert_eq!(reason, FaultReason::ExpressionTooCostly);
+    assert!(message.contains("(reached through A → B"), "{message}");
+
+    let list = plain(json!((0..1000).collect::<Vec<_>>()));
+    let costly = "${{ variables.L.map(a, variables.L.map(b, variables.L.map(c, a * b * c))) }}";
+    let (reason, message) =
+        fault(&[("L", list), ("A", plain(json!("${{ variables.B }}"))), ("B", plain(json!(costly)))], "variables.A");
+    assert_eq!(reason, FaultReason::ExpressionTooCostly);
+    assert!(message.contains("(reached through A → B"), "{message}");
+}
+
+#[test]
+fn a_text_of_many_expressions_has_a_bound_wherever_it_stands() {
+    let big = ("BIG", plain(json!("x".repeat(60_000))));
+    let two = "${{ variables.BIG }}${{ variables.BIG }}";
+    let three = format!("{two}${{{{ variables.BIG }}}}");
+    assert!(matches!(text(std::slice::from_ref(&big), two), Ok(Text::Plain(_))));
+    let wrong = text(std::slice::from_ref(&big), &three).unwrap_err();
+    assert_eq!(wrong.to_string(), "the text is larger than 128 KiB: make it smaller");
+    let (reason, message) = fault(&[big, ("T", plain(json!({"all": [three]})))], "variables.T");
+    assert_eq!(reason, FaultReason::ExpressionTooCostly);
+    assert_eq!(message, "the text is larger than 128 KiB: make it smaller (reached through T)");
+}
+
 fn secrets() -> Vec<(&'static str, Content)> {
     vec![
         ("DB", Content::Secret(reference("db", SecretPlace::Space))),

@@ -18,7 +18,7 @@ fn prepared(manifests: &[Value]) -> Result<Vec<Prepared>, Problems> {
 
 /// The sentences about one manifest.
 fn refused(manifest: Value) -> Vec<String> {
-    prepared(&[manifest]).unwrap_err().sentences()
+    prepared(&[manifest]).unwrap_err().told().iter().map(ToString::to_string).collect()
 }
 
 fn config_map(name: &str) -> Value {
