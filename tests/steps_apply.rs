@@ -170,7 +170,7 @@ async fn a_conflict_names_who_manages_the_field_and_may_be_forced() {
     assert_eq!(
         problems.sentences(),
         [
-            "ConfigMap settings: data.text: data.text is managed by kubectl: remove it from the manifest, or set forceConflicts: true on the step"
+            "step deploy: ConfigMap settings: data.text: data.text is managed by kubectl: remove it from the manifest, or set forceConflicts: true on the step"
         ]
     );
     terms.force = true;
@@ -190,7 +190,7 @@ async fn another_project_s_object_is_refused_even_with_force() {
         assert!(problems.told().iter().all(|problem| problem.reason == ProblemReason::OwnedByOther));
         assert_eq!(
             problems.sentences()[0],
-            "Secret token: belongs to project billing in environment dev of space shop: give the object another name"
+            "step deploy: Secret token: belongs to project billing in environment dev of space shop: give the object another name"
         );
     }
     // The same project's name in another space is another project.

@@ -57,12 +57,11 @@ impl Search {
     fn tie_for(&mut self, name: Named<'_>, values: &[&Valued<'_>]) -> Option<Vec<Place>> {
         let (own, shared): (Vec<_>, Vec<_>) = values.iter().partition(|(place, _)| place.source == Source::Project);
         let of_project = self.subject(name, &own, |_| true);
-        let (subject, rivals) = match of_project {
-            Some(subject) => (subject, own),
-            None => {
-                let is_free = |subject: &Subject| !own.iter().any(|(_, scope)| scope.applies(subject));
-                (self.subject(name, &shared, is_free)?, shared)
-            }
+        let (subject, rivals) = if let Some(subject) = of_project {
+            (subject, own)
+        } else {
+            let is_free = |subject: &Subject| !own.iter().any(|(_, scope)| scope.applies(subject));
+            (self.subject(name, &shared, is_free)?, shared)
         };
         let mut places: Vec<Place> =
             rivals.iter().filter(|(_, scope)| scope.applies(&subject)).map(|(place, _)| place.clone()).collect();
@@ -254,7 +253,7 @@ mod tests {
                     }
                 }
             }
-            prop_assert!(!found(&declared).is_some() || any, "{:?}", found(&declared));
+            prop_assert!(found(&declared).is_none() || any, "{:?}", found(&declared));
             let no_own = !declared[0].variables[0].values.iter().any(|value| value.scope.specificity() > Scope::default().specificity());
             // Where the project has values of its own a tie of sets may hide behind them.
             prop_assert!(!any || found(&declared).is_some() || !no_own);
