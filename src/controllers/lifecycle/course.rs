@@ -172,7 +172,10 @@ impl Course {
         match (&self.governing, &self.lifecycle) {
             (Governing::Known(lifecycle), Some(_)) => lifecycle.concerns(environment),
             // One that is not known lets nothing through, whatever the environment is.
-            (Governing::Known(_) | Governing::Absent { .. } | Governing::Broken { .. }, _) => true,
+            (
+                Governing::Known(_) | Governing::Absent { .. } | Governing::NoChannel { .. } | Governing::Broken { .. },
+                _,
+            ) => true,
         }
     }
 
