@@ -177,11 +177,58 @@ fn a_freeze_has_times_or_a_schedule_and_all_of_it() {
     }
 }
 
+fn command(change: Value) -> Value {
+    let restart = json!({"workload": "Deployment/checkout"});
+    let mut spec = json!({"environment": "dev", "project": "checkout", "reason": "CHG-1", "restart": restart});
+    merge(&mut spec, change);
+    object("CommandRun", "cel", spec)
+}
+
+fn of_commands() -> Vec<Case> {
+    let (same, logs) = (|| command(json!({})), json!({"workload": "Deployment/checkout", "tail": 100}));
+    let named = |name: &str, mut object: Value| {
+        object["metadata"]["name"] = json!(name);
+        object
+    };
+    let changed = |name: &str, message, (before, accepted, refused): (Value, Value, Value)| {
+        let case = Case::new("CommandRun", message, (named(name, accepted), named(name, refused)));
+        case.after(named(name, before))
+    };
+    let canceled = || command(json!({"cancel": {"reason": "no"}}));
+    let stamped = || command(json!({"by": {"username": "alice"}}));
+    let mut only_logs = command(json!({"logs": logs}));
+    only_logs["spec"].as_object_mut().expect("a spec").remove("restart");
+    let mut fewer = only_logs.clone();
+    fewer["spec"]["logs"]["tail"] = json!(5);
+    let other = command(json!({"restart": {"workload": "Deployment/other"}}));
+    let ended = |phase: &str| {
+        let mut ended = command(json!({}));
+        ended["status"] = json!({"phase": phase, "finished": true});
+        ended
+    };
+    vec![
+        Case::new("CommandRun", "spec.logs or spec.restart", (same(), command(json!({"logs": logs})))),
+        changed(
+            "cel-a",
+            "spec.environment, spec.project",
+            (same(), canceled(), command(json!({"environment": "test"}))),
+        ),
+        changed("cel-b", "spec.logs is immutable", (only_logs.clone(), only_logs, fewer)),
+        changed("cel-c", "spec.restart is immutable", (same(), same(), other)),
+        changed("cel-d", "spec.by is written by the API server", (stamped(), stamped(), same()))
+            .shadowed("the API server restores the caller before it asks the rule"),
+        changed("cel-e", "spec.cancel cannot be taken back", (canceled(), canceled(), same())),
+        changed("cel-f", "status.phase never changes", (ended("Failed"), ended("Failed"), ended("Succeeded")))
+            .shadowed("the operator ends it before the test can"),
+    ]
+}
+
 fn cases() -> Vec<Case> {
     let mut cases = of_environments();
     cases.extend(of_projects());
     cases.extend(of_lifecycles());
     cases.extend(of_freezes());
+    cases.extend(of_commands());
     cases.extend(of_channels());
     cases.extend(of_releases());
     cases.extend(of_promotions());

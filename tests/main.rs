@@ -13,6 +13,8 @@ mod cel;
 #[cfg(test)]
 mod channels;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod containers;
 #[cfg(test)]
 mod crash;

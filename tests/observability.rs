@@ -84,7 +84,7 @@ async fn probes_answer_and_logs_name_the_object() {
 }
 
 /// For each kind, a spec that does not read as it, whatever else is right.
-fn unreadable() -> [(&'static str, &'static str, Value); 11] {
+fn unreadable() -> [(&'static str, &'static str, Value); 12] {
     let no_text = json!({"not": "a text"});
     let release = json!({"project": "checkout", "version": "1.0.0"});
     let with = |mut spec: Value, field: &str, value: &Value| {
@@ -105,6 +105,7 @@ fn unreadable() -> [(&'static str, &'static str, Value); 11] {
         ),
         ("AuditRecord", "auditrecords", with(promotion, "applied", &json!("perhaps"))),
         ("AuditCheckpoint", "auditcheckpoints", json!({"number": "first"})),
+        ("CommandRun", "commandruns", json!({"environment": "dev", "project": "checkout", "reason": no_text})),
         ("Freeze", "freezes", json!({"reason": no_text})),
         ("Lifecycle", "lifecycles", json!({"phases": "none"})),
         ("VariableSet", "variablesets", json!({"description": no_text})),

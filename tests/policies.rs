@@ -3,6 +3,7 @@
 //! These tests have a cluster without an operator, so that they can do its part themselves. Other folders hold a group each.
 
 mod approvals;
+mod commands;
 mod confinement;
 mod people;
 mod pins;

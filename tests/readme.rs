@@ -30,7 +30,7 @@ async fn every_manifest_in_the_readme_is_applied_and_leads_to_a_success() {
         manifests += 1;
     }
     assert_eq!(
-        manifests, 14,
+        manifests, 15,
         "one manifest for each of the kinds that people write, a release whose channel chooses, several steps, and the files of a repository"
     );
     wait::object(&space.api(), "banner.production", "deployed", |known: &Pin| {

@@ -6,8 +6,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 
 use super::v1alpha1::{
-    Approval, AuditCheckpoint, AuditRecord, Environment, Freeze, Lifecycle, Pin, Project, Promotion, Release,
-    VariableSet,
+    Approval, AuditCheckpoint, AuditRecord, CommandRun, Environment, Freeze, Lifecycle, Pin, Project, Promotion,
+    Release, VariableSet,
 };
 
 /// Every definition that Gantry installs, in alphabetical order of kinds.
@@ -17,6 +17,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         Approval::crd(),
         AuditCheckpoint::crd(),
         AuditRecord::crd(),
+        CommandRun::crd(),
         Environment::crd(),
         Freeze::crd(),
         Lifecycle::crd(),

@@ -1,6 +1,7 @@
 //! Starts the operator: watches, leader election, controllers; and ends it in order.
 
 mod seen;
+mod started;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -27,14 +28,12 @@ use crate::controllers::context::Context;
 use crate::controllers::deployments::DeploymentsController;
 use crate::controllers::environment::Environments;
 use crate::controllers::environment::provisioned::Provisioned;
-use crate::controllers::environment::wake;
 use crate::controllers::freeze::FreezeController;
 use crate::controllers::guard::Guard;
 use crate::controllers::hosts::Hosts;
 use crate::controllers::lifecycle::LifecycleController;
 use crate::controllers::outcomes::Outcomes;
 use crate::controllers::pin::PinController;
-use crate::controllers::pipeline::{self, Controller};
 use crate::controllers::project::ProjectController;
 use crate::controllers::project::series::Series;
 use crate::controllers::promotion::PromotionController;
@@ -52,6 +51,7 @@ use crate::settings::Settings;
 use crate::steps::health::trim::trim;
 use crate::telemetry::metrics::Metrics;
 use seen::Seen;
+use started::Started;
 
 /// Rows are written at most this often per object, so that a burst of promotions is one write; and the more of it there is, the
 /// less often. A promotion itself tells at once.
@@ -250,11 +250,9 @@ impl Lead {
 /// Every controller with its queue, and the triggers that feed them.
 fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationToken) -> Tasks {
     let mut tasks = Tasks::default();
-    let (promotions, promotion_requests) = Queue::new();
     let (projects, project_requests) = Queue::new();
     let (releases, release_requests) = Queue::new();
     let (environments, environment_requests) = Queue::new();
-    let (deployments, deployment_requests) = Queue::new();
     let (changed, objects) = mpsc::unbounded_channel();
     let bench = Bench::default();
     let (audits, audit_requests) = Queue::new();
@@ -268,16 +266,11 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
         watches: Watches::new(changed, trim),
         snapshots: Snapshots::default(),
     };
-    let settings = started.settings("promotion", Quiet::NONE);
-    let reconcile = move |key: Key| {
-        let promotion = promotion.clone();
-        async move { Box::pin(promotion.reconcile(key)).await }
-    };
-    tasks.spawn("the controller promotion", runner::run(settings, promotion_requests, started.running(), reconcile));
+    let promotions = started.promotions(&mut tasks, promotion);
     let shared = || Arc::clone(context);
     let project = ProjectController::new(shared(), Series::new(context.metrics.clone()), projects.clone());
     started.spawn(&mut tasks, project, (project_requests, ROWS));
-    started.spawn(&mut tasks, DeploymentsController { context: shared() }, (deployment_requests, ROWS));
+    let deployments = started.queue(&mut tasks, DeploymentsController { context: shared() }, ROWS);
     let lifecycles = started.queue(&mut tasks, LifecycleController { context: shared() }, COALESCE);
     let freezes = started.queue(&mut tasks, FreezeController { context: shared() }, ROWS);
     let pins = started.queue(&mut tasks, PinController { context: shared() }, COALESCE);
@@ -290,19 +283,27 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     for space in context.stores.spaces() {
         audits.add(Key::new(space, ""));
     }
+    let commands = started.commands(&mut tasks);
     let settings = started.settings("audit", SEALS);
     let seal = move |key: Key| {
         let audit = audit.clone();
         async move { audit.reconcile(key).await }
     };
     tasks.spawn("the controller audit", runner::run(settings, audit_requests, started.running(), seal));
-    let guarded = wake::guarded(context.stores.environments.clone(), context.guard.changes(), environments.clone());
-    started.until_stopped(&mut tasks, "the wake-ups by the guard", guarded);
-    let woken = wake::wake(context.stores.clone(), provisioned.clone(), environments);
-    started.until_stopped(&mut tasks, "the wake-ups of environments", woken);
+    started.wake(&mut tasks, provisioned, environments);
     started.until_stopped(&mut tasks, "the wake-ups by what runs", context.workloads.clone().wake(projects.clone()));
-    let queues =
-        Queues { promotions, projects, releases, deployments, lifecycles, freezes, pins, variable_sets, approvals };
+    let queues = Queues {
+        promotions,
+        projects,
+        releases,
+        deployments,
+        lifecycles,
+        freezes,
+        pins,
+        variable_sets,
+        approvals,
+        commands,
+    };
     let triggers = Triggers { context: shared(), queues, bench };
     started.until_stopped(&mut tasks, "the triggers", triggers.run(objects));
     tasks
@@ -316,56 +317,5 @@ fn expect_ends(context: &Context) {
             let text = |field: &Option<String>| field.clone().unwrap_or_default();
             context.outcomes.await_end(&text(&meta.uid), &text(&meta.namespace));
         }
-    }
-}
-
-/// What every runner needs.
-struct Started {
-    context: Arc<Context>,
-    stop: CancellationToken,
-}
-
-impl Started {
-    fn settings(&self, name: &'static str, quiet: Quiet) -> runner::Settings {
-        runner::Settings { name, workers: usize::from(self.context.settings.workers), quiet }
-    }
-
-    fn running(&self) -> (Metrics, CancellationToken) {
-        (self.context.metrics.clone(), self.stop.clone())
-    }
-
-    /// Runs something that has no end of its own.
-    fn until_stopped(&self, tasks: &mut Tasks, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
-        tasks.spawn(name, async move {
-            // Stopped or ended: both are an end.
-            let _ = stop.run_until_cancelled_owned(task).await;
-        });
-    }
-
-    /// Runs a controller of the one pipeline, and gives back the way into its queue.
-    fn queue<C: Controller + Clone>(&self, tasks: &mut Tasks, controller: C, quiet: Quiet) -> Queue {
-        let (queue, requests) = Queue::new();
-        self.spawn(tasks, controller, (requests, quiet));
-        queue
-    }
-
-    /// The same with a queue that is there already.
-    fn spawn<C: Controller + Clone>(
-        &self,
-        tasks: &mut Tasks,
-        controller: C,
-        (requests, quiet): (mpsc::UnboundedReceiver<Key>, Quiet),
-    ) {
-        let context = Arc::clone(&self.context);
-        let reconcile = move |key: Key| {
-            let (controller, context) = (controller.clone(), Arc::clone(&context));
-            async move {
-                let client = context.cluster.client();
-                pipeline::reconcile(&controller, (&client, &context.events), &key).await
-            }
-        };
-        let run = runner::run(self.settings(C::NAME, quiet), requests, self.running(), reconcile);
-        tasks.spawn(format!("the controller {}", C::NAME), run);
     }
 }

@@ -6,7 +6,9 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 
-use crate::api::v1alpha1::{Approval, Environment, Freeze, Lifecycle, Pin, Project, Promotion, Release, VariableSet};
+use crate::api::v1alpha1::{
+    Approval, CommandRun, Environment, Freeze, Lifecycle, Pin, Project, Promotion, Release, VariableSet,
+};
 use crate::cluster::cache::{self, Cache};
 use crate::cluster::tasks::Tasks;
 
@@ -25,6 +27,8 @@ pub struct Stores {
     pub pins: Cache<Pin>,
     /// Every approval and rejection.
     pub approvals: Cache<Approval>,
+    /// Every command.
+    pub commands: Cache<CommandRun>,
     /// Every release.
     pub releases: Cache<Release>,
     /// Every variable set.
@@ -52,6 +56,8 @@ impl Stores {
         tasks.spawn("the watch of pins", task);
         let (approvals, task) = Cache::watch(Api::all(client.clone()), all());
         tasks.spawn("the watch of approvals", task);
+        let (commands, task) = Cache::watch(Api::all(client.clone()), all());
+        tasks.spawn("the watch of commands", task);
         let (releases, task) = Cache::watch(Api::all(client.clone()), all());
         tasks.spawn("the watch of releases", task);
         let (variable_sets, task) = Cache::watch(Api::all(client.clone()), all());
@@ -67,6 +73,7 @@ impl Stores {
             freezes,
             pins,
             approvals,
+            commands,
             releases,
             variable_sets,
             unfinished,
@@ -91,6 +98,7 @@ impl Stores {
         self.freezes.until_synced().await;
         self.pins.until_synced().await;
         self.approvals.until_synced().await;
+        self.commands.until_synced().await;
         self.releases.until_synced().await;
         self.variable_sets.until_synced().await;
         self.unfinished.until_synced().await;
@@ -107,6 +115,7 @@ impl Stores {
             ("freezes", self.freezes.is_synced()),
             ("pins", self.pins.is_synced()),
             ("approvals", self.approvals.is_synced()),
+            ("commandruns", self.commands.is_synced()),
             ("releases", self.releases.is_synced()),
             ("variablesets", self.variable_sets.is_synced()),
             ("promotions", self.unfinished.is_synced() && self.finished.is_synced()),

@@ -12,6 +12,7 @@
 //! | a freeze | itself; when its spec changes, the promotions of the space that wait or are kept from their next step: `triggers/freezes.rs` |
 //! | a pin | itself, and promotions that wait in its place |
 //! | an approval | itself, and the promotion that it names |
+//! | a command | itself |
 //! | the guard | everything |
 //! | a variable set | itself, and the projects that use it when its spec changes |
 //! | an end | the rows of project, environment and release, the pin of its place, and promotions of the project that wait |
@@ -62,6 +63,8 @@ pub struct Queues {
     pub variable_sets: Queue,
     /// Approvals.
     pub approvals: Queue,
+    /// Commands.
+    pub commands: Queue,
 }
 
 /// The spec that was last seen of each object of a kind: UID and generation.
@@ -111,6 +114,7 @@ impl Triggers {
         let mut freezes = stores.freezes.subscribe();
         let mut pins = stores.pins.subscribe();
         let mut approvals = stores.approvals.subscribe();
+        let mut commands = stores.commands.subscribe();
         let mut variable_sets = stores.variable_sets.subscribe();
         let mut unfinished = stores.unfinished.subscribe();
         let mut finished = stores.finished.subscribe();
@@ -129,6 +133,7 @@ impl Triggers {
                 Some(change) = freezes.recv() => self.freeze(&change, &mut of_freezes),
                 Some(change) = pins.recv() => self.pin(&change),
                 Some(change) = approvals.recv() => self.approval(&change),
+                Some(change) = commands.recv() => self.queues.commands.add(change.key),
                 Some(change) = environments.recv() => self.environment(&change, &mut shapes),
                 ended = outcomes.recv() => match ended {
                     Ok(outcome) => self.ended(&outcome),

@@ -102,7 +102,7 @@ impl Guard {
 #[cfg(test)]
 pub(crate) fn always() -> Guard {
     let mut guard = Guard::default();
-    let since = ["promotions", "approvals"].map(|kind| (kind, Timestamp::MIN)).into();
+    let since = ["promotions", "approvals", "commandruns"].map(|kind| (kind, Timestamp::MIN)).into();
     guard.saw(Look::Acts { since }, Timestamp::UNIX_EPOCH);
     guard
 }

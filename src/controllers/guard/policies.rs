@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 /// Policies that validate, each with a binding of the same name.
-pub const VALIDATING: [&str; 16] = [
+pub const VALIDATING: [&str; 17] = [
     "approval-rights.gantry.dev",
+    "command-rights.gantry.dev",
     "environment-accounts.gantry.dev",
     "environment-lifecycles.gantry.dev",
     "environment-recovery.gantry.dev",
@@ -26,16 +27,18 @@ pub const VALIDATING: [&str; 16] = [
 /// The one policy that is asked with other objects, the lifecycles of the space.
 pub const ASKS: &str = "environment-lifecycles.gantry.dev";
 /// Policies that write stamps, each with a binding of the same name.
-pub const MUTATING: [&str; 5] = [
+pub const MUTATING: [&str; 6] = [
     "approval-stamp.gantry.dev",
+    "command-stamp.gantry.dev",
     "environment-recovery-stamp.gantry.dev",
     "pin-stamp.gantry.dev",
     "promotion-stamp.gantry.dev",
     "release-stamp.gantry.dev",
 ];
 /// Whose objects carry a stamp that is asked for later, and the policies that write and check it.
-const STAMPS: [(&str, [&str; 2]); 2] = [
+const STAMPS: [(&str, [&str; 2]); 3] = [
     ("approvals", ["approval-stamp.gantry.dev", "approval-rights.gantry.dev"]),
+    ("commandruns", ["command-stamp.gantry.dev", "command-rights.gantry.dev"]),
     ("promotions", ["promotion-stamp.gantry.dev", "promotion-rights.gantry.dev"]),
 ];
 /// What to do about any of them.
@@ -125,10 +128,10 @@ mod tests {
     #[test]
     fn all_of_them_are_needed_and_the_newest_says_since_when() {
         let mut seen = all();
-        assert_eq!(since(&seen).unwrap(), [("approvals", at(1)), ("promotions", at(1))].into());
+        assert_eq!(since(&seen).unwrap(), [("approvals", at(1)), ("commandruns", at(1)), ("promotions", at(1))].into());
         let binding = ("MutatingAdmissionPolicyBinding", "promotion-stamp.gantry.dev".to_owned());
         seen.get_mut(&binding).unwrap().made = at(7);
-        assert_eq!(since(&seen).unwrap(), [("approvals", at(1)), ("promotions", at(7))].into());
+        assert_eq!(since(&seen).unwrap(), [("approvals", at(1)), ("commandruns", at(1)), ("promotions", at(7))].into());
         for named in all().into_keys() {
             let mut fewer = all();
             fewer.remove(&named);

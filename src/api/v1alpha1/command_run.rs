@@ -1,0 +1,186 @@
+//! `CommandRun`: "restart checkout in production", "what does it log", once. Immutable but for `cancel`.
+#![allow(clippy::duplicated_attributes, reason = "every printer column has a type and a path of its own")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::history::Person;
+use super::promotion::Cancel;
+
+/// One command in the targets of an environment. It is carried out at most once in each.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gantry.dev",
+    version = "v1alpha1",
+    kind = "CommandRun",
+    namespaced,
+    status = "CommandRunStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    category = "gantry",
+    doc = "One command in the targets of an environment. Example: `kubectl get commandruns -n shop`",
+    printcolumn(name = "Environment", type_ = "string", json_path = ".spec.environment"),
+    printcolumn(name = "Project", type_ = "string", json_path = ".spec.project"),
+    printcolumn(name = "Command", type_ = "string", json_path = ".status.command"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "By", type_ = "string", json_path = ".spec.by.username"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.logs) != has(self.restart)")
+        .message("spec.logs or spec.restart: a command is one of the two; give exactly one"),
+    validation = Rule::new("self.environment == oldSelf.environment && self.project == oldSelf.project && self.reason == oldSelf.reason && has(self.targets) == has(oldSelf.targets) && (!has(self.targets) || self.targets == oldSelf.targets)")
+        .message("spec.environment, spec.project, spec.targets and spec.reason are immutable; make a new command with another name"),
+    validation = Rule::new("has(self.logs) == has(oldSelf.logs) && (!has(self.logs) || self.logs == oldSelf.logs)")
+        .message("spec.logs is immutable; make a new command with another name"),
+    validation = Rule::new("has(self.restart) == has(oldSelf.restart) && (!has(self.restart) || self.restart == oldSelf.restart)")
+        .message("spec.restart is immutable; make a new command with another name"),
+    validation = Rule::new("!has(oldSelf.by) || (has(self.by) && self.by == oldSelf.by)")
+        .message("spec.by is written by the API server; leave it out"),
+    validation = Rule::new("!has(oldSelf.cancel) || (has(self.cancel) && self.cancel == oldSelf.cancel)")
+        .message("spec.cancel cannot be taken back; make a new command with another name"),
+)]
+pub struct CommandRunSpec {
+    /// The environment. Example: `environment: production`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub environment: String,
+    /// The only targets of the environment in which it is carried out; omitted, all. Example: `targets: [eu]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
+    pub targets: Vec<String>,
+    /// The project whose workload it is about. Example: `project: checkout`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub project: String,
+    /// Why, for the record. Example: `reason: CHG-1234, it leaks memory`
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+    /// Shows what a workload logged last; needs the verb `logs` on the environment. Example: `logs: {workload: Deployment/checkout, tail: 100}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<LogsCommand>,
+    /// Restarts the pods of a workload, a few at a time; needs the verb `restart` on the environment. Example: `restart: {workload: Deployment/checkout}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartCommand>,
+    /// Keeps it from targets in which it has not begun. Example: `cancel: {reason: wrong workload}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<Cancel>,
+    /// Who asked. Written by the API server; any other value is replaced. Example: `by: {username: alice}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Person>,
+}
+
+/// Whose log, and how much of it.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogsCommand {
+    /// The workload that a release of the project made. Example: `workload: Deployment/checkout`
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(
+            pattern = r"^(Deployment|StatefulSet|DaemonSet)/[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+        )
+    )]
+    pub workload: String,
+    /// The container; omitted, the first of each pod. Example: `container: api`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub container: Option<String>,
+    /// How many of the last lines of each pod. Example: `tail: 100`
+    #[serde(default = "LogsCommand::tail")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub tail: i32,
+}
+
+impl LogsCommand {
+    /// How many lines are shown unless somebody says otherwise.
+    const fn tail() -> i32 {
+        100
+    }
+}
+
+/// What is restarted.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartCommand {
+    /// The workload that a release of the project made. Example: `workload: Deployment/checkout`
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(
+            pattern = r"^(Deployment|StatefulSet|DaemonSet)/[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+        )
+    )]
+    pub workload: String,
+}
+
+/// What came of it.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(oldSelf.finished) || !oldSelf.finished || (has(self.finished) && self.finished && self.phase == oldSelf.phase)")
+    .message("status.phase never changes once status.finished is true"))]
+pub struct CommandRunStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Finished` and `Succeeded` for programs that wait; `Ready`, `Reconciling`, `Stalled` as kstatus defines them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// `Running`, `Succeeded`, `Failed`, `Refused`, `Canceled` or `Unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub phase: Option<String>,
+    /// True once the phase will never change again.
+    #[serde(default)]
+    pub finished: bool,
+    /// The command in one word: `logs` or `restart`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub command: Option<String>,
+    /// How it stands and what to do next, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<MicroTime>,
+    /// What came of it in each target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub targets: Vec<CommandTarget>,
+}
+
+/// What came of a command in one target.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandTarget {
+    /// The target.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// Its namespace.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// `Pending`, `Started`, `Succeeded`, `Failed`, `Canceled` or `Unknown`: it was begun, and nobody knows whether it was carried out.
+    #[schemars(length(max = 16))]
+    pub phase: String,
+    /// What happened, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub message: Option<String>,
+    /// The last of what it shows, without control characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8192))]
+    pub output: Option<String>,
+    /// Whether more was there than `output` holds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// When it was about to begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<MicroTime>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<MicroTime>,
+}

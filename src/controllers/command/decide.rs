@@ -1,0 +1,223 @@
+//! What a command does next: the rule of [`crate::domain::command`], with the status and the Events that belong to it. Pure.
+
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
+use super::Observed;
+use super::console::End;
+use crate::api::condition::{self, ConditionType, Fact, Stamp, Standing};
+use crate::api::v1alpha1::command_run::{CommandRunStatus, CommandTarget};
+use crate::api::v1alpha1::{CommandRunSpec, Environment};
+use crate::controllers::decision::{self, Next, Note, Severity};
+use crate::controllers::environment::desired;
+use crate::domain::command::{self, Phase, Stand, Step};
+
+/// What one turn of a command will do.
+pub type Decision = decision::Decision<CommandRunStatus, Effect>;
+
+/// Something to do once the status is written. At most one a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Carry it out in this target.
+    CarryOut {
+        /// Its index in the status.
+        target: usize,
+    },
+    /// Find out what became of it there.
+    FindOut {
+        /// Its index in the status.
+        target: usize,
+    },
+}
+
+/// What came of a command in a target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Its index in the status.
+    pub target: usize,
+    /// How it ended there.
+    pub end: End,
+}
+
+/// How old a command may be that has not begun: people mean now, and not whenever Gantry is back.
+const FRESH: SignedDuration = SignedDuration::from_mins(10);
+
+/// Decides.
+#[must_use]
+pub fn decide(observed: &Observed) -> Decision {
+    let mut status = observed.command.status.clone().unwrap_or_default();
+    if status.finished {
+        return Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await };
+    }
+    status.command = Some(word(&observed.command.spec).to_owned());
+    if status.targets.is_empty() {
+        match admit(observed) {
+            Ok(targets) => status.targets = targets,
+            Err(why) => return end(observed, status, (Phase::Refused, &why)),
+        }
+    }
+    if let Some(outcome) = &observed.outcome {
+        conclude(observed, &mut status, outcome);
+    }
+    let stands: Vec<Stand> = status.targets.iter().map(|row| Stand::parse(&row.phase)).collect();
+    match command::step(&stands, observed.command.spec.cancel.is_some()) {
+        Step::Begin(target) => begin(observed, status, target),
+        Step::FindOut(target) => go_on(status, vec![Effect::FindOut { target }]),
+        Step::CancelRest => {
+            for row in status.targets.iter_mut().filter(|row| Stand::parse(&row.phase) == Stand::Pending) {
+                Stand::Canceled.as_str().clone_into(&mut row.phase);
+                row.message = Some("canceled before it began".to_owned());
+            }
+            let ended = status.targets.iter().map(|row| Stand::parse(&row.phase)).collect::<Vec<_>>();
+            match command::step(&ended, true) {
+                Step::End(phase) => ended_as(observed, status, phase),
+                Step::Begin(_) | Step::FindOut(_) | Step::CancelRest => go_on(status, Vec::new()),
+            }
+        }
+        Step::End(phase) => ended_as(observed, status, phase),
+    }
+}
+
+fn go_on(status: CommandRunStatus, effects: Vec<Effect>) -> Decision {
+    Decision { status, effects, events: Vec::new(), next: Next::Again }
+}
+
+/// The command in one word.
+fn word(spec: &CommandRunSpec) -> &'static str {
+    if spec.restart.is_some() { "restart" } else { "logs" }
+}
+
+/// The targets in which it is carried out.
+///
+/// # Errors
+/// Why it must not be, or cannot.
+fn admit(observed: &Observed) -> Result<Vec<CommandTarget>, String> {
+    let (spec, meta) = (&observed.command.spec, &observed.command.metadata);
+    if let Some(why) = observed.guard.broken() {
+        return Err(format!("nothing is carried out while Gantry's admission policies do not act: {why}"));
+    }
+    let made = meta.creation_timestamp.as_ref().map(|time| time.0);
+    let vouched = made.is_some_and(|made| observed.guard.vouches_for("commandruns", made));
+    if spec.by.is_none() || !vouched {
+        return Err("the API server did not record who asked, or nobody knows that it did: install Gantry's admission policies, then make the command again under another name".to_owned());
+    }
+    if made.is_some_and(|made| observed.now.duration_since(made) > FRESH) {
+        return Err("it was asked for more than ten minutes ago and had not begun: make it again under another name, if it is still wanted".to_owned());
+    }
+    let environment = observed.environment.as_deref().filter(|known| known.metadata.deletion_timestamp.is_none());
+    let Some(environment) = environment else {
+        return Err(format!(
+            "environment {} (spec.environment) does not exist in this space: correct the name, in a new command",
+            spec.environment
+        ));
+    };
+    targets(spec, environment)
+}
+
+fn targets(spec: &CommandRunSpec, environment: &Environment) -> Result<Vec<CommandTarget>, String> {
+    let status = environment.status.as_ref();
+    let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let current = status.and_then(|status| status.observed_generation) == environment.metadata.generation;
+    if !current || !condition::is_true(conditions, ConditionType::Ready) {
+        let why =
+            condition::find(conditions, ConditionType::Ready).map(|ready| ready.message.as_str()).unwrap_or_default();
+        return Err(format!(
+            "environment {} is not ready ({why}): wait until it is, and make a new command",
+            spec.environment
+        ));
+    }
+    let known = desired::targets(environment);
+    let names: Vec<&str> = known.iter().map(|target| target.name.as_str()).collect();
+    if let Some(unknown) = spec.targets.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(format!(
+            "environment {} has no target {unknown} (spec.targets), it has {}: make a new command with one of these",
+            spec.environment,
+            names.join(", ")
+        ));
+    }
+    let wanted = known.iter().filter(|target| spec.targets.is_empty() || spec.targets.contains(&target.name));
+    Ok(wanted
+        .map(|target| CommandTarget {
+            name: target.name.clone(),
+            namespace: target.namespace.clone(),
+            phase: Stand::Pending.as_str().to_owned(),
+            ..CommandTarget::default()
+        })
+        .collect())
+}
+
+/// That it begins in a target is written before anything is done there.
+fn begin(observed: &Observed, mut status: CommandRunStatus, target: usize) -> Decision {
+    let mut place = String::new();
+    if let Some(row) = status.targets.get_mut(target) {
+        Stand::Started.as_str().clone_into(&mut row.phase);
+        row.started_at = Some(MicroTime(observed.now));
+        place = format!("{} (namespace {})", row.name, row.namespace);
+    }
+    let message = format!("{} in target {place}", word(&observed.command.spec));
+    say(observed, &mut status, (Phase::Running, &message));
+    go_on(status, vec![Effect::CarryOut { target }])
+}
+
+fn conclude(observed: &Observed, status: &mut CommandRunStatus, outcome: &Outcome) {
+    let row = status.targets.get_mut(outcome.target).filter(|row| Stand::parse(&row.phase) == Stand::Started);
+    let Some(row) = row else { return };
+    outcome.end.stand.as_str().clone_into(&mut row.phase);
+    row.finished_at = Some(MicroTime(observed.now));
+    row.message = Some(condition::cut(&outcome.end.message, 512));
+    if let Some(output) = &outcome.end.output {
+        row.output = Some(output.text.clone());
+        row.truncated = output.truncated;
+    }
+}
+
+fn ended_as(observed: &Observed, status: CommandRunStatus, phase: Phase) -> Decision {
+    let told = |row: &CommandTarget| format!("{}: {}", row.name, row.message.as_deref().unwrap_or(&row.phase));
+    let rows: Vec<String> = status.targets.iter().map(told).collect();
+    let remedy = if phase == Phase::Unknown { "; it is not tried again, look there yourself" } else { "" };
+    let message = format!("{}{remedy}", rows.join("; "));
+    end(observed, status, (phase, &message))
+}
+
+/// Ends, and says so.
+fn end(observed: &Observed, mut status: CommandRunStatus, (phase, message): (Phase, &str)) -> Decision {
+    status.finished = true;
+    status.finished_at = Some(MicroTime(observed.now));
+    say(observed, &mut status, (phase, message));
+    let spec = &observed.command.spec;
+    let by = spec.by.as_ref().map_or("nobody", |by| by.username.as_str());
+    let severity = match phase {
+        Phase::Running | Phase::Succeeded | Phase::Canceled => Severity::Normal,
+        Phase::Failed | Phase::Refused | Phase::Unknown => Severity::Warning,
+    };
+    let message = format!(
+        "{} of {} in {} by {by} ({}): {message}",
+        word(spec),
+        spec.project,
+        spec.environment,
+        condition::cut(&spec.reason, 256)
+    );
+    let note = Note { severity, reason: phase.as_str(), action: "Command", message };
+    Decision { status, effects: Vec::new(), events: vec![note], next: Next::Await }
+}
+
+/// Phase, message and conditions.
+fn say(observed: &Observed, status: &mut CommandRunStatus, (phase, message): (Phase, &str)) {
+    let message = condition::cut(message, 1024);
+    status.observed_generation = observed.command.metadata.generation;
+    status.phase = Some(phase.as_str().to_owned());
+    status.message = Some(message.clone());
+    let stamp = Stamp { now: observed.now, generation: observed.command.metadata.generation };
+    let (standing, succeeded) = match phase {
+        Phase::Running => (Standing::Reconciling, None),
+        Phase::Succeeded => (Standing::Ready, Some(true)),
+        Phase::Failed | Phase::Refused | Phase::Canceled | Phase::Unknown => (Standing::Stalled, Some(false)),
+    };
+    let fact = |kind, holds| Fact { kind, holds, reason: phase.as_str(), message: message.clone() };
+    condition::set(&mut status.conditions, &fact(ConditionType::Finished, Some(status.finished)), stamp);
+    condition::set(&mut status.conditions, &fact(ConditionType::Succeeded, succeeded), stamp);
+    condition::set_standing(&mut status.conditions, &standing, (phase.as_str(), &message), stamp);
+}
+
+#[cfg(test)]
+mod tests;

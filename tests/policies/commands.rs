@@ -1,0 +1,74 @@
+//! Who may run which command, and that nobody runs one in another's name.
+
+use gantry::api::v1alpha1::CommandRun;
+use gantry_plane::Identity;
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use super::{DryRun, Shop, client, create, person_may, with};
+use crate::support::wait;
+
+fn command(shop: &Shop, name: &str, more: Value) -> Value {
+    let spec = json!({"environment": "dev", "project": "checkout", "reason": "CHG-1"});
+    shop.space.object("CommandRun", name, with(spec, more))
+}
+
+fn restart() -> Value {
+    json!({"restart": {"workload": "Deployment/checkout"}})
+}
+
+fn logs() -> Value {
+    json!({"logs": {"workload": "Deployment/checkout"}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_command_needs_its_verb_on_the_environment_and_shipped_roles_have_them() {
+    let shop = Shop::open().await;
+    for (what, verb) in [(restart(), "restart"), (logs(), "logs")] {
+        let said = create(&shop.mallory, command(&shop, "x", what.clone()), DryRun::Yes).await;
+        let said = said.expect_err("mallory may write every kind");
+        let expected = format!("spec.environment: mallory may not use the command {verb} in dev; ask");
+        assert!(said.contains(&expected), "{said}");
+        assert!(said.contains(&format!("verb {verb} on environments.gantry.dev/dev in namespace")), "{said}");
+        wait::eventually("a releaser may", || async {
+            create(&shop.alice, command(&shop, "x", what.clone()), DryRun::Yes).await.ok()
+        })
+        .await;
+    }
+    shop.space.apply(person_may(&shop.space.name, "gantry-developer", "dora")).await;
+    let dora = client(shop.plane, &Identity::user("dora")).await;
+    wait::eventually("a developer may read logs", || async {
+        create(&dora, command(&shop, "x", logs()), DryRun::Yes).await.ok()
+    })
+    .await;
+    create(&dora, command(&shop, "x", restart()), DryRun::Yes).await.expect_err("and restarts nothing");
+    create(&shop.operator, command(&shop, "x", logs()), DryRun::Yes).await.expect_err("the operator asks for nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asked_is_whom_the_api_server_authenticated_and_to_cancel_needs_the_same_right() {
+    let shop = Shop::open().await;
+    let forged = command(&shop, "once", with(restart(), json!({"by": {"username": "bob", "uid": "1"}})));
+    let object: CommandRun = serde_json::from_value(forged).expect("a command");
+    let commands = |client: &kube::Client| -> Api<CommandRun> { Api::namespaced(client.clone(), &shop.space.name) };
+    let made = wait::eventually("alice may, and is stamped", || async {
+        commands(&shop.alice).create(&PostParams::default(), &object).await.ok()
+    })
+    .await;
+    let by = made.spec.by.clone().expect("a stamp");
+    assert_eq!((by.username.as_str(), by.uid), ("alice", None));
+    let patch = |client: &kube::Client, change: Value| {
+        let (api, change) = (commands(client), Patch::Merge(json!({"spec": change})));
+        async move { api.patch("once", &PatchParams::default(), &change).await.map_err(|error| error.to_string()) }
+    };
+    for change in [json!({"by": {"username": "mallory"}}), json!({"by": null})] {
+        let same = patch(&shop.mallory, change).await.expect("no change");
+        assert_eq!((same.spec, same.metadata.generation), (made.spec.clone(), Some(1)));
+    }
+    let cancel = json!({"cancel": {"reason": "no"}});
+    let said = patch(&shop.mallory, cancel.clone()).await.expect_err("mallory may not cancel");
+    assert!(said.contains("mallory may not use the command restart in dev"), "{said}");
+    patch(&shop.alice, cancel).await.expect("alice may");
+    patch(&shop.alice, json!({"cancel": null})).await.expect_err("it cannot be taken back");
+}
