@@ -6,6 +6,7 @@
 pub mod condition;
 pub mod convert;
 pub mod crds;
+pub mod kubeconfig;
 pub mod manifest;
 pub mod seal;
 pub mod v1alpha1;

@@ -314,10 +314,9 @@ async fn an_automatic_promotion_that_cannot_be_made_is_told_on_the_release_and_m
 async fn an_automatic_promotion_that_failed_is_told_on_the_release_and_not_repeated() {
     let phases = json!([{"name": "dev", "environments": ["dev"], "automatic": ["dev"]}]);
     let space = shop(&["dev"], phases).await;
-    // An object that another project owns is never taken.
+    // An object of somebody else is never taken.
     let mut taken = config_map("settings", "mine");
     taken["metadata"]["namespace"] = json!(format!("{}-dev", space.name));
-    taken["metadata"]["labels"] = json!({"gantry.dev/project": "other"});
     space.apply(taken).await;
     let name = release(&space, "1.0.0").await;
     let status = says(&space, &name, "telling", |status| {

@@ -7,7 +7,7 @@ use gantry::api::v1alpha1::{Approval, CommandRun, Environment, Freeze, Lifecycle
 use gantry_plane::node::simulated::EXIT_CODE;
 use gantry_plane::{AuditEvent, manifests};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, PersistentVolume, Secret, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -409,6 +409,7 @@ async fn whole_story(space: &Space, image: &str) {
     let open = json!({"order": 10, "deletionPolicy": "Delete", "isolation": "Open", "limits": {"defaultRequest": {}}});
     space.environment_with("dev", open).await;
     wait::gone(&space.in_environment::<NetworkPolicy>("dev"), "gantry-isolation").await;
+    wait::gone(&space.in_environment::<LimitRange>("dev"), "gantry-limits").await;
     // The copy and the right to it go when the environment wants none.
     space.environment_with("dev", environment(json!([]))).await;
     let bindings: Api<RoleBinding> = space.in_environment("dev");

@@ -3,14 +3,20 @@
 //! These tests have a cluster without an operator, so that they can do its part themselves. Other folders hold a group each.
 
 mod approvals;
+mod attacks;
 mod commands;
 mod confinement;
 mod people;
 mod pins;
 mod records;
 mod releases;
+mod rights;
+
+use std::time::{Duration, Instant};
 
 use gantry::api::v1alpha1::Promotion;
+use gantry::cluster::client::Cluster;
+use gantry::telemetry::metrics::Metrics;
 use gantry_plane::{Identity, Options, Plane, manifests};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -89,7 +95,7 @@ impl Shop {
                 "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "all-but-promote"},
                 "rules": [{
                     "apiGroups": ["gantry.dev", "coordination.k8s.io"], "resources": ["*"],
-                    "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
+                    "verbs": ["get", "list", "watch", "create", "update", "patch", "delete", "release"],
                 }],
             }))
             .await;
@@ -100,6 +106,17 @@ impl Shop {
         let shop = Self { plane, space, alice, mallory, operator };
         shop.rights_are_known().await;
         shop
+    }
+
+    /// A client of the operator's that acts as an account of a namespace, which gets its role there.
+    async fn acting_as(&self, namespace: &str, account: &str) -> Client {
+        self.space.apply(confinement::of_account(namespace, account)).await;
+        self.space.apply(confinement::binding(namespace, "gantry-impersonator")).await;
+        let kubeconfig = self.plane.kubeconfig(&operator()).await.expect("a kubeconfig");
+        let cluster = Cluster::connect(Some(&kubeconfig), "test", Metrics::new().expect("metrics")).await;
+        let cluster = cluster.expect("the operator's identity");
+        cluster.gate().open_until(Instant::now() + Duration::from_hours(1));
+        cluster.acting_as(namespace, account).expect("an account")
     }
 
     /// RBAC takes a moment as well.

@@ -1,6 +1,6 @@
 //! Clients: the operator's own, and one for each account that it acts as, over one pool of connections.
 
-mod acting;
+pub(in crate::cluster) mod acting;
 mod exchange;
 
 use std::path::Path;

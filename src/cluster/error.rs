@@ -1,5 +1,6 @@
 //! Errors of everything that talks to an API server.
 
+use super::client::acting::NobodyToActAs;
 use crate::error::Class;
 
 /// Why something could not be read or written.
@@ -163,6 +164,7 @@ fn class_of(error: &kube::Error) -> Class {
             _ => Class::Retryable,
         },
         kube::Error::Service(inner) if inner.downcast_ref::<super::gate::NotLeading>().is_some() => Class::Terminal,
+        kube::Error::Service(inner) if inner.downcast_ref::<NobodyToActAs>().is_some() => Class::Bug,
         kube::Error::SerdeError(_) => Class::Blocked,
         _ => Class::Retryable,
     }

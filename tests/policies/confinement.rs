@@ -1,9 +1,5 @@
 //! The operator is confined as well, and the accounts that it acts as are nobody else's.
 
-use std::time::{Duration, Instant};
-
-use gantry::cluster::client::Cluster;
-use gantry::telemetry::metrics::Metrics;
 use gantry_plane::Identity;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
@@ -15,17 +11,17 @@ use serde_json::{Value, json};
 use super::{DryRun, Shop, apply, client, create, lease, namespace, revision, service_account, with};
 use crate::support::wait;
 
-fn labelled(name: &str, space: &str) -> Value {
+pub(super) fn labelled(name: &str, space: &str) -> Value {
     with(namespace(name), json!({"metadata": {"labels": {"gantry.dev/space": space}}}))
 }
 
 /// The binding of an account of the namespace to the role of its name.
-fn of_account(namespace: &str, account: &str) -> Value {
+pub(super) fn of_account(namespace: &str, account: &str) -> Value {
     let subject = json!([{"kind": "ServiceAccount", "name": account, "namespace": namespace}]);
     with(binding(namespace, account), json!({"subjects": subject}))
 }
 
-fn binding(namespace: &str, role: &str) -> Value {
+pub(super) fn binding(namespace: &str, role: &str) -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
         "metadata": {"name": role, "namespace": namespace},
@@ -267,13 +263,7 @@ async fn nobody_gets_a_token_of_an_account_that_gantry_acts_as() {
 async fn the_console_runs_in_jobs_of_gantry_only_and_without_a_token() {
     let shop = Shop::open().await;
     let target = with_accounts(&shop).await;
-    let kubeconfig = shop.plane.kubeconfig(&super::operator()).await.expect("a kubeconfig");
-    let cluster = Cluster::connect(Some(&kubeconfig), "test", Metrics::new().expect("metrics")).await;
-    let cluster = cluster.expect("the operator's identity");
-    cluster.gate().open_until(Instant::now() + Duration::from_hours(1));
-    let deployer = cluster.acting_as(&target, "gantry-deployer").expect("an account");
-    shop.space.apply(of_account(&target, "gantry-deployer")).await;
-    shop.space.apply(binding(&target, "gantry-impersonator")).await;
+    let deployer = shop.acting_as(&target, "gantry-deployer").await;
     let safe = json!({"automountServiceAccountToken": false});
     wait::eventually("the deployer may make Jobs", || async {
         apply(&deployer, job(&target, "script", &runs_as("gantry-console", safe.clone()))).await.ok()

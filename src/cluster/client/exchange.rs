@@ -10,6 +10,7 @@ use kube::Client;
 use kube::client::Body;
 use tower::{BoxError, Service};
 
+use super::acting;
 use crate::cluster::gate::Gate;
 use crate::cluster::request::{self, Call};
 use crate::telemetry::metrics::Metrics;
@@ -43,6 +44,7 @@ impl Exchange {
         if let Some(gate) = &self.gate {
             gate.admit(&request)?;
         }
+        acting::admit(&request)?;
         let call = Call::of(&request);
         let begun = Instant::now();
         let answer = if call.watch {

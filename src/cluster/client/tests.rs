@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use axum::body::Body as AxumBody;
 use futures::StreamExt;
 use http::{Request, Response};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams, WatchParams};
 use kube::client::Body;
@@ -81,6 +82,50 @@ async fn no_user_of_an_accounts_client_can_be_somebody_else_with_it() {
 }
 
 #[tokio::test]
+async fn what_should_act_as_an_account_and_does_not_is_never_sent() {
+    let (cluster, seen) = cluster(empty);
+    let client = cluster.client();
+    let writes = [
+        ("POST", "/api/v1/namespaces/shop-dev/pods"),
+        ("POST", "/api/v1/namespaces/shop-dev/configmaps"),
+        ("PATCH", "/apis/apps/v1/namespaces/shop-dev/deployments/web?dryRun=All"),
+        ("PUT", "/apis/apps/v1/namespaces/shop-dev/deployments/web/scale"),
+        ("DELETE", "/apis/batch/v1/namespaces/shop-dev/jobs/migrate"),
+        ("PATCH", "/apis/example.com/v1/namespaces/shop-dev/widgets/x"),
+        ("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"),
+    ];
+    for (method, uri) in writes {
+        let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+        let error = ClusterError::api("write it", client.send(request).await.unwrap_err());
+        assert_eq!(error.class(), Class::Bug, "{method} {uri}: {error}");
+    }
+    // An empty identity would be the operator itself; another one has more rights than either account.
+    for identity in
+        ["", " ", "system:admin", "system:serviceaccount::gantry-deployer", "system:serviceaccount:shop:default"]
+    {
+        for method in ["GET", "POST"] {
+            let request = Request::builder().method(method).uri("/api/v1/namespaces/shop-dev/secrets");
+            let request = request.header("Impersonate-User", identity).body(Body::empty()).unwrap();
+            assert!(client.send(request).await.is_err(), "{method} as {identity:?}");
+        }
+    }
+    let grouped = Request::get("/api/v1/pods").header("Impersonate-Group", "system:masters").body(Body::empty());
+    assert!(client.send(grouped.unwrap()).await.is_err(), "a group without a user");
+    assert_eq!(seen.lock().unwrap().len(), 0, "nothing left the process");
+
+    let own = [
+        ("PATCH", "/apis/gantry.dev/v1alpha1/namespaces/shop/promotions/x/status"),
+        ("POST", "/apis/coordination.k8s.io/v1/namespaces/shop/leases"),
+        ("PATCH", "/api/v1/namespaces/shop-dev"),
+        ("GET", "/apis/apps/v1/deployments"),
+    ];
+    for (method, uri) in own {
+        let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+        client.send(request).await.unwrap_or_else(|error| panic!("{method} {uri}: {error}"));
+    }
+}
+
+#[tokio::test]
 async fn an_account_without_a_proper_name_cannot_be_acted_as() {
     let (cluster, _) = cluster(empty);
     let too_long = "a".repeat(254);
@@ -92,6 +137,9 @@ async fn an_account_without_a_proper_name_cannot_be_acted_as() {
         ("shop\n", "x"),
         ("shop", "Deployer"),
         ("shop", " "),
+        ("shop", "default"),
+        ("shop", "gantry"),
+        (too_long.as_str(), "gantry-deployer"),
         ("shop", too_long.as_str()),
     ] {
         let refused = cluster.acting_as(namespace, account).err().map(|error| error.class());
@@ -104,15 +152,15 @@ async fn writes_of_every_client_but_the_elections_are_held_back_while_this_proce
     let (cluster, seen) = cluster(empty);
     cluster.gate().close();
     for client in [cluster.client(), cluster.acting_as("shop-dev", "gantry-deployer").unwrap()] {
-        let maps: Api<ConfigMap> = Api::namespaced(client, "shop-dev");
-        let error = maps.create(&PostParams::default(), &ConfigMap::default()).await.unwrap_err();
+        let secrets: Api<Secret> = Api::namespaced(client, "shop-dev");
+        let error = secrets.create(&PostParams::default(), &Secret::default()).await.unwrap_err();
         assert_eq!(ClusterError::api("make it", error).class(), Class::Terminal);
         let dry = PostParams { dry_run: true, ..PostParams::default() };
-        assert!(maps.create(&dry, &ConfigMap::default()).await.is_ok());
+        assert!(secrets.create(&dry, &Secret::default()).await.is_ok());
     }
     assert_eq!(seen.lock().unwrap().len(), 2, "only the dry runs left the process");
-    let maps: Api<ConfigMap> = Api::namespaced(cluster.election_client(), "gantry-system");
-    assert!(maps.create(&PostParams::default(), &ConfigMap::default()).await.is_ok());
+    let leases: Api<Lease> = Api::namespaced(cluster.election_client(), "gantry-system");
+    assert!(leases.create(&PostParams::default(), &Lease::default()).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,7 +209,7 @@ async fn what_goes_over_the_wire_names_gantry_and_its_version() {
     let metrics = Metrics::new().unwrap();
     let cluster =
         Cluster::with(Config::new(format!("http://{address}").parse().unwrap()), "pod (1)\n", &metrics).unwrap();
-    let maps: Api<ConfigMap> = Api::namespaced(cluster.acting_as("shop", "x").unwrap(), "shop");
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.acting_as("shop", "gantry-console").unwrap(), "shop");
     maps.get("x").await.unwrap();
     assert_eq!(agents.recv().await.unwrap(), format!("{AGENT} (pod__1__)"));
     let counted = r#"gantry_api_requests_total{code="2xx",resource="configmaps",verb="get"} 1"#;

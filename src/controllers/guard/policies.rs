@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 /// Policies that validate, each with a binding of the same name.
-pub const VALIDATING: [&str; 17] = [
+pub const VALIDATING: [&str; 19] = [
     "approval-rights.gantry.dev",
     "command-rights.gantry.dev",
     "environment-accounts.gantry.dev",
@@ -15,7 +15,9 @@ pub const VALIDATING: [&str; 17] = [
     "operator-leases.gantry.dev",
     "operator-namespaces.gantry.dev",
     "operator-revisions.gantry.dev",
+    "ownership.gantry.dev",
     "pin-rights.gantry.dev",
+    "project-lifecycle.gantry.dev",
     "promotion-rights.gantry.dev",
     "records.gantry.dev",
     "release-cause.gantry.dev",
