@@ -22,7 +22,7 @@ const ACCOUNTS: [&str; 2] = ["gantry-deployer", "gantry-console"];
 /// The group of the kinds that the operator writes as itself.
 const OWN_GROUP: &str = "/apis/gantry.dev/";
 /// The other resources that it writes as itself, with or without a subresource. Whatever else is written, is written as an account.
-const OWN: [&str; 10] = [
+const OWN: [&str; 12] = [
     "controllerrevisions",
     "events",
     "leases",
@@ -32,6 +32,9 @@ const OWN: [&str; 10] = [
     "resourcequotas",
     "rolebindings",
     "secrets",
+    // A question, not a write: who this process is, and what it may.
+    "selfsubjectaccessreviews",
+    "selfsubjectreviews",
     "serviceaccounts",
 ];
 
