@@ -108,15 +108,15 @@ pub struct Amount(
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
     /// What a container requests that requests nothing. Example: `defaultRequest: {cpu: 50m, memory: 64Mi}`
-    #[schemars(extend("maxProperties" = 8))]
+    #[schemars(extend("maxProperties" = 8, "x-kubernetes-map-type" = "atomic"))]
     pub default_request: Amounts,
     /// The limit of a container that has none; omitted, it has none. Example: `default: {memory: 256Mi}`
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 8))]
+    #[schemars(extend("maxProperties" = 8, "x-kubernetes-map-type" = "atomic"))]
     pub default: Amounts,
     /// The most that one container may have. Example: `max: {memory: 2Gi}`
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 8))]
+    #[schemars(extend("maxProperties" = 8, "x-kubernetes-map-type" = "atomic"))]
     pub max: Amounts,
 }
 

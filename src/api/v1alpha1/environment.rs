@@ -88,7 +88,7 @@ pub struct EnvironmentSpec {
     /// Most that there may be in each target, by a `ResourceQuota`; omitted, there is no bound.
     /// Example: `quota: {pods: "50", requests.memory: 16Gi, services.loadbalancers: "0"}`
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(extend("maxProperties" = 32, "x-kubernetes-map-type" = "atomic"))]
     pub quota: Amounts,
 
     /// What containers get that say nothing of resources, and the most that one may have, by a `LimitRange`.
