@@ -63,6 +63,28 @@ async fn metrics_say_what_runs_what_waits_and_how_it_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_failed_says_since_when_until_it_is_well_again() {
+    let (space, image) = shop().await;
+    space.project("checkout", &image, json!([failing("checkout", &image, "image-pull")])).await;
+    space.release("checkout", "1.0.0").await;
+    let failed = space.promote("checkout", "1.0.0", "dev").await;
+    let ended = space.ended(&failed).await.status.expect("a status").finished_at.expect("an end").0;
+    let here = format!("space=\"{}\"", space.name);
+    let line = series(&["gantry_failed_since_seconds", &here, "environment=\"dev\""]).await;
+    let since: f64 = line.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a time");
+    assert!((since - ended.as_duration().as_secs_f64()).abs() < 1.0, "{since} {ended}");
+    space.project("checkout", &image, json!([config_map("settings", "x")])).await;
+    space.release("checkout", "1.1.0").await;
+    space.deploy("checkout", "1.1.0", "dev").await;
+    wait::eventually("the failure is over", || async {
+        let (_, text) = shared().await.operator.get("/metrics").await.ok()?;
+        let failed = text.lines().any(|line| line.starts_with("gantry_failed_since_seconds") && line.contains(&here));
+        (!failed).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn probes_answer_and_logs_name_the_object() {
     let cluster = shared().await;
     let healthy = cluster.operator.get("/healthz").await.expect("an answer");

@@ -206,13 +206,18 @@ async fn pods_of_a_job_without_room_fail_at_once() {
 
 /// Deploys a Deployment that fails this way; gives back the promotion and its space.
 async fn fails(how: &str, environment: Value) -> (Space, Promotion) {
+    deployed(environment, |image| failing("checkout", image, how)).await
+}
+
+/// Deploys an object; gives back the promotion, which has ended, and its space.
+async fn deployed(environment: Value, manifest: impl Fn(&str) -> Value) -> (Space, Promotion) {
     let cluster = shared().await;
     let space = Space::create(cluster.admin().await).await;
     let image = format!("{}/checkout", cluster.plane.registry().host());
     space.environment_with("dev", environment).await;
     let spec = json!({
         "packages": [{"name": "api", "image": image}],
-        "process": [{"name": "deploy", "timeout": "20s", "apply": {"manifests": [failing("checkout", &image, how)]}}],
+        "process": [{"name": "deploy", "timeout": "20s", "apply": {"manifests": [manifest(&image)]}}],
     });
     space.apply(space.object("Project", "checkout", spec)).await;
     space.release("checkout", "1.0.0").await;
@@ -254,6 +259,34 @@ async fn an_image_that_is_not_there_fails_at_once_and_the_projects_row_says_so()
         .await;
     let last = project.status.expect("a status").environments[0].last.clone().expect("a last end");
     assert!(last.applied && last.message.contains("checkout"), "{last:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_fits_nowhere_fails_after_the_environments_time_in_the_schedulers_words() {
+    let environment = json!({"order": 10, "failAfter": {"imagePull": "1h", "crashLoop": 3, "unschedulable": "4s"}});
+    let (_, promotion) = deployed(environment, |image| {
+        let mut nowhere = deployment("checkout", image);
+        nowhere["spec"]["template"]["spec"]["nodeSelector"] = json!({"plane.gantry.dev/node": "nowhere"});
+        nowhere
+    })
+    .await;
+    failed_because(&promotion, "Unschedulable", &["checkout", "node(s) didn't match Pod's node affinity/selector"]);
+    let status = promotion.status.expect("a status");
+    let (started, ended) = (status.started_at.expect("a start").0, status.finished_at.expect("an end").0);
+    assert!(ended.duration_since(started).as_secs() >= 3, "{started} {ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_fails_is_a_failure_at_once() {
+    let (_, promotion) = deployed(json!({"order": 10}), |image| {
+        let mut template = deployment("checkout", image)["spec"]["template"].clone();
+        template["spec"]["restartPolicy"] = json!("Never");
+        template["metadata"]["annotations"] = json!({"plane.gantry.dev/exit-code": "3"});
+        let spec = json!({"backoffLimit": 0, "template": template});
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate"}, "spec": spec})
+    })
+    .await;
+    failed_because(&promotion, "JobFailed", &["Job migrate"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

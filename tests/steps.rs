@@ -164,7 +164,7 @@ async fn a_condition_that_cannot_be_decided_fails_the_promotion_before_anything_
     let status = ended.status.as_ref().expect("a status");
     assert_eq!((phase(&ended), status.reason.as_deref()), ("Failed", Some("UnresolvedVariable")));
     assert!(!status.applied && status.started_at.is_none());
-    let says = "Project checkout: spec.process[1].when: step broken in target default: ";
+    let says = "step broken: Project checkout: spec.process[1].when: ";
     assert!(message(&ended).starts_with(says), "{}", message(&ended));
     assert_eq!(config_maps(&space, "dev").await, [""; 0]);
 }

@@ -34,6 +34,20 @@ pub struct Target {
     pub deployer: Deployer,
 }
 
+/// A client that acts as the deployer of an environment's namespace, as the operator does.
+pub async fn deployer(namespace: &str) -> Client {
+    operators().await.acting_as(namespace, "gantry-deployer").expect("an account")
+}
+
+/// The operator's own identity, which may write.
+async fn operators() -> Cluster {
+    let path = kubeconfig(&shared().await.plane).await;
+    let cluster = Cluster::connect(Some(&path), "target", Metrics::new().expect("metrics")).await;
+    let cluster = cluster.expect("the operator's identity");
+    cluster.gate().open_until(Instant::now() + Duration::from_hours(1));
+    cluster
+}
+
 impl Target {
     /// A namespace of this Pod Security level.
     pub async fn create(level: &str) -> Self {
@@ -57,11 +71,7 @@ impl Target {
         ] {
             manifests::apply(&admin, "test", &object.to_string()).await.expect("the target is made");
         }
-        let path = kubeconfig(&shared.plane).await;
-        let cluster = Cluster::connect(Some(&path), "target", Metrics::new().expect("metrics"))
-            .await
-            .expect("the operator's identity");
-        cluster.gate().open_until(Instant::now() + Duration::from_hours(1));
+        let cluster = operators().await;
         let discovery = Discovery::new(cluster.client());
         let deployer = Deployer::of(&cluster, &discovery, &namespace).expect("a deployer");
         let target = Self { admin, deployer };

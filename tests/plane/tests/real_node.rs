@@ -325,6 +325,10 @@ async fn nothing_of_a_real_node_remains_after_its_end() {
     let running = |pod: &Pod| container(pod).is_some_and(|container| container.started == Some(true));
     pod_until(&client, "ending", json!({ "containers": [app] }), running).await;
     plane.restart(Program::Containerd).await.unwrap();
+    plane.restart(Program::Kubelet).await.unwrap();
+    let app = container_of(&sample(&plane, "1.1.0").await, &json!({}));
+    create_namespace(&client, "again").await;
+    pod_until(&client, "again", json!({ "containers": [app] }), running).await;
 
     let directory = plane.directory().to_owned();
     let node = directory.join("node/");
