@@ -18,7 +18,7 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::error::ClusterError;
 use crate::cluster::events::Events;
 use crate::cluster::lease::Election;
-use crate::cluster::runner::{self, Queue, Quiet};
+use crate::cluster::runner::{Queue, Quiet};
 use crate::cluster::tasks::{Ended, Tasks};
 use crate::cluster::watches::Watches;
 use crate::controllers::approval::ApprovalController;
@@ -284,12 +284,11 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
         audits.add(Key::new(space, ""));
     }
     let commands = started.commands(&mut tasks);
-    let settings = started.settings("audit", SEALS);
     let seal = move |key: Key| {
         let audit = audit.clone();
         async move { audit.reconcile(key).await }
     };
-    tasks.spawn("the controller audit", runner::run(settings, audit_requests, started.running(), seal));
+    started.run(&mut tasks, ("audit", audit_requests, SEALS), seal);
     started.wake(&mut tasks, provisioned, environments);
     started.until_stopped(&mut tasks, "the wake-ups by what runs", context.workloads.clone().wake(projects.clone()));
     let queues = Queues {

@@ -80,10 +80,6 @@ impl Controller for ApprovalController {
             Effect::Remove => self.remove(&observed.approval).await,
         }
     }
-
-    fn failed(_: &Observed, _: &ClusterError) -> Option<ApprovalStatus> {
-        None
-    }
 }
 
 impl ApprovalController {

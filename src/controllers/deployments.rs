@@ -69,8 +69,4 @@ impl Controller for DeploymentsController {
     async fn act(&self, _: &Observed, (): &()) -> Result<(), ClusterError> {
         Ok(())
     }
-
-    fn failed(_: &Observed, _: &ClusterError) -> Option<EnvironmentStatus> {
-        None
-    }
 }

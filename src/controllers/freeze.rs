@@ -73,8 +73,4 @@ impl Controller for FreezeController {
     async fn act(&self, _: &Observed, (): &()) -> Result<(), ClusterError> {
         Ok(())
     }
-
-    fn failed(_: &Observed, _: &ClusterError) -> Option<FreezeStatus> {
-        None
-    }
 }

@@ -70,8 +70,4 @@ impl Controller for LifecycleController {
     async fn act(&self, _: &Observed, (): &()) -> Result<(), ClusterError> {
         Ok(())
     }
-
-    fn failed(_: &Observed, _: &ClusterError) -> Option<LifecycleStatus> {
-        None
-    }
 }

@@ -60,8 +60,10 @@ pub trait Controller: Send + Sync + 'static {
     /// Says what has changed of other objects than its own, once the status is written. Nothing by default.
     fn tell(&self, _observed: &Self::Observed, _status: &Self::Status) {}
 
-    /// The status that tells of an effect that failed; nothing when it is not worth telling.
-    fn failed(observed: &Self::Observed, error: &ClusterError) -> Option<Self::Status>;
+    /// The status that tells of an effect that failed; nothing when it is not worth telling, which is the default.
+    fn failed(_observed: &Self::Observed, _error: &ClusterError) -> Option<Self::Status> {
+        None
+    }
 
     /// Whether no other effect, and nothing of the status but what tells of it, builds on this one: when it fails the rest is done
     /// all the same. None by default.

@@ -178,8 +178,4 @@ impl Controller for ProjectController {
         self.make(&observed.project, release).await;
         Ok(())
     }
-
-    fn failed(_: &Self::Observed, _: &ClusterError) -> Option<ProjectStatus> {
-        None
-    }
 }

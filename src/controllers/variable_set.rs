@@ -75,8 +75,4 @@ impl Controller for VariableSetController {
     async fn act(&self, _: &Observed, (): &()) -> Result<(), ClusterError> {
         Ok(())
     }
-
-    fn failed(_: &Observed, _: &ClusterError) -> Option<VariableSetStatus> {
-        None
-    }
 }

@@ -6,7 +6,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::cache::Key;
-use crate::cluster::runner::{self, Queue, Quiet};
+use crate::cluster::error::ClusterError;
+use crate::cluster::runner::{self, Next, Queue, Quiet};
 use crate::cluster::tasks::Tasks;
 use crate::controllers::command::CommandController;
 use crate::controllers::context::Context;
@@ -14,7 +15,6 @@ use crate::controllers::environment::provisioned::Provisioned;
 use crate::controllers::environment::wake;
 use crate::controllers::pipeline::{self, Controller};
 use crate::controllers::promotion::PromotionController;
-use crate::telemetry::metrics::Metrics;
 
 /// What every runner needs.
 pub(super) struct Started {
@@ -23,14 +23,6 @@ pub(super) struct Started {
 }
 
 impl Started {
-    pub(super) fn settings(&self, name: &'static str, quiet: Quiet) -> runner::Settings {
-        runner::Settings { name, workers: usize::from(self.context.settings.workers), quiet }
-    }
-
-    pub(super) fn running(&self) -> (Metrics, CancellationToken) {
-        (self.context.metrics.clone(), self.stop.clone())
-    }
-
     /// Runs something that has no end of its own.
     pub(super) fn until_stopped(
         &self,
@@ -52,8 +44,7 @@ impl Started {
             let promotion = promotion.clone();
             async move { Box::pin(promotion.reconcile(key)).await }
         };
-        let run = runner::run(self.settings("promotion", Quiet::NONE), requests, self.running(), reconcile);
-        tasks.spawn("the controller promotion", run);
+        self.run(tasks, ("promotion", requests, Quiet::NONE), reconcile);
         queue
     }
 
@@ -74,8 +65,7 @@ impl Started {
             let controller = controller.clone();
             async move { Box::pin(controller.reconcile(key)).await }
         };
-        let run = runner::run(self.settings("command", Quiet::NONE), requests, self.running(), reconcile);
-        tasks.spawn("the controller command", run);
+        self.run(tasks, ("command", requests, Quiet::NONE), reconcile);
         queue
     }
 
@@ -101,7 +91,21 @@ impl Started {
                 pipeline::reconcile(&controller, (&client, &context.events), &key).await
             }
         };
-        let run = runner::run(self.settings(C::NAME, quiet), requests, self.running(), reconcile);
-        tasks.spawn(format!("the controller {}", C::NAME), run);
+        self.run(tasks, (C::NAME, requests, quiet), reconcile);
+    }
+
+    /// Runs whatever is asked for, under the name of a controller.
+    pub(super) fn run<F, Fut>(
+        &self,
+        tasks: &mut Tasks,
+        (name, requests, quiet): (&'static str, mpsc::UnboundedReceiver<Key>, Quiet),
+        reconcile: F,
+    ) where
+        F: Fn(Key) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Next, ClusterError>> + Send + 'static,
+    {
+        let settings = runner::Settings { name, workers: usize::from(self.context.settings.workers), quiet };
+        let running = (self.context.metrics.clone(), self.stop.clone());
+        tasks.spawn(format!("the controller {name}"), runner::run(settings, requests, running, reconcile));
     }
 }

@@ -1,16 +1,13 @@
 //! What keeps a step from going on although trying again may help: told once it has lasted, and the cause where the step runs out
 //! of time. Pure.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::observe::Observed;
 use super::timeout;
 use crate::api::condition;
 use crate::cluster::error::ClusterError;
 use crate::error::Class;
-
-/// Most of what is tried again goes well within seconds and is no news.
-const LASTS: SignedDuration = SignedDuration::from_secs(10);
 
 /// What kept the step that runs from going on when it was tried last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +34,8 @@ impl Hindrance {
 #[must_use]
 pub fn telling<'a>(observed: &Observed, hindrance: &'a Hindrance) -> Option<&'a str> {
     let (step, _) = timeout::current(observed)?;
-    let lasts = observed.now.duration_since(hindrance.since) >= LASTS;
+    // Most of what is tried again goes well within seconds and is no news.
+    let lasts = observed.now.duration_since(hindrance.since) >= timeout::TELL;
     let said = observed.promotion.status.as_ref().and_then(|status| status.message.as_deref());
     let same = said == Some(condition::cut(&hindrance.message, 1024).as_str());
     (step == hindrance.step && lasts && !same).then_some(hindrance.message.as_str())

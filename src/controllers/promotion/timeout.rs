@@ -27,7 +27,7 @@ pub fn deadline(observed: &Observed) -> Option<Timestamp> {
 }
 
 /// A step that takes longer than this says what it waits for, and not more often: most steps are done sooner and cost no write.
-const TELL: SignedDuration = SignedDuration::from_secs(10);
+pub(super) const TELL: SignedDuration = SignedDuration::from_secs(10);
 
 /// When the promotion's status is to say what its step waits for; nothing if it says just that already.
 #[must_use]
