@@ -38,8 +38,8 @@ async fn when_the_control_plane_comes_back_every_promotion_ends_within_a_minute_
         plane.halt(program, Ending::Kill).expect("it ends");
         plane.resume(program).await.expect("it comes back");
         let back = Instant::now();
-        let ended = space.ended(&name).await;
-        assert_eq!(ended.status.and_then(|status| status.phase).as_deref(), Some("Succeeded"), "{version}");
+        let status = space.ended(&name).await.status.expect("a status");
+        assert_eq!(status.phase.as_deref(), Some("Succeeded"), "{version}: {:?}", status.message);
         wait::object(&space.api(), &name, "recorded", |known: &Promotion| known.metadata.finalizers.is_none()).await;
         assert!(back.elapsed() < CONVERGED, "{version} took {:?} after {program:?} was back", back.elapsed());
         let deployed: Deployment = space.in_environment("dev").get("checkout").await.expect("the Deployment");
