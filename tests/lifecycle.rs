@@ -131,7 +131,8 @@ async fn the_next_phase_opens_when_its_minimum_is_met_and_says_before_what_is_mi
     );
     space.deploy("checkout", "1.4.2", "test-ap").await;
     let status = in_progress(&space, &name, &["Complete", "Complete", "Current"]).await;
-    assert_eq!(status.next, ["test-us", "production"], "what is left of a complete phase stays open");
+    assert_eq!(status.due, ["test-us", "production"], "what is left of a complete phase stays open");
+    assert_eq!(status.next, ["dev", "test-eu", "test-us", "test-ap", "production"], "where it was it may go again");
     space.deploy("checkout", "1.4.2", "production").await;
     let status = in_progress(&space, &name, &["Complete"; 3]).await;
     let times: Vec<_> = status.phases.iter().map(|phase| phase.completed_at.clone()).collect();
@@ -149,7 +150,7 @@ async fn an_optional_phase_may_be_skipped_and_is_never_current() {
     let name = release(&space, "1.0.0").await;
     space.deploy("checkout", "1.0.0", "dev").await;
     let status = in_progress(&space, &name, &["Complete", "Pending", "Current"]).await;
-    assert_eq!(status.next, ["load", "production"]);
+    assert_eq!(status.due, ["load", "production"]);
     space.deploy("checkout", "1.0.0", "production").await;
     space.deploy("checkout", "1.0.0", "load").await;
     in_progress(&space, &name, &["Complete"; 3]).await;
@@ -195,7 +196,7 @@ async fn a_release_is_promoted_to_automatic_environments_by_itself_each_once_and
     })
     .await;
     assert_eq!(progress(&status), ["Complete", "Complete", "Current"]);
-    assert_eq!(status.next, ["production"], "what is not automatic waits for a person");
+    assert_eq!(status.due, ["production"], "what is not automatic waits for a person");
     let all = caused(&space).await;
     let places: BTreeSet<_> = all.iter().map(|promotion| promotion.spec.environment.as_str()).collect();
     assert_eq!((places, all.len()), (["dev", "test-eu", "test-us"].into(), 3));
@@ -477,7 +478,7 @@ async fn a_blocked_release_goes_only_where_it_has_been_until_it_is_unblocked() {
     let message = refused(&space, "1.0.0", "test-eu", "ReleaseBlocked").await;
     assert!(message.contains("checkout-1.0.0 is blocked (bug 42)") && message.contains("spec.blocked"), "{message}");
     let status = says(&space, &name, "blocked", |status| {
-        condition_of(status, ConditionType::Blocked).is_some_and(|said| said.0 == "True") && status.next.is_empty()
+        condition_of(status, ConditionType::Blocked).is_some_and(|said| said.0 == "True") && status.next == ["dev"]
     })
     .await;
     assert!(condition_of(&status, ConditionType::Blocked).expect("the condition").2.contains("bug 42"));
@@ -552,7 +553,7 @@ async fn an_edit_of_a_living_lifecycle_judges_every_release_anew_and_forgets_no_
     space.in_phase("patient", "Pending", Some("LifecycleNotReached")).await;
     lifecycle(&space, two).await;
     let status = in_progress(&space, &name, &["Complete", "Complete"]).await;
-    assert!(status.next.is_empty());
+    assert_eq!((status.next.len(), status.due.len()), (2, 0));
     assert_eq!(space.ended("patient").await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
     // Optional phases only, under a release that is blocked in one of them: nothing is lost, nothing crashes.
     let releases: Api<Release> = space.api();
@@ -564,7 +565,7 @@ async fn an_edit_of_a_living_lifecycle_judges_every_release_anew_and_forgets_no_
     ]);
     lifecycle(&space, optional).await;
     let status = in_progress(&space, &name, &["Complete", "Pending"]).await;
-    assert!(status.next.is_empty() && status.environments.len() == 2, "{status:?}");
+    assert!(status.next == ["dev"] && status.due.is_empty() && status.environments.len() == 2, "{status:?}");
     space
         .apply(space.object(
             "Promotion",
@@ -778,7 +779,7 @@ async fn a_soak_starts_anew_where_the_release_was_not_well_meanwhile() {
         })
         .await;
     // Being well again is no success: it is promoted there once more, and soaks from then on.
-    let status = says(&space, &name, "to be promoted again", |status| status.next == ["test"]).await;
+    let status = says(&space, &name, "to be promoted again", |status| status.due == ["test"]).await;
     assert_eq!(progress(&status), ["Current", "Pending"]);
     let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "test"});
     space.apply(space.object("Promotion", "once-more", spec)).await;

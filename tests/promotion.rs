@@ -76,7 +76,7 @@ async fn a_release_moves_through_its_environments_in_order_and_every_history_say
     .await;
     let status = release.status.expect("a status");
     assert!(status.phases.iter().all(|phase| phase.progress == "Complete"), "{:?}", status.phases);
-    assert!(status.next.is_empty());
+    assert_eq!((status.next, status.due), (vec!["dev".to_owned(), "test".to_owned()], Vec::new()));
 
     for promotion in [first, second] {
         let name = promotion.metadata.name.expect("a name");

@@ -61,7 +61,7 @@ mod tests {
         }
         assert_eq!(most("Project", "environments"), crate::controllers::project::rows::MOST);
         assert_eq!(most("Environment", "deployments"), crate::controllers::deployments::rows::MOST);
-        for field in ["environments", "phases", "phases/items/properties/environments", "next"] {
+        for field in ["environments", "phases", "phases/items/properties/environments", "next", "due"] {
             assert_eq!(most("Release", field), crate::controllers::release::rows::MOST, "{field}");
         }
     }

@@ -27,7 +27,7 @@ use super::variable::SecretFrom;
     printcolumn(name = "Channel", type_ = "string", json_path = ".status.channel"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Deployed", type_ = "string", json_path = ".status.environments[?(@.current==true)].name"),
-    printcolumn(name = "Next", type_ = "string", json_path = ".status.next[*]"),
+    printcolumn(name = "Due", type_ = "string", json_path = ".status.due[*]"),
     printcolumn(name = "Blocked", type_ = "string", json_path = ".spec.blocked.reason", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -151,10 +151,15 @@ pub struct ReleaseStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub phases: Vec<ReleasePhase>,
-    /// Environments that a promotion would be let through to now, and that do not have it yet.
+    /// Every environment that lifecycle and block would let a promotion of it through to now, those that it may be promoted to
+    /// again included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(max = 63)))]
     pub next: Vec<String>,
+    /// Those of `next` where a promotion brings it further: it has no success there that counts, or will.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(max = 63)))]
+    pub due: Vec<String>,
     /// Promotions that Gantry made because the lifecycle says so, one an environment, each made once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]

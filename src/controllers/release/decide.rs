@@ -80,7 +80,7 @@ fn sealed(observed: &Observed, status: ReleaseStatus) -> Decision {
 fn fixed(observed: &Observed, mut status: ReleaseStatus) -> (Decision, Option<Journey>) {
     status.observed_generation = observed.release.metadata.generation;
     let journey = observed.course(&status.environments).journey();
-    (status.phases, status.next) = rows::progress(journey.as_ref());
+    rows::progress(&mut status, journey.as_ref());
     let message = match status.packages.as_slice() {
         [] => "the process is fixed by its snapshot; there are no packages".to_owned(),
         packages => format!("fixed by digest: {}; the process by its snapshot", listed(packages)),

@@ -10,6 +10,7 @@ use crate::api::v1alpha1::ReleaseStatus;
 use crate::api::v1alpha1::release::{ReleaseEnvironment, ReleasePhase};
 use crate::controllers::bound::bounded;
 use crate::domain::lifecycle::journey::{Journey, PhaseProgress};
+use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::history::{Ended, Latest};
 use crate::domain::promotion::outcome::Outcome;
 
@@ -114,20 +115,19 @@ pub fn current(mut rows: Vec<ReleaseEnvironment>, version: &str, runs: &[Runs]) 
     rows
 }
 
-/// How far the release is in each phase of its lifecycle, and the environments that it may go to next. Where nobody knows the
-/// lifecycle there are neither.
-#[must_use]
-pub fn progress(journey: Option<&Journey>) -> (Vec<ReleasePhase>, Vec<String>) {
-    let Some(journey) = journey else { return (Vec::new(), Vec::new()) };
+/// Writes how far the release is in each phase of its lifecycle, and the environments that it may go to next. Where nobody knows
+/// that there are neither.
+pub fn progress(status: &mut ReleaseStatus, journey: Option<&Journey>) {
     let phase = |row: &PhaseProgress| ReleasePhase {
         name: row.name.clone(),
         progress: row.progress.as_str().to_owned(),
         environments: row.stops.iter().take(MOST).map(|stop| stop.environment.to_string()).collect(),
         completed_at: row.completed_at.map(MicroTime),
     };
-    let next = journey.next();
-    let next = next.iter().take(MOST).map(ToString::to_string);
-    (journey.phases().iter().take(MOST).map(phase).collect(), next.collect())
+    let names = |names: Vec<EnvironmentName>| names.iter().take(MOST).map(ToString::to_string).collect::<Vec<_>>();
+    status.phases = journey.map(Journey::phases).unwrap_or_default().iter().take(MOST).map(phase).collect();
+    status.next = journey.map(Journey::next).map(names).unwrap_or_default();
+    status.due = journey.map(Journey::due).map(names).unwrap_or_default();
 }
 
 fn row(outcome: &Outcome) -> ReleaseEnvironment {

@@ -113,11 +113,16 @@ impl Journey {
         &self.phases
     }
 
-    /// Where the release may go and would get further: exactly the environments that exist, that a
-    /// promotion would be let through to, and that have no success which counts or will. Where it has
-    /// succeeded it may be promoted again, but that leads nowhere, so it is not next.
+    /// Where the release may go: exactly the environments that exist and that lifecycle and block let a promotion
+    /// through to ([`Self::reach`] and [`Self::is_shut`]), those where it has succeeded and may be promoted again included.
     #[must_use]
     pub fn next(&self) -> Vec<EnvironmentName> {
+        self.open_stops().filter(|(_, stop)| stop.exists).map(|(_, stop)| stop.environment.clone()).collect()
+    }
+
+    /// Where the release may go and would get further: those of [`Self::next`] that have no success which counts or will.
+    #[must_use]
+    pub fn due(&self) -> Vec<EnvironmentName> {
         self.open_stops().filter(|(_, stop)| stop.is_due()).map(|(_, stop)| stop.environment.clone()).collect()
     }
 
@@ -154,16 +159,15 @@ impl Journey {
     /// Whether the release may go to `environment`, its block apart.
     #[must_use]
     pub fn reach(&self, environment: &EnvironmentName) -> Reach {
-        let mut closed_by = None;
-        for phase in &self.phases {
-            if phase.holds(environment) {
-                return closed_by.map_or(Reach::Reachable, Reach::unreached);
-            }
-            if phase.progress == Progress::Current {
-                closed_by = Some(phase);
-            }
+        let Some(phase) = self.phases.iter().find(|phase| phase.holds(environment)) else {
+            return Reach::NotInLifecycle;
+        };
+        if phase.reachable {
+            return Reach::Reachable;
         }
-        Reach::NotInLifecycle
+        // What is not reachable comes after the phase that is current.
+        let current = self.phases.iter().find(|phase| phase.progress == Progress::Current);
+        Reach::unreached(current.unwrap_or(phase))
     }
 
     /// Whether the block of the release keeps it out of `environment`.

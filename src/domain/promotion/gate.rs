@@ -333,4 +333,4 @@ fn is_superseded(standing: &Standing) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::domain) mod tests;

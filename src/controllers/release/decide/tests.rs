@@ -167,7 +167,10 @@ fn a_success_moves_the_phases_on_and_shows_what_is_next() {
     let again =
         Observed { outcomes: vec![success("dev", 150)], runs: vec![ran.clone()], ..after(&first, &sealed, None) };
     let decision = decide(&again);
-    assert_eq!(decision.status.next, ["production"]);
+    assert_eq!(
+        (&decision.status.next[..], &decision.status.due[..]),
+        (["dev".to_owned(), "production".into()].as_slice(), ["production".to_owned()].as_slice())
+    );
     assert_eq!(decision.status.phases[0].progress, "Complete");
     assert!(decision.status.environments[0].succeeded && decision.status.environments[0].current);
     let replaced = Runs { version: "1.1.0".into(), since: at(160), promotion_uid: "other".into(), ..ran };

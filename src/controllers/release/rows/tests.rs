@@ -68,33 +68,32 @@ fn a_release_is_current_until_another_one_succeeds_there() {
 }
 
 /// How far the lifecycle says that a release with these rows is.
-fn shown(lifecycle: &Lifecycle, rows: &[ReleaseEnvironment]) -> (Vec<ReleasePhase>, Vec<String>) {
+fn shown(lifecycle: &Lifecycle, rows: &[ReleaseEnvironment]) -> ReleaseStatus {
     let environments = lifecycle.phases().iter().flat_map(|phase| phase.environments.clone()).collect();
     let arrivals = Happened::default().arrivals(rows);
     let now = Timestamp::from_second(1000).unwrap();
-    progress(Some(&lifecycle.journey(&Situation {
-        environments: &environments,
-        arrivals: &arrivals,
-        blocked: false,
-        now,
-    })))
+    let situation = Situation { environments: &environments, arrivals: &arrivals, blocked: false, now };
+    let mut status = ReleaseStatus::default();
+    progress(&mut status, Some(&lifecycle.journey(&situation)));
+    status
 }
 
 #[test]
 fn phases_and_next_follow_the_lifecycle_and_successes_of_environments_that_are_gone_stay() {
     let named = |name: &str, order| (name.parse::<EnvironmentName>().unwrap(), order);
     let lifecycle = Lifecycle::by_order(&[named("dev", 10), named("test", 20), named("production", 30)]);
-    let (phases, next) = shown(&lifecycle, &[]);
+    let ReleaseStatus { phases, next, .. } = shown(&lifecycle, &[]);
     let said: Vec<_> = phases.iter().map(|phase| (phase.name.as_str(), phase.progress.as_str())).collect();
     assert_eq!(said, [("dev", "Current"), ("test", "Pending"), ("production", "Pending")]);
     assert_eq!(next, ["dev"]);
     let rows = join(Vec::new(), &[outcome("dev", 1, Phase::Succeeded), outcome("gone", 1, Phase::Succeeded)]);
-    let (phases, next) = shown(&lifecycle, &rows);
-    assert_eq!(phases[0].progress, "Complete");
-    assert_eq!(phases[0].completed_at, Some(MicroTime(Timestamp::from_second(1).unwrap())));
-    assert_eq!(next, ["test"]);
+    let mut status = shown(&lifecycle, &rows);
+    assert_eq!(status.phases[0].progress, "Complete");
+    assert_eq!(status.phases[0].completed_at, Some(MicroTime(Timestamp::from_second(1).unwrap())));
+    assert_eq!((&status.next, &status.due), (&vec!["dev".to_owned(), "test".into()], &vec!["test".into()]));
     assert!(rows.iter().any(|row| row.name == "gone" && row.succeeded));
-    assert_eq!(progress(None), (Vec::new(), Vec::new()), "nobody knows");
+    progress(&mut status, None);
+    assert_eq!(status, ReleaseStatus::default(), "nobody knows");
 }
 
 #[test]
@@ -133,11 +132,11 @@ fn of_too_many_rows_those_of_gone_environments_go_first_and_successes_last() {
 #[test]
 fn a_lifecycle_of_too_many_phases_shows_the_first() {
     let named: Vec<_> = (0..300).map(|n| (format!("env-{n}").parse::<EnvironmentName>().unwrap(), n)).collect();
-    let (phases, _) = shown(&Lifecycle::by_order(&named), &[]);
+    let phases = shown(&Lifecycle::by_order(&named), &[]).phases;
     assert_eq!((phases.len(), phases[0].name.as_str()), (MOST, "env-0"));
     let together: Vec<_> = named.into_iter().map(|(name, _)| (name, 10)).collect();
-    let (phases, next) = shown(&Lifecycle::by_order(&together), &[]);
-    assert_eq!((phases[0].environments.len(), next.len()), (MOST, MOST));
+    let status = shown(&Lifecycle::by_order(&together), &[]);
+    assert_eq!((status.phases[0].environments.len(), status.next.len(), status.due.len()), (MOST, MOST, MOST));
 }
 
 proptest! {

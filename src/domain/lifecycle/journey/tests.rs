@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::arrival::{Arrival, End, Stay, Turn, stays};
 use super::*;
+use crate::domain::promotion::gate::{self, GateFacts, Subject, Verdict};
 
 pub(in crate::domain::lifecycle) fn environment(name: &str) -> EnvironmentName {
     EnvironmentName::try_from(name).unwrap()
@@ -61,17 +62,19 @@ fn by_order(environments: &[(&str, i64)]) -> Lifecycle {
 fn a_release_moves_phase_by_phase() {
     use Progress::{Complete, Current, Pending};
     let lifecycle = by_order(&[("dev", 10), ("test-eu", 20), ("test-us", 20), ("production", 30)]);
-    for (successes, expected, next) in [
-        (vec![], [Current, Pending, Pending], vec!["dev"]),
-        (vec!["dev"], [Complete, Current, Pending], vec!["test-eu", "test-us"]),
-        (vec!["dev", "test-eu"], [Complete, Current, Pending], vec!["test-us"]),
-        (vec!["dev", "test-eu", "test-us"], [Complete, Complete, Current], vec!["production"]),
-        (vec!["dev", "test-eu", "test-us", "production"], [Complete, Complete, Complete], vec![]),
-        (vec!["production"], [Current, Pending, Complete], vec!["dev"]),
+    let all = ["dev", "test-eu", "test-us", "production"];
+    for (successes, expected, next, due) in [
+        (vec![], [Current, Pending, Pending], 1, vec!["dev"]),
+        (vec!["dev"], [Complete, Current, Pending], 3, vec!["test-eu", "test-us"]),
+        (vec!["dev", "test-eu"], [Complete, Current, Pending], 3, vec!["test-us"]),
+        (vec!["dev", "test-eu", "test-us"], [Complete, Complete, Current], 4, vec!["production"]),
+        (vec!["dev", "test-eu", "test-us", "production"], [Complete, Complete, Complete], 4, vec![]),
+        (vec!["production"], [Current, Pending, Complete], 1, vec!["dev"]),
     ] {
         let journey = journey(&lifecycle, &successes);
         assert_eq!(progress(&journey), expected, "{successes:?}");
-        assert_eq!(names(&journey.next()), next, "{successes:?}");
+        assert_eq!(names(&journey.next()), all[..next], "where it was is open to it again: {successes:?}");
+        assert_eq!(names(&journey.due()), due, "{successes:?}");
     }
 }
 
@@ -82,7 +85,7 @@ fn a_minimum_opens_the_next_phase_early_and_keeps_the_rest_open() {
     assert_eq!(progress(&journey(&lifecycle, &["us"])), [Progress::Current, Progress::Pending]);
     let two = journey(&lifecycle, &["us", "asia"]);
     assert_eq!(progress(&two), [Progress::Complete, Progress::Current]);
-    assert_eq!(names(&two.next()), ["eu", "production"]);
+    assert_eq!(names(&two.due()), ["eu", "production"]);
     assert_eq!(two.phases()[0].completed_at, Some(at(2)), "the second success decided");
     let three = journey(&lifecycle, &["us", "asia", "eu"]);
     assert_eq!(three.phases()[0].completed_at, Some(at(2)), "a later one does not change that");
@@ -96,7 +99,7 @@ fn an_optional_phase_is_never_current_and_never_in_the_way() {
     assert_eq!(progress(&journey(&lifecycle, &[])), [Progress::Current, Progress::Pending, Progress::Pending]);
     let after = journey(&lifecycle, &["dev"]);
     assert_eq!(progress(&after), [Progress::Complete, Progress::Pending, Progress::Current]);
-    assert_eq!(names(&after.next()), ["test", "production"]);
+    assert_eq!(names(&after.due()), ["test", "production"]);
 }
 
 #[test]
@@ -121,7 +124,7 @@ fn a_phase_without_environments_takes_all_that_are_left_and_those_to_come() {
         let environments = set(&space);
         let situation = Situation { environments: &environments, arrivals: &arrivals, blocked: false, now: at(9) };
         let journey = lifecycle.journey(&situation);
-        assert_eq!(names(&journey.next()), expected);
+        assert_eq!(names(&journey.due()), expected);
         assert_eq!(journey.reach(&environment("eu-prod")) == Reach::Reachable, expected.contains(&"eu-prod"));
     }
 }
@@ -144,7 +147,7 @@ fn a_phase_that_takes_what_is_left_may_stand_anywhere_and_takes_nothing_from_a_l
             let journey = lifecycle.journey(&situation);
             let held: Vec<_> = journey.phases().iter().flat_map(|row| &row.stops).collect();
             assert_eq!(held.len(), 4, "each environment is in one phase");
-            let next = journey.next();
+            let next = journey.due();
             assert!(stage > 0 || names(&next) == first, "{next:?}");
             let closed = ["dev", "test", "qa", "production"].map(environment);
             let open = closed.iter().filter(|name| journey.reach(name) == Reach::Reachable).count();
@@ -175,7 +178,7 @@ fn a_soak_holds_the_next_phase_until_the_success_has_lasted() {
     let lifecycle = Lifecycle::new(vec![soaked, phase("production", &["production"])]).unwrap();
     let early = journey_at(&lifecycle, &["test"], (false, 60));
     assert_eq!(progress(&early), [Progress::Current, Progress::Pending]);
-    assert_eq!((early.look_again(), early.next(), early.phases()[0].completed_at), (Some(at(61)), vec![], None));
+    assert_eq!((early.look_again(), early.due(), early.phases()[0].completed_at), (Some(at(61)), vec![], None));
     let late = journey_at(&lifecycle, &["test"], (false, 61));
     assert_eq!(progress(&late), [Progress::Complete, Progress::Current]);
     assert_eq!((late.look_again(), late.phases()[0].completed_at), (None, Some(at(61))));
@@ -185,7 +188,7 @@ fn a_soak_holds_the_next_phase_until_the_success_has_lasted() {
     let environments = set(&["test", "production"]);
     let situation = Situation { environments: &environments, arrivals: &replaced, blocked: false, now: at(90) };
     let journey = lifecycle.journey(&situation);
-    assert_eq!(names(&journey.next()), ["test"], "it must be promoted there again");
+    assert_eq!(names(&journey.due()), ["test"], "it must be promoted there again");
     assert_eq!(journey.look_again(), None);
 }
 
@@ -206,8 +209,10 @@ fn a_blocked_release_may_go_where_it_has_been_and_to_the_first_phase_and_nowhere
     assert_eq!(shut(&[]), ["eu", "us", "load", "production"]);
     assert_eq!(shut(&["dev"]), ["eu", "us", "load", "production"]);
     assert_eq!(shut(&["dev", "eu"]), ["load", "production"], "a phase with one success stays open as a whole");
-    assert_eq!(names(&journey_at(&lifecycle, &["dev", "eu"], (true, 1000)).next()), ["us"]);
-    assert_eq!(names(&journey(&lifecycle, &["dev", "eu"]).next()), ["us", "load", "production"]);
+    let blocked = journey_at(&lifecycle, &["dev", "eu"], (true, 1000));
+    assert_eq!((names(&blocked.next()), names(&blocked.due())), (vec!["dev", "eu", "us"], vec!["us"]));
+    let not = journey(&lifecycle, &["dev", "eu"]);
+    assert_eq!((names(&not.due()), not.next().len()), (vec!["us", "load", "production"], 5));
 }
 
 #[test]
@@ -390,9 +395,23 @@ impl World {
         environments.iter().filter(|name| self.lasted(name, phase.soak)).count() >= needed
     }
 
+    /// Whether the gates of a promotion to an environment of the space are open, whatever they say and in which words.
+    fn let_through(journey: &Journey, name: &EnvironmentName) -> bool {
+        let open = gate::tests::open();
+        let facts = GateFacts {
+            subject: Subject { environment: name.clone(), ..open.subject },
+            lifecycle: journey.reach(name),
+            blocked: journey.is_shut(name).then(|| "bug 42".to_owned()),
+            ..open
+        };
+        let verdict = gate::judge(&facts);
+        assert!(verdict == Verdict::Open || matches!(verdict, Verdict::Closed { .. }), "{verdict:?}");
+        verdict == Verdict::Open
+    }
+
     fn check(&self) -> Result<(), TestCaseError> {
         let journey = self.journey();
-        let (mut opened, mut expected) = (true, Vec::new());
+        let (mut opened, mut expected, mut due) = (true, Vec::new(), Vec::new());
         let elsewhere: BTreeSet<_> =
             self.lifecycle.phases().iter().flat_map(|phase| phase.environments.clone()).collect();
         let succeeded =
@@ -411,12 +430,11 @@ impl World {
                 let counts = row.stops.iter().find(|stop| stop.environment == *name).unwrap().counts;
                 // No success is ever lost, whatever was edited since.
                 prop_assert_eq!(counts.is_some(), succeeded(name));
-                // Next is where a promotion is let through, but for places whose success counts, or will if nothing happens.
-                let let_through = journey.reach(name) == Reach::Reachable && !journey.is_shut(name);
                 let leads_on = matches!(counts, None | Some(Counts::Never));
                 prop_assert!(leads_on || succeeded(name));
-                if let_through && leads_on && self.environments.contains(name) {
+                if self.environments.contains(name) && Self::let_through(&journey, name) {
                     expected.push(name.clone());
+                    due.extend(leads_on.then(|| name.clone()));
                 }
             }
             let complete = self.is_complete(phase, &names);
@@ -424,10 +442,14 @@ impl World {
             prop_assert_eq!(row.completed_at.is_some(), complete && row.needed > 0);
             opened = opened && (phase.optional || complete);
         }
+        // Next is exactly where the gates let a promotion through, and due those whose success does not count, nor will.
         let next = journey.next();
         prop_assert_eq!(&next, &expected);
+        let passes = self.environments.iter().filter(|name| Self::let_through(&journey, name)).cloned();
+        prop_assert_eq!(next.iter().cloned().collect::<BTreeSet<_>>(), passes.collect());
+        prop_assert_eq!(journey.due(), due);
         let automatic = journey.automatic(&BTreeSet::new());
-        prop_assert!(automatic.due.iter().all(|name| next.contains(name)) && automatic.overtaken.is_empty());
+        prop_assert!(automatic.due.iter().all(|name| expected.contains(name)) && automatic.overtaken.is_empty());
         prop_assert!(journey.look_again().is_none_or(|time| time > at(self.second)));
         prop_assert!(journey.phases().iter().filter(|row| row.progress == Progress::Current).count() <= 1);
         Ok(())
@@ -478,11 +500,11 @@ proptest! {
     }
 
     #[test]
-    fn following_next_reaches_everything(lifecycle in lifecycles()) {
+    fn following_what_is_due_reaches_everything(lifecycle in lifecycles()) {
         let held: Vec<_> = lifecycle.phases().iter().flat_map(|phase| phase.environments.clone()).collect();
         let mut world = World { lifecycle, environments: held.iter().cloned().collect(), ..World::default() };
         for _ in 0..100 {
-            let Some(first) = world.journey().next().first().cloned() else { break };
+            let Some(first) = world.journey().due().first().cloned() else { break };
             world.happen(success(first));
             world.happen(Happening::Passed(60));
         }

@@ -52,7 +52,7 @@ fn environment(name: &str) -> EnvironmentName {
 }
 
 /// Facts on which every gate is open.
-fn open() -> GateFacts {
+pub(in crate::domain) fn open() -> GateFacts {
     GateFacts {
         subject: Subject {
             project: ProjectName::try_from("checkout").unwrap(),
