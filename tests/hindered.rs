@@ -3,12 +3,12 @@
 use gantry::api::v1alpha1::{Environment, Promotion};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::support::manifest::{config_map, failing};
+use crate::support::manifest::{config_map, deployment, failing};
 use crate::support::shared::shared;
 use crate::support::space::Space;
 use crate::support::wait;
@@ -38,7 +38,7 @@ async fn says(space: &Space, promotion: &str, what: &str) -> Promotion {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_does_not_answer_is_named_while_it_is_waited_for_and_when_time_is_over() {
-    let space = space("25s", |_| json!([config_map("rules", "x")])).await;
+    let space = space("40s", |_| json!([config_map("rules", "x")])).await;
     let (hooks, namespace) = (Api::all(space.client.clone()), format!("{}-dev", space.name));
     let hook: ValidatingWebhookConfiguration = serde_json::from_value(json!({
         "metadata": {"name": format!("{}-images", space.name)},
@@ -51,14 +51,29 @@ async fn a_webhook_that_does_not_answer_is_named_while_it_is_waited_for_and_when
     }))
     .expect("a webhook");
     hooks.create(&PostParams::default(), &hook).await.expect("a webhook");
+    asked(&space.in_environment("dev")).await;
     let name = space.promote("checkout", "1.0.0", "dev").await;
     let cause = "the admission webhook images.example.com does not answer: mend or remove it";
     says(&space, &name, cause).await;
     let ended = space.ended(&name).await.status.expect("a status");
     let failure = ended.failure.expect("a failure");
     assert_eq!((ended.phase.as_deref(), failure.reason.as_str()), (Some("Failed"), "Timeout"));
-    assert!(failure.message.contains("did not finish within 25s") && failure.message.contains(cause), "{failure:?}");
+    assert!(failure.message.contains("did not finish within 40s") && failure.message.contains(cause), "{failure:?}");
     hooks.delete(&format!("{}-images", space.name), &DeleteParams::default()).await.expect("a deletion");
+}
+
+/// Waits until the API server, which learns of a webhook some time after it was written, asks it.
+async fn asked(config_maps: &Api<ConfigMap>) {
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let probe: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "probe"}})).expect("a ConfigMap");
+    wait::eventually("the API server asks the webhook", || async {
+        config_maps
+            .create(&dry, &probe)
+            .await
+            .err()
+            .filter(|error| error.to_string().contains("failed calling webhook"))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,6 +105,28 @@ async fn an_object_that_somebody_deletes_while_it_is_waited_for_fails_the_promot
     assert_eq!((failure.reason.as_str(), failure.object.as_deref()), ("ObjectGone", Some("Deployment/checkout")));
     assert!(failure.message.contains("was deleted by somebody while it was waited for: promote again"), "{failure:?}");
     assert!(ended.applied);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_pod_that_its_stateful_set_never_replaces_is_named_and_all_goes_on_once_it_is_deleted() {
+    let set = |mut deployment: Value| {
+        (deployment["kind"], deployment["spec"]["serviceName"]) = (json!("StatefulSet"), json!("checkout"));
+        json!([deployment])
+    };
+    let space = space("5m", |image| set(failing("checkout", image, "crash-loop"))).await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let failure = space.ended(&name).await.status.expect("a status").failure.expect("a failure");
+    assert_eq!(failure.reason, "CrashLoopBackOff");
+
+    let image = format!("{}/checkout", shared().await.plane.registry().host());
+    space.project("checkout", &image, set(deployment("checkout", &image))).await;
+    space.release("checkout", "1.1.0").await;
+    let name = space.promote("checkout", "1.1.0", "dev").await;
+    says(&space, &name, "pod checkout-0 of an older template is not ready").await;
+    let pods: Api<Pod> = space.in_environment("dev");
+    pods.delete("checkout-0", &DeleteParams::default()).await.expect("a deletion");
+    let ended = space.ended(&name).await.status.expect("a status");
+    assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,11 +22,15 @@ pub(super) fn assess(case: &Case, pod: &Pod) -> Assessment {
         };
     }
     let found = finding(case, pod);
-    let ready = condition(pod, "Ready").is_some_and(|ready| ready.status == "True");
-    if ready && found.health == Health::Healthy {
+    if is_ready(pod) && found.health == Health::Healthy {
         return Assessment::healthy();
     }
     found.worse(case.progressing("waits to become ready"))
+}
+
+/// Whether it takes requests.
+pub(super) fn is_ready(pod: &Pod) -> bool {
+    condition(pod, "Ready").is_some_and(|ready| ready.status == "True")
 }
 
 /// The worst of a workload's new pods; healthy if there is nothing to say of any.

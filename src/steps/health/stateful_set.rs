@@ -29,9 +29,33 @@ pub(super) fn assess(case: &Case, set: &StatefulSet) -> Assessment {
         }
     }
     match waits_for(set, status) {
+        Some(NOT_REPLACED) => {
+            let old = |pod: &&Pod| !is_new(pod);
+            let stuck =
+                case.related.pods_of(set.metadata.uid.as_deref()).filter(old).find(|pod| keeps_its_place(set, pod));
+            let stuck = stuck.and_then(|pod| pod.metadata.name.as_deref());
+            found.worse(case.progressing(&stuck.map_or_else(|| NOT_REPLACED.to_owned(), broken)))
+        }
         Some(message) => found.worse(case.progressing(message)),
         None => Assessment::healthy(),
     }
+}
+
+/// What is said while pods are of an older template.
+const NOT_REPLACED: &str = "waits for its pods to be replaced";
+
+fn broken(pod: &str) -> String {
+    format!(
+        "{NOT_REPLACED}, but pod {pod} of an older template is not ready, and none is replaced before it is: delete that pod"
+    )
+}
+
+/// Whether a pod of an older template may stay for ever: one that is not ready is waited for, not replaced
+/// (<https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback>).
+fn keeps_its_place(set: &StatefulSet, pod: &Pod) -> bool {
+    let policy = set.spec.as_ref().and_then(|spec| spec.pod_management_policy.as_deref());
+    let ordered = policy.is_none_or(|policy| policy == "OrderedReady");
+    ordered && !pod::is_ready(pod)
 }
 
 /// Whether there are fewer pods than there should be.
@@ -59,7 +83,7 @@ fn waits_for(set: &StatefulSet, status: &StatefulSetStatus) -> Option<&'static s
     let kept = strategy.and_then(|strategy| strategy.rolling_update.as_ref()?.partition).unwrap_or(0);
     let updated = status.updated_replicas.unwrap_or(0);
     if !on_delete && updated < wanted - kept.clamp(0, wanted) {
-        return Some("waits for its pods to be replaced");
+        return Some(NOT_REPLACED);
     }
     (status.available_replicas.unwrap_or(0) < wanted).then_some("waits for its pods to become available")
 }

@@ -236,6 +236,29 @@ fn a_stateful_set_looks_at_pods_of_its_newest_revision_only() {
 }
 
 #[test]
+fn a_broken_pod_that_a_stateful_set_will_never_replace_by_itself_is_named_with_what_to_do() {
+    let set = |policy: &str| {
+        json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db", "uid": "db", "generation": 2},
+            "spec": {"replicas": 1, "podManagementPolicy": policy, "serviceName": "db", "selector": {}, "template": {}},
+            "status": {"observedGeneration": 2, "replicas": 1, "currentRevision": "db-2", "updateRevision": "db-1"},
+        })
+    };
+    let old = but(
+        pod("db", waiting("CrashLoopBackOff", "back-off")),
+        &[("/metadata/labels", json!({"controller-revision-hash": "db-2"})), ("/metadata/name", json!("db-0"))],
+    );
+    let says = |policy: &str| match judge(&set(policy), std::slice::from_ref(&old), &[], 3).health {
+        Health::Progressing { message, .. } => message,
+        other => panic!("{other:?}"),
+    };
+    let waits = "StatefulSet db: waits for its pods to be replaced";
+    let remedy = ", but pod db-0 of an older template is not ready, and none is replaced before it is: delete that pod";
+    assert_eq!(says("OrderedReady"), format!("{waits}{remedy}"));
+    assert_eq!(says("Parallel"), waits);
+}
+
+#[test]
 fn the_worst_pod_and_the_earliest_time_count() {
     let mut second = pod("new", waiting("InvalidImageName", "bad name"));
     second["metadata"]["name"] = json!("new-zzzzz");
