@@ -1,11 +1,15 @@
-//! The command line: `gantry controller`, `gantry crds` and `gantry audit`.
+//! The command line: `gantry controller`, `gantry crds`, `gantry audit` and `gantry uninstall`.
 
 pub mod audit;
 pub mod operator;
+pub mod uninstall;
 
 use crate::settings::{Command, CommandLine, LogFormat, Settings};
 use crate::{api, telemetry};
 use clap::Parser;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 /// Does what the command line says.
@@ -21,6 +25,7 @@ pub async fn run(arguments: impl IntoIterator<Item = String>) -> Result<(), Box<
             Ok(())
         }
         Command::Audit(command) => audit::run(command).await,
+        Command::Uninstall(arguments) => uninstall::run(arguments).await,
         Command::Controller(settings) => operate(*settings).await,
     }
 }
@@ -39,6 +44,20 @@ async fn operate(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
         told.cancel();
     });
     Ok(operator::run(settings, stop).await?)
+}
+
+/// A client with the rights of a kubeconfig, and the namespace that it names.
+async fn connect(kubeconfig: Option<&Path>) -> Result<(Client, String), Box<dyn std::error::Error>> {
+    // Somebody may have chosen the same one before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let config = match kubeconfig {
+        Some(path) => {
+            Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?
+        }
+        None => Config::infer().await?,
+    };
+    let namespace = config.default_namespace.clone();
+    Ok((Client::try_from(config)?, namespace))
 }
 
 /// Ctrl-C, or what the kubelet sends.

@@ -24,6 +24,7 @@ pub mod pipeline;
 pub mod place;
 pub mod project;
 pub mod promotion;
+pub mod records;
 pub mod release;
 pub mod scopes;
 pub mod secret_versions;

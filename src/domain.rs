@@ -27,7 +27,7 @@
 //! - **slot**: the right to run in one environment of one project; one promotion holds it at a time.
 //! - **standing**: a promotion's place among the unfinished ones that want the same slot.
 //! - **pin**: which version of a project an environment runs; each change of it makes one promotion.
-//! - **record**: what happened, kept for good; a **checkpoint** seals records, so that a later edit, gap or cut shows.
+//! - **record**: one thing that happened, kept for good; a **checkpoint** seals records, so that a later edit, gap or cut shows.
 //! - **variable**: a named value of a project or a variable set; its **scope** says where a value holds.
 //!
 //! Read [`promotion::machine`] first, then [`promotion::gate`], [`queue`] and [`lifecycle`].

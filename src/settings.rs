@@ -1,6 +1,7 @@
 //! Arguments as typed, and settings as used: validated, passed by value, never global.
 
 pub mod audit;
+pub mod uninstall;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -11,6 +12,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use self::audit::AuditCommand;
+use self::uninstall::UninstallArguments;
 
 /// Promotes releases of containers through environments.
 #[derive(Parser, Debug)]
@@ -31,6 +33,8 @@ pub enum Command {
     /// Checks and exports what happened in a space.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Lets go of everything in the cluster that would wait for Gantry, so that it can be deleted.
+    Uninstall(UninstallArguments),
 }
 
 /// How log lines look.
@@ -117,7 +121,7 @@ mod tests {
         let typed = ["gantry", "controller"].iter().chain(arguments);
         match CommandLine::try_parse_from(typed).map_err(|error| error.to_string())?.command {
             Command::Controller(settings) => Ok(*settings),
-            Command::Crds | Command::Audit(_) => Err("another command".to_owned()),
+            Command::Crds | Command::Audit(_) | Command::Uninstall(_) => Err("another command".to_owned()),
         }
     }
 

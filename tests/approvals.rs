@@ -1,6 +1,7 @@
 //! Who must agree before a promotion starts: with people's own certificates, on the real API server.
 
 use gantry::api::condition::{self, ConditionType};
+use gantry::api::v1alpha1::audit_record::AuditKind;
 use gantry::api::v1alpha1::{Approval, Environment, Promotion, Release};
 use gantry_plane::Identity;
 use k8s_openapi::api::events::v1::Event;
@@ -127,6 +128,7 @@ fn message(promotion: &Promotion) -> &str {
     promotion.status.as_ref().and_then(|status| status.message.as_deref()).unwrap_or_default()
 }
 
+// Attack T3.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promotion_waits_for_two_others_and_remembers_who_they_were_and_what_they_said() {
     let shop = Shop::open(json!({"required": 2})).await;
@@ -152,10 +154,24 @@ async fn a_promotion_waits_for_two_others_and_remembers_who_they_were_and_what_t
     assert_eq!(status.decided_on.iter().filter(|known| known.kind == "Approval").count(), 2);
     shop.told(&ended, "Approved", "carol approved checkout 1.0.0 to production (2 of 2 needed): carol looked").await;
     shop.told(&ended, "ApprovalVoid", "of alice").await;
-    let audit = shop.space.audit_record(&ended.name_any()).await.spec;
+    let audit = shop.space.audit_record(&ended.name_any()).await;
     assert_eq!(audit.plan_digest, status.plan_digest);
     let people: Vec<_> = audit.approvals.iter().map(|known| known.by.username.as_str()).collect();
     assert_eq!(people, ["bob", "carol"]);
+    let records = wait::eventually("each decision is recorded", || async {
+        let records = shop.space.audit_records(AuditKind::Approval).await;
+        (records.len() == 3).then_some(records)
+    })
+    .await;
+    let mut recorded: Vec<_> = records
+        .into_iter()
+        .filter_map(|record| Some((record.spec.by?.username, record.spec.approval?)))
+        .map(|(by, part)| (by, part.counted, part.comment, Some(part.plan_digest) == status.plan_digest))
+        .collect();
+    recorded.sort();
+    let looked = |person: &str| Some(format!("{person} looked"));
+    let expected = [("alice", false), ("bob", true), ("carol", true)];
+    assert_eq!(recorded, expected.map(|(by, counted)| (by.to_owned(), counted, looked(by), true)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,6 +200,7 @@ async fn a_rejection_is_final_and_a_decision_is_not_taken_back_and_goes_with_its
     wait::gone(&approvals, &rejection).await;
 }
 
+// Attack T4.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_voids_approvals_and_the_strictest_rule_since_the_request_counts() {
     let shop = Shop::open(json!({"required": 2})).await;
@@ -242,6 +259,7 @@ async fn a_return_to_what_succeeded_there_needs_no_approval_where_the_environmen
     assert_eq!((ended.phase.as_deref(), ended.mode.as_deref()), (Some("Succeeded"), Some("Rollback")));
 }
 
+// Attack T3.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pin_of_a_robot_waits_for_others_than_the_person_it_names() {
     let shop = Shop::open(json!({"required": 1})).await;
@@ -350,4 +368,29 @@ async fn what_a_trigger_released_and_its_lifecycle_promotes_waits_for_people_and
     shop.decided("bob", "Approve", &waiting).await;
     let ended = space.ended(&promotion).await;
     assert_eq!(ended.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+}
+
+// Attack T30.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_somebody_forges_approves_nothing() {
+    let shop = Shop::open(json!({"required": 1})).await;
+    let waiting = shop.asked("1.0.0").await;
+    let forged = json!({
+        "apiVersion": "events.k8s.io/v1", "kind": "Event",
+        "metadata": {"name": "forged", "namespace": shop.space.name},
+        "eventTime": "2026-01-01T00:00:00.000000Z", "reportingController": "gantry", "reportingInstance": "gantry-0",
+        "type": "Normal", "reason": "Approved", "action": "Approve", "note": "bob approved checkout 1.0.0 to production",
+        "regarding": {"apiVersion": "gantry.dev/v1alpha1", "kind": "Promotion", "name": waiting.name_any(),
+            "namespace": shop.space.name, "uid": waiting.uid()},
+    });
+    shop.space.apply(forged).await;
+    // Whoever decides now is the second one after it, and the only one that counts.
+    let looked = json!({"metadata": {"annotations": {"test/look": "again"}}});
+    let promotions: Api<Promotion> = shop.space.api();
+    promotions.patch(&waiting.name_any(), &PatchParams::default(), &Patch::Merge(looked)).await.expect("a look");
+    let still = shop.waits(&waiting.name_any()).await;
+    assert!(message(&still).starts_with("1 of 1 approvals is missing"), "{}", message(&still));
+    assert!(shop.decided("bob", "Approve", &waiting).await.0);
+    let ended = shop.space.ended(&waiting.name_any()).await.status.expect("a status");
+    assert_eq!(ended.approvals.map(|record| (record.given, record.decisions.len())), Some((1, 1)));
 }

@@ -95,6 +95,40 @@ fn record(message: &str) -> Value {
     object("AuditRecord", "promotion-checkout-1.4.2-dev", spec)
 }
 
+/// A record of another kind than a promotion, with this part.
+fn other_record(kind: &str, part: &str, said: Value) -> Value {
+    let object_of = json!({"kind": "Environment", "name": "dev", "uid": "u"});
+    let mut spec = json!({"kind": kind, "at": "2026-01-01T00:00:00.000000Z", "object": object_of});
+    spec[part] = said;
+    object("AuditRecord", "record-tried", spec)
+}
+
+fn of_records() -> Vec<Case> {
+    let created = || json!({"action": "Created"});
+    let without = |field: &str| {
+        let mut record = record("it runs");
+        record["metadata"]["name"] = json!("record-tried");
+        record["spec"].as_object_mut().expect("an object").remove(field);
+        record
+    };
+    let mut both = other_record("Change", "change", created());
+    both["spec"]["provisioning"] = json!({"action": "Claimed", "objects": []});
+    let mut nothing = other_record("Change", "change", created());
+    nothing["spec"].as_object_mut().expect("an object").remove("object");
+    let whole = || other_record("Change", "change", created());
+    let tried = || {
+        let mut record = record("it runs");
+        record["metadata"]["name"] = json!("record-tried");
+        record
+    };
+    vec![
+        Case::new("AuditRecord", "spec has exactly one part", (whole(), both)),
+        Case::new("AuditRecord", "spec.kind says which part", (whole(), other_record("Block", "change", created()))),
+        Case::new("AuditRecord", "spec.phase: the record of a promotion says", (tried(), without("version"))),
+        Case::new("AuditRecord", "spec.object and spec.at", (whole(), nothing)),
+    ]
+}
+
 fn checkpoint(change: Value) -> Value {
     let (root, sealed) = ("a".repeat(64), json!([{"name": "promotion-x", "hash": "b".repeat(64)}]));
     let mut spec = json!({"number": 1, "root": root, "count": 1, "records": sealed});
@@ -238,6 +272,7 @@ fn cases() -> Vec<Case> {
     cases.extend(of_variables());
     let records = Case::new("AuditRecord", "spec is immutable", (record("it runs"), record("it never ran")));
     cases.push(records.after(record("it runs")));
+    cases.extend(of_records());
     cases.extend(of_checkpoints());
     cases
 }
@@ -569,11 +604,12 @@ fn every_rule_has_a_case_and_a_message_that_names_a_field() {
 }
 
 #[test]
-fn every_field_of_a_release_is_immutable_but_for_the_block() {
+fn every_field_of_a_release_is_immutable_but_for_the_block_and_who_blocked_it() {
     let definition = crds::all().into_iter().find(|known| known.spec.names.kind == "Release").expect("the kind");
     let spec = &schema(&definition)["properties"]["spec"];
     let rules = spec["x-kubernetes-validations"].to_string();
-    for field in spec["properties"].as_object().expect("fields").keys().filter(|field| *field != "blocked") {
+    let fields = spec["properties"].as_object().expect("fields");
+    for field in fields.keys().filter(|field| !["blocked", "changedBy"].contains(&field.as_str())) {
         assert!(rules.contains(&format!("self.{field} == oldSelf.{field}")), "spec.{field} could be edited");
     }
 }

@@ -101,8 +101,8 @@ async fn killed_at_any_write_the_operator_ends_the_same() {
     for story in STORIES {
         let (writes, ended) = reference(&world, story).await;
         let records = writes.iter().filter(|write| write.contains("/auditrecords")).count();
-        let promotions = if story == Story::RolledBack { 2 } else { 1 };
-        assert!(records <= promotions, "without a death every record is written once: {writes:#?}");
+        let kept = ended.iter().filter(|told| told.starts_with("record ")).count();
+        assert!(records <= kept, "without a death every record is written once: {writes:#?} {ended:#?}");
         points.push(Point { story, n: 1, moment: Moment::Before });
         points.extend((1..=writes.len()).map(|n| Point { story, n, moment: Moment::AfterCommit }));
         expected.insert(story, ended);

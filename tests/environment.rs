@@ -545,6 +545,7 @@ async fn a_space_that_does_not_let_gantry_read_its_secrets_is_told_how() {
     assert!(said.contains("spec.pullSecrets[0]") && said.contains("gantry-space"), "{said}");
 }
 
+// Attack T13.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_of_somebody_else_in_the_namespace_is_never_overwritten() {
     let space = space().await;
@@ -564,6 +565,7 @@ async fn a_secret_of_somebody_else_in_the_namespace_is_never_overwritten() {
     assert_eq!(secret.data.expect("data").keys().collect::<Vec<_>>(), ["password"]);
 }
 
+// Attack T12.
 #[tokio::test(flavor = "multi_thread")]
 async fn namespaces_of_kubernetes_are_refused_when_they_are_written() {
     let space = space().await;
@@ -595,6 +597,7 @@ async fn namespaces_that_no_environment_may_have_are_refused_with_the_field_and_
     assert!(said.contains("spec.targets") && said.contains("63"), "{said}");
 }
 
+// Attacks T12, T13.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_of_others_is_refused_until_it_is_labelled_for_the_space() {
     let space = space().await;
@@ -611,6 +614,7 @@ async fn a_namespace_of_others_is_refused_until_it_is_labelled_for_the_space() {
     assert!(accounts.get_opt("gantry-deployer").await.expect("an answer").is_some());
 }
 
+// Attack T12.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_of_another_space_or_environment_is_refused_with_its_owner() {
     let space = space().await;
@@ -638,6 +642,7 @@ async fn two_environments_never_share_a_namespace_and_the_second_gets_it_when_th
     assert_eq!(labels.labels()[ENVIRONMENT_LABEL], "second");
 }
 
+// Attack T12.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_spaces_never_share_a_namespace() {
     let (one, two) = (space().await, space().await);

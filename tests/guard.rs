@@ -107,6 +107,7 @@ fn the_guard_knows_every_policy_that_is_shipped_and_no_other() {
     assert_eq!(of("MutatingAdmissionPolicyBinding"), MUTATING);
 }
 
+// Attacks T6, T7.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_policy_is_missing_nothing_is_promoted_and_what_was_made_meanwhile_never_is() {
     let (plane, client) = plane().await;
@@ -143,6 +144,7 @@ async fn while_a_policy_is_missing_nothing_is_promoted_and_what_was_made_meanwhi
     .await;
 }
 
+// Attack T6.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_was_weakened_counts_as_missing() {
     let (plane, client) = plane().await;
@@ -168,6 +170,7 @@ async fn a_policy_that_was_weakened_counts_as_missing() {
         .await;
 }
 
+// Attack T7.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_made_before_the_policies_is_never_executed() {
     let (plane, client) = plane().await;

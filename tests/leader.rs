@@ -34,6 +34,7 @@ async fn release(space: &Space, version: &str, number: u32) {
     space.sealed(&format!("checkout-{version}")).await;
 }
 
+// Attack T38.
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_leader_dies_the_other_ends_what_it_began() {
     let plane = shared::own(Options::default()).await;
@@ -84,6 +85,7 @@ async fn ended_without_the_lead(plane: &Plane, operator: &Operator, times: usize
 /// The write that is on its way to the API server when the leader is paused, by the end of its path.
 const LATE: [&str; 4] = ["/leases/checkout.dev", "/deployments/checkout", "/configmaps/old", "/status"];
 
+// Attack T38.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_was_paused_changes_nothing_when_it_wakes() {
     let plane = shared::own(Options::default()).await;

@@ -208,7 +208,7 @@ async fn a_release_is_promoted_to_automatic_environments_by_itself_each_once_and
         assert_eq!((cause.kind.as_str(), &cause.name, Some(&cause.uid)), ("Release", &name, uid.as_ref()));
         let decided = &promotion.status.as_ref().expect("a status").decided_on;
         assert!(decided.iter().any(|known| known.kind == "Lifecycle" && known.name == "standard"), "{decided:?}");
-        assert_eq!(space.audit_record(&promotion.name_any()).await.spec.cause.as_ref(), Some(cause));
+        assert_eq!(space.audit_record(&promotion.name_any()).await.cause.as_ref(), Some(cause));
     }
     let status = says(&space, &name, "with three ends", |status| {
         status.automatic.iter().filter(|row| row.phase.as_deref() == Some("Succeeded")).count() == 3

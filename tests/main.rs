@@ -5,6 +5,8 @@ mod approvals;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod bad_input;
@@ -61,6 +63,8 @@ mod queue;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod records;
+#[cfg(test)]
 mod refusal;
 #[cfg(test)]
 mod registry;
@@ -80,6 +84,8 @@ mod support;
 mod triggers;
 #[cfg(test)]
 mod trust;
+#[cfg(test)]
+mod uninstall;
 #[cfg(test)]
 mod variables;
 #[cfg(test)]

@@ -151,3 +151,48 @@ async fn an_environment_whose_own_namespace_would_have_too_long_a_name_says_whic
     assert!(message.starts_with("spec.targets: ") && message.contains("at most 63"), "{message}");
     assert!(message.ends_with("choose another namespace for the target"), "{message}");
 }
+
+/// Whatever may grow without end at and below a path, and every reference into a namespace.
+fn unbounded(path: &str, schema: &Value, found: &mut (Vec<String>, Vec<String>)) {
+    let kind = schema["type"].as_str().unwrap_or_default();
+    let said = |field: &str| schema.get(field).is_some();
+    let bounded = match kind {
+        "string" => said("maxLength") || said("enum") || said("format"),
+        "array" => said("maxItems"),
+        "object" => said("properties") || said("maxProperties") || said("x-kubernetes-preserve-unknown-fields"),
+        _ => true,
+    };
+    if !bounded {
+        found.0.push(path.to_owned());
+    }
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        if name == "namespace" {
+            found.1.push(path.clone());
+        }
+        unbounded(&path, field, found);
+    }
+    for inner in ["items", "additionalProperties"].iter().filter_map(|inner| schema.get(inner)) {
+        unbounded(&format!("{path}[]"), inner, found);
+    }
+}
+
+// Attacks T11, T34.
+#[test]
+fn nothing_grows_without_end_and_nothing_refers_into_another_namespace() {
+    let mut found = (Vec::new(), Vec::new());
+    for definition in crds::all() {
+        let kind = definition.spec.names.kind.clone();
+        for version in definition.spec.versions {
+            let schema = version.schema.and_then(|schema| schema.open_api_v3_schema).expect("a schema");
+            let schema = serde_json::to_value(schema).expect("JSON");
+            for part in ["spec", "status"] {
+                unbounded(&format!("{kind}.{part}"), &schema["properties"][part], &mut found);
+            }
+        }
+    }
+    assert!(found.0.is_empty(), "give them a bound: {:#?}", found.0);
+    // The namespaces of an environment are what it is; a status and a record only say where something was.
+    found.1.retain(|path| path.contains(".spec.") && !path.starts_with("AuditRecord"));
+    assert_eq!(found.1, ["Environment.spec.targets[].namespace"]);
+}

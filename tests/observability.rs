@@ -161,6 +161,7 @@ async fn store(space: &Space, writer: &Client, (kind, plural, spec): (&str, &str
     definitions.replace(&definition, &PostParams::default(), &restored).await.expect("restored");
 }
 
+// Attack T27.
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_of_every_kind_that_do_not_read_stop_nobody_who_does_not_depend_on_them() {
     let plane = shared::own(Options::default()).await;

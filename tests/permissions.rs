@@ -180,6 +180,7 @@ fn name(role: &Value) -> &str {
     role["metadata"]["name"].as_str().unwrap_or_default()
 }
 
+// Attack T14.
 #[test]
 fn no_role_has_a_wildcard_or_a_right_that_leads_to_others() {
     for role in roles() {
@@ -201,6 +202,7 @@ fn no_role_has_a_wildcard_or_a_right_that_leads_to_others() {
     }
 }
 
+// Attack T15.
 #[test]
 fn the_operator_reads_no_secret_of_the_whole_cluster_and_promotes_nothing() {
     let operator = roles().into_iter().find(|role| name(role) == "gantry-operator").expect("the role");
@@ -217,6 +219,13 @@ fn the_operator_reads_no_secret_of_the_whole_cluster_and_promotes_nothing() {
         let removed = call == Call::new("delete", "gantry.dev", "approvals");
         assert!(!(writes && asked_for.contains(&call.resource)) || caused || removed, "{call}");
     }
+}
+
+#[test]
+fn the_operator_has_few_rules_for_the_whole_cluster() {
+    let operator = roles().into_iter().find(|role| name(role) == "gantry-operator").expect("the role");
+    let rules = operator["rules"].as_array().expect("rules").len();
+    assert!(rules <= 25, "{rules} cluster-scoped rules, 25 are the most");
 }
 
 #[test]
@@ -237,6 +246,7 @@ fn the_account_that_commands_run_as_reads_logs_and_restarts_workloads() {
     assert_eq!(all, expected);
 }
 
+// Attack T9.
 #[test]
 fn the_account_that_applies_releases_reads_no_secret_and_gives_no_rights() {
     let deployer = roles().into_iter().find(|role| name(role) == "gantry-deployer").expect("the role");
@@ -251,6 +261,7 @@ fn the_account_that_applies_releases_reads_no_secret_and_gives_no_rights() {
     }
 }
 
+// Attack T5.
 #[test]
 fn only_releasers_promote_only_approvers_approve_only_space_admins_write_what_gates_look_at_and_no_person_status_or_records()
  {

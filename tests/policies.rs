@@ -4,8 +4,10 @@
 
 mod approvals;
 mod attacks;
+mod changes;
 mod commands;
 mod confinement;
+mod ownership;
 mod people;
 mod pins;
 mod records;

@@ -1,11 +1,12 @@
 //! Whose turn it is, on the real cluster.
 
-use gantry::api::v1alpha1::{AuditRecord, Environment, Promotion};
+use gantry::api::v1alpha1::audit_record::AuditKind;
+use gantry::api::v1alpha1::{Environment, Promotion};
 use gantry_plane::{Identity, Options};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::manifest::{config_map, deployment, failing};
@@ -95,7 +96,7 @@ async fn higher_priority_goes_first_then_the_older_and_nobody_is_forgotten() {
     }
     starts.sort();
     assert_eq!(starts.iter().map(|(_, name)| *name).collect::<Vec<_>>(), ["d-urgent", "b", "c", "a-idle"]);
-    assert_eq!(space.audit_record("d-urgent").await.spec.priority, 10);
+    assert_eq!(space.audit_record("d-urgent").await.priority, 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +177,7 @@ async fn the_same_file_applied_twice_across_a_restart_is_one_record_and_no_new_r
     let after = promotions.get(name).await.expect("the promotion").metadata;
     assert_eq!(after.resource_version, before.metadata.resource_version);
     assert_eq!(deployments.get("checkout").await.expect("the Deployment").metadata.generation, deployed.generation);
-    let records = space.api::<AuditRecord>().list(&ListParams::default()).await.expect("records").items;
-    let mine = records.iter().filter(|record| record.spec.project == "checkout");
+    let records = space.audit_records(AuditKind::Promotion).await;
+    let mine = records.iter().filter(|record| record.spec.project.as_deref() == Some("checkout"));
     assert_eq!(mine.count(), 1);
 }

@@ -35,6 +35,7 @@ async fn refused(bad: impl Fn(&str) -> Value) -> String {
     format!("{}\n{details}", status.message.unwrap_or_default())
 }
 
+// Attack T9.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_scoped_kind_is_refused() {
     let said = refused(|_| json!({
@@ -52,6 +53,7 @@ async fn an_unknown_kind_is_refused() {
     assert!(said.contains("correct it, or install its definition"), "{said}");
 }
 
+// Attack T10.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_namespace_is_refused_and_not_rewritten() {
     let said = refused(|_| {
@@ -94,6 +96,7 @@ async fn a_manifest_that_pod_security_would_refuse_fails_before_anything_is_appl
     assert!(said.contains("correct the securityContext, or choose another podSecurity for the environment"), "{said}");
 }
 
+// Attack T19.
 #[tokio::test(flavor = "multi_thread")]
 async fn owner_references_and_finalizers_are_refused_all_at_once() {
     let said = refused(|_| {

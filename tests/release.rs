@@ -68,6 +68,7 @@ fn docker_secret(name: &str, space: &Space, (host, user, password): (&str, &str,
     })
 }
 
+// Attack T21.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_is_sealed_by_digest_and_a_tag_that_moves_later_changes_nothing() {
     let host = shared().await.plane.registry().host();

@@ -111,7 +111,7 @@ async fn deploy_1_0_then_1_1_then_1_0_again_is_a_rollback_to_the_images_of_the_f
     let packages = |promotion: &Promotion| promotion.status.clone().expect("a status").packages;
     assert_eq!(packages(&back), packages(&first));
     assert_eq!(image_in_dev(&space).await, first_image);
-    let record = space.audit_record("back").await.spec;
+    let record = space.audit_record("back").await;
     assert_eq!((record.mode.as_deref(), record.reason_given.as_deref()), (Some("Rollback"), Some("CHG-1")));
     assert_eq!(record.packages, packages(&first));
 
@@ -145,7 +145,7 @@ async fn the_reason_and_the_mode_of_a_promotion_are_shown_wherever_it_is() {
     let status = environment.status.expect("a status");
     assert_eq!(status.history[0].reason_given.as_deref(), Some("CHG-7"));
     assert_eq!(status.deployments[0].reason_given.as_deref(), Some("CHG-7"));
-    assert_eq!(space.audit_record("first").await.spec.reason_given.as_deref(), Some("CHG-7"));
+    assert_eq!(space.audit_record("first").await.reason_given.as_deref(), Some("CHG-7"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,9 +189,9 @@ async fn a_failure_is_undone_once_before_anything_else_runs_and_both_promotions_
         ("checkout-1.0.0-dev", "Succeeded"),
     ];
     assert_eq!(told, expected);
-    let record = space.audit_record(&bad).await.spec;
+    let record = space.audit_record(&bad).await;
     assert_eq!((record.phase.as_str(), record.rollback.as_ref()), ("RolledBack", Some(&written.promotion)));
-    assert_eq!(space.audit_record(&written.promotion).await.spec.cause, Some(cause));
+    assert_eq!(space.audit_record(&written.promotion).await.cause, Some(cause));
     for reason in ["RollingBack", "RolledBack"] {
         assert!(said(&space, &bad, reason).await.contains(&written.promotion));
     }

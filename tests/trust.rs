@@ -40,6 +40,7 @@ async fn every_workload_write_is_made_as_the_environments_account_and_none_as_th
     }
 }
 
+// Attack T15.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_reads_no_secret_that_nobody_named() {
     let cluster = shared().await;
@@ -79,6 +80,7 @@ async fn at_rest_the_operator_writes_nothing_but_its_lease() {
     quiet::until_quiet(&plane).await;
 }
 
+// Attacks T13, T38.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_somebody_else_wrote_is_never_taken_for_a_slot() {
     let cluster = shared().await;
@@ -112,4 +114,18 @@ async fn a_lease_that_somebody_else_wrote_is_never_taken_for_a_slot() {
     promotions.patch(&name, &PatchParams::default(), &look_again).await.expect("an annotation");
     let ended = space.ended(&name).await.status.expect("a status");
     assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
+}
+
+// Attack T8.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_answers_metrics_and_probes_and_nothing_else() {
+    let cluster = shared().await;
+    let operator = &cluster.operator;
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(operator.get(path).await.expect("an answer").0, 200, "{path}");
+    }
+    for path in ["/", "/apis/gantry.dev/v1alpha1/promotions", "/api", "/webhook", "/debug/pprof"] {
+        assert_eq!(operator.get(path).await.expect("an answer").0, 404, "{path}");
+    }
+    assert_eq!(operator.listening(&cluster.plane), 1, "one address, that of metrics and probes");
 }

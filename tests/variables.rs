@@ -393,6 +393,7 @@ async fn everything_but_secrets(client: &Client, namespaces: &[String]) -> Strin
     text
 }
 
+// Attack T28.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_of_the_space_is_nowhere_but_in_secrets_whatever_goes_wrong() {
     let (cluster, space, image) = shop(&["dev"]).await;
@@ -712,6 +713,7 @@ async fn the_sample_project_runs_with_values_that_differ_by_environment() {
     }
 }
 
+// Attack T28.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_a_container_logs_is_taken_out_of_the_last_lines() {
     let (cluster, space, image) = shop(&[]).await;

@@ -121,7 +121,7 @@ async fn what_has_not_started_in_time_expires_whatever_it_waits_for_and_every_hi
         events.iter().any(|event| event.reason.as_deref() == Some("Expired")).then_some(())
     })
     .await;
-    let record = space.audit_record("now-or-never").await.spec;
+    let record = space.audit_record("now-or-never").await;
     assert_eq!((record.phase.as_str(), record.expires_at.map(|time| time.0)), ("Expired", Some(time)));
     let environment = wait::object(&space.api(), "dev", "recorded", |known: &Environment| {
         known.status.as_ref().is_some_and(|status| !status.history.is_empty())

@@ -127,6 +127,7 @@ mod tests {
         );
     }
 
+    // Attack T10.
     #[test]
     fn what_belongs_to_others_is_refused() {
         assert_eq!(wrong(&json!("text")), ["m: it is text and no object: write apiVersion, kind and metadata"]);

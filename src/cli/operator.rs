@@ -1,5 +1,6 @@
 //! Starts the operator: watches, leader election, controllers; and ends it in order.
 
+mod records;
 mod seen;
 mod started;
 
@@ -22,7 +23,6 @@ use crate::cluster::runner::{Queue, Quiet};
 use crate::cluster::tasks::{Ended, Tasks};
 use crate::cluster::watches::Watches;
 use crate::controllers::approval::ApprovalController;
-use crate::controllers::audit::AuditController;
 use crate::controllers::audit::ledger::Ledger;
 use crate::controllers::context::Context;
 use crate::controllers::deployments::DeploymentsController;
@@ -56,14 +56,12 @@ use started::Started;
 /// Rows are written at most this often per object, so that a burst of promotions is one write; and the more of it there is, the
 /// less often. A promotion itself tells at once.
 const ROWS: Quiet = Quiet { least: Duration::from_millis(200), most: Duration::from_secs(5) };
-/// A record is sealed at once, and in a burst many with one checkpoint.
-const SEALS: Quiet = Quiet { least: Duration::from_secs(1), most: Duration::from_secs(10) };
 /// What others wait for is looked at at most this often per object.
 const COALESCE: Quiet = Quiet::always(Duration::from_millis(200));
 /// How long an orderly stop waits for the last Events.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The leader Lease.
-const LEASE: &str = "gantry-leader";
+pub(super) const LEASE: &str = "gantry-leader";
 
 /// Why the operator ended.
 #[derive(Debug, thiserror::Error)]
@@ -255,10 +253,7 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     let (environments, environment_requests) = Queue::new();
     let (changed, objects) = mpsc::unbounded_channel();
     let bench = Bench::default();
-    let (audits, audit_requests) = Queue::new();
-    context.ledger.attach(audits.clone());
     expect_ends(context);
-    let audit = AuditController { context: Arc::clone(context) };
     let started = Started { context: Arc::clone(context), stop: stop.clone() };
     let promotion = PromotionController {
         context: Arc::clone(context),
@@ -280,15 +275,8 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
     started.spawn(&mut tasks, release, (release_requests, ROWS));
     let environment = Environments::new(context.as_ref().clone(), provisioned.clone());
     started.spawn(&mut tasks, environment, (environment_requests, Quiet::NONE));
-    for space in context.stores.spaces() {
-        audits.add(Key::new(space, ""));
-    }
     let commands = started.commands(&mut tasks);
-    let seal = move |key: Key| {
-        let audit = audit.clone();
-        async move { audit.reconcile(key).await }
-    };
-    started.run(&mut tasks, ("audit", audit_requests, SEALS), seal);
+    records::start(&started, &mut tasks);
     started.wake(&mut tasks, provisioned, environments);
     started.until_stopped(&mut tasks, "the wake-ups by what runs", context.workloads.clone().wake(projects.clone()));
     let queues = Queues {

@@ -3,6 +3,7 @@
 //! The promotion is the only judge: what its status says of a decision is said here. See `promotion/approvals.rs`.
 
 pub mod decide;
+pub mod record;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
 use crate::controllers::pipeline::Controller;
+use crate::controllers::records;
 use decide::{Decision, Effect};
 
 /// Keeps `Approval.status` true.
@@ -77,6 +79,7 @@ impl Controller for ApprovalController {
 
     async fn act(&self, observed: &Observed, effect: &Effect) -> Result<(), ClusterError> {
         match effect {
+            Effect::Record(record) => records::keep(&self.context, record).await,
             Effect::Remove => self.remove(&observed.approval).await,
         }
     }

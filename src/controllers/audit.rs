@@ -5,7 +5,7 @@
 //! they lead, one finds that it was late, takes the other's for the newest, and goes on after it: no record is sealed twice.
 
 pub mod ledger;
-mod look;
+pub(crate) mod look;
 
 pub(crate) use look::records_of;
 
@@ -83,6 +83,7 @@ impl AuditController {
     /// A space that is being deleted takes nothing new: the log has the last word on it.
     fn close(&self, space: &str) -> Next {
         let Account { head, pending } = self.context.ledger.close(space);
+        self.context.ledger.roll.forget(space);
         let newest = head.flatten().map(|head| format!("checkpoint {} with root {}", head.number, head.root));
         let records: Vec<String> = pending.into_keys().collect();
         tracing::warn!(

@@ -17,6 +17,7 @@ pub mod provision;
 pub mod provisioned;
 pub mod pull_secret;
 pub mod pull_secrets;
+pub mod record;
 pub mod recovery;
 pub mod report;
 pub mod wake;

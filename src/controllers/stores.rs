@@ -81,13 +81,15 @@ impl Stores {
         }
     }
 
-    /// Every namespace that has a project, an environment or a promotion.
+    /// Every namespace that has a project, an environment, a lifecycle, a release or a promotion.
     #[must_use]
     pub fn spaces(&self) -> BTreeSet<String> {
         let projects = self.projects.all().into_iter().map(|known| known.metadata.namespace.clone());
         let environments = self.environments.all().into_iter().map(|known| known.metadata.namespace.clone());
+        let lifecycles = self.lifecycles.all().into_iter().map(|known| known.metadata.namespace.clone());
+        let releases = self.releases.all().into_iter().map(|known| known.metadata.namespace.clone());
         let ended = self.finished.all().into_iter().map(|known| known.metadata.namespace.clone());
-        projects.chain(environments).chain(ended).flatten().collect()
+        projects.chain(environments).chain(lifecycles).chain(releases).chain(ended).flatten().collect()
     }
 
     /// Waits until the first list of every kind is complete.

@@ -87,6 +87,12 @@ impl Guard {
         }
     }
 
+    /// Whether anything is known yet.
+    #[must_use]
+    pub const fn was_looked_at(&self) -> bool {
+        self.acted.is_some() || self.broken.is_some()
+    }
+
     /// Whether the stamp of an object of this kind that was made then is the API server's. Creation is told in whole seconds.
     #[must_use]
     pub fn vouches_for(&self, kind: &str, made: Timestamp) -> bool {

@@ -75,6 +75,7 @@ async fn to_approve_or_reject_needs_the_verb_approve_on_the_environment() {
     }
 }
 
+// Attacks T1, T2.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_decides_in_anothers_name_and_no_decision_is_changed() {
     let shop = Shop::open().await;

@@ -1,102 +1,163 @@
-//! What strangers and developers try with what they may write.
+//! What people with some rights try to get more, or to be somebody else: each attempt is refused with a sentence, or changes nothing.
 
+use gantry::api::v1alpha1::Promotion;
 use gantry_plane::Identity;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
-use super::{Shop, apply, client, person_may, with};
-use crate::support::manifest::config_map;
+use super::DryRun;
+use super::{Shop, api_of, apply, client, create, person_may, with};
+use crate::support::space::Space;
 use crate::support::wait;
 
-/// Gives somebody rights in a namespace.
-async fn may(shop: &Shop, namespace: &str, person: &str, rules: Value) -> Client {
-    shop.space
-        .apply(json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-            "metadata": {"name": person, "namespace": namespace}, "rules": rules}))
-        .await;
-    let binding = person_may(namespace, person, person);
-    shop.space.apply(with(binding, json!({"roleRef": {"kind": "Role"}}))).await;
-    client(shop.plane, &Identity::user(person)).await
+/// Every way in which somebody may write a field of a spec.
+const WAYS: [&str; 5] = ["merge", "json", "apply", "replace", "status"];
+
+async fn attempt(
+    api: &Api<DynamicObject>,
+    name: &str,
+    way: &str,
+    (field, value): (&str, &Value),
+) -> Result<(), String> {
+    let parameters = PatchParams::default();
+    let tried = match way {
+        "merge" => api.patch(name, &parameters, &Patch::Merge(json!({"spec": {field: value}}))).await,
+        "json" => {
+            let operations = json!([{"op": "add", "path": format!("/spec/{field}"), "value": value}]);
+            let patch = Patch::Json::<()>(serde_json::from_value(operations).expect("a patch"));
+            api.patch(name, &parameters, &patch).await
+        }
+        "apply" => {
+            let object = json!({"apiVersion": "gantry.dev/v1alpha1", "kind": "Promotion",
+                "metadata": {"name": name}, "spec": {field: value}});
+            api.patch(name, &PatchParams::apply("attack").force(), &Patch::Apply(object)).await
+        }
+        "replace" => {
+            let mut object = api.get(name).await.expect("it is there");
+            object.data["spec"][field] = value.clone();
+            api.replace(name, &PostParams::default(), &object).await
+        }
+        _ => api.patch_status(name, &parameters, &Patch::Merge(json!({"spec": {field: value}}))).await,
+    };
+    tried.map(|_| ()).map_err(|error| error.to_string())
 }
 
+// Attack T2.
 #[tokio::test(flavor = "multi_thread")]
-async fn making_a_release_needs_the_verb_on_its_project() {
+async fn whatever_way_is_taken_nothing_that_was_asked_for_changes() {
     let shop = Shop::open().await;
-    let rules = json!([
-        {"apiGroups": ["gantry.dev"], "resources": ["releases"], "verbs": ["create", "patch"]},
-        {"apiGroups": ["gantry.dev"], "resources": ["projects"], "resourceNames": ["cart"], "verbs": ["release"]},
-    ]);
-    let dora = may(&shop, &shop.space.name, "dora", rules).await;
-    let release = |project: &str| {
-        shop.space.object("Release", &format!("{project}-1.0.0"), json!({"project": project, "version": "1.0.0"}))
-    };
-    wait::eventually("dora may release cart", || async { apply(&dora, release("cart")).await.ok() }).await;
-    let said = apply(&dora, release("checkout")).await.expect_err("she may not release checkout");
-    assert!(said.contains("spec.project: dora may not make releases of checkout; ask"), "{said}");
-    assert!(said.contains("verb release on projects.gantry.dev/checkout in namespace"), "{said}");
+    let before = shop.promoted("asked").await;
+    let spec = |promotion: &Promotion| serde_json::to_value(&promotion.spec).expect("JSON");
+    let fields = [
+        ("project", json!("cart")),
+        ("version", json!("2.0.0")),
+        ("environment", json!("production")),
+        ("reason", json!("another")),
+        ("onBehalfOf", json!("bob")),
+        ("priority", json!(100)),
+        ("targets", json!(["eu"])),
+        ("skipSteps", json!(["migrate"])),
+        ("variables", json!([{"name": "A", "value": "b"}])),
+        ("notBefore", json!("2099-01-01T00:00:00Z")),
+        ("expiresAt", json!("2099-01-01T00:00:00Z")),
+        ("whenNotReady", json!("Wait")),
+        ("requestedBy", json!({"username": "bob"})),
+        ("cause", json!({"kind": "Pin", "name": "checkout.dev", "uid": "u"})),
+    ];
+    // Whoever may promote, whoever may write everything, and an administrator of the whole cluster.
+    for person in [&shop.alice, &shop.mallory, &shop.space.client] {
+        let (api, _) = api_of(person, &shop.promotion("asked", json!({})));
+        for (field, value) in &fields {
+            for way in WAYS {
+                let refused = attempt(&api, "asked", way, (field, value)).await;
+                let now = shop.promotions(&shop.space.client).get("asked").await.expect("it is there");
+                assert_eq!(spec(&now), spec(&before), "{field} by {way}: {refused:?}");
+                assert_eq!(now.metadata.generation, before.metadata.generation, "{field} by {way}");
+            }
+        }
+    }
 }
 
+/// Eve, who may do everything in a space of her own.
+async fn eve(shop: &Shop) -> (Client, Space) {
+    let own = Space::create(shop.space.client.clone()).await;
+    for role in ["gantry-releaser", "gantry-approver", "gantry-space-admin", "gantry-developer"] {
+        own.apply(person_may(&own.name, role, "eve")).await;
+    }
+    (client(shop.plane, &Identity::user("eve")).await, own)
+}
+
+// Attacks T11, T12.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_developer_points_no_project_at_another_lifecycle() {
+async fn a_stranger_of_another_space_reads_and_writes_nothing_here() {
     let shop = Shop::open().await;
-    let project = |more: Value| {
-        let spec = json!({"packages": [{"name": "api", "image": "localhost/x"}], "process": [{"name": "deploy", "apply": {"manifests": [config_map("settings", "x")]}}]});
-        shop.space.object("Project", "checkout", with(spec, more))
-    };
-    shop.space.apply(person_may(&shop.space.name, "gantry-developer", "dora")).await;
-    let dora = client(shop.plane, &Identity::user("dora")).await;
-    wait::eventually("dora may write projects", || async { apply(&dora, project(json!({}))).await.ok() }).await;
-    shop.space.apply(project(json!({"lifecycle": "strict"}))).await;
-    let channel = |more: Value| json!({"channels": [with(json!({"name": "stable", "default": true}), more)]});
-    apply(&dora, project(with(channel(json!({})), json!({"lifecycle": "strict"})))).await.expect("no other lifecycle");
-    for change in [
-        json!({"lifecycle": "loose"}),
-        json!({"lifecycle": null}),
-        with(channel(json!({"lifecycle": "loose"})), json!({"lifecycle": "strict"})),
+    shop.promoted("waits").await;
+    let (eve, own) = eve(&shop).await;
+    let mine = own.object("Environment", "dev", json!({"order": 10}));
+    wait::eventually("eve has her rights at home", || async { apply(&eve, mine.clone()).await.ok() }).await;
+    for (kind, name, spec) in [
+        ("Promotion", "hers", json!({"project": "checkout", "version": "1.0.0", "environment": "dev"})),
+        ("Environment", "hers", json!({"order": 10})),
+        ("Release", "checkout-9.0.0", json!({"project": "checkout", "version": "9.0.0"})),
+        ("Lifecycle", "hers", json!({"phases": [{"name": "first"}]})),
     ] {
-        let said = apply(&dora, project(change.clone())).await.expect_err("she may not choose");
-        assert!(
-            said.contains("dora may not choose by which lifecycle releases of checkout go; ask"),
-            "{change}: {said}"
-        );
+        let object = shop.space.object(kind, name, spec);
+        let said = create(&eve, object.clone(), DryRun::No).await.expect_err("she has no right here");
+        assert!(said.contains("is forbidden: User \"eve\" cannot create resource"), "{said}");
+        let (api, _) = api_of(&eve, &object);
+        let said = api.list(&ListParams::default()).await.expect_err("nor may she look").to_string();
+        assert!(said.contains("User \"eve\" cannot list resource"), "{said}");
     }
-    let other = shop.space.object("Project", "other", project(json!({"lifecycle": "loose"}))["spec"].clone());
-    apply(&dora, other).await.expect_err("nor for a new project, which could be an old one made again");
-    shop.space.apply(person_may(&shop.space.name, "gantry-space-admin", "sam")).await;
-    let sam = client(shop.plane, &Identity::user("sam")).await;
-    wait::eventually("who decides on lifecycles may", || async {
-        apply(&sam, project(json!({"lifecycle": "loose"}))).await.ok()
-    })
-    .await;
+    let said = shop.promotions(&eve).delete("waits", &kube::api::DeleteParams::default()).await;
+    said.expect_err("nor end what others asked for");
 }
 
+// Attacks T3, T5, T14.
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_makes_an_object_a_projects_or_takes_one_away_by_a_label() {
+async fn a_developer_neither_promotes_nor_approves_nor_blocks_nor_changes_what_gates_look_at() {
     let shop = Shop::open().await;
-    let target = format!("{}-dev", shop.space.name);
-    let labels = json!({"metadata": {"labels": {"gantry.dev/space": shop.space.name}}});
-    shop.space.apply(with(super::namespace(&target), labels)).await;
-    let rules = json!([{"apiGroups": ["", "apps"], "resources": ["configmaps", "deployments", "deployments/status"],
-        "verbs": ["get", "create", "patch", "update"]}]);
-    let mara = may(&shop, &target, "mara", rules).await;
-    let map = |name: &str, labels: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": target, "labels": labels}});
-    wait::eventually("mara may write ConfigMaps", || async { apply(&mara, map("own", json!({"a": "b"}))).await.ok() })
-        .await;
-    let owned = json!({"gantry.dev/project": "checkout", "gantry.dev/environment": "dev"});
-    for (person, name) in [(&mara, "new"), (&mara, "own"), (&shop.space.client, "new")] {
-        let said = apply(person, map(name, owned.clone())).await.expect_err("nobody may");
-        assert!(said.contains("gantry.dev/project and its like say what Gantry applied"), "{said}");
-        assert!(said.contains("leave them out, or promote a release"), "{said}");
+    shop.promoted("waits").await;
+    shop.space.apply(person_may(&shop.space.name, "gantry-developer", "dave")).await;
+    shop.space.apply(shop.space.object("Environment", "dev", json!({"order": 10}))).await;
+    let dave = client(shop.plane, &Identity::user("dave")).await;
+    let release = shop.space.object("Release", "checkout-1.0.0", json!({"project": "checkout", "version": "1.0.0"}));
+    wait::eventually("dave is a developer", || async { apply(&dave, release.clone()).await.ok() }).await;
+    let approval = json!({"promotion": "waits", "promotionUid": "u", "environment": "dev", "planDigest": "a".repeat(64),
+        "decision": "Approve"});
+    for object in [
+        shop.promotion("daves", json!({})),
+        shop.space.object("Approval", "daves", approval),
+        shop.space.object("Environment", "dev", json!({"order": 10, "paused": true})),
+        shop.space.object("Lifecycle", "daves", json!({"phases": [{"name": "first"}]})),
+        shop.space.object(
+            "Pin",
+            "checkout.dev",
+            json!({"project": "checkout", "environment": "dev", "version": "1.0.0"}),
+        ),
+    ] {
+        let said = apply(&dave, object.clone()).await.expect_err("he may not");
+        assert!(said.contains("forbidden") && said.contains("dave"), "{object}: {said}");
     }
-    let deployer = shop.acting_as(&target, "gantry-deployer").await;
-    wait::eventually("Gantry's account may", || async { apply(&deployer, map("its", owned.clone())).await.ok() }).await;
-    for other in [json!({"gantry.dev/project": "cart"}), json!({"gantry.dev/environment": "production"})] {
-        let said = apply(&mara, map("its", other.clone())).await.expect_err("nor change one");
-        assert!(said.contains("mara may not set or change them"), "{other}: {said}");
-    }
-    let maps: Api<ConfigMap> = Api::namespaced(mara, &target);
-    let team = Patch::Merge(json!({"metadata": {"labels": {"team": "x"}}}));
-    maps.patch("its", &PatchParams::default(), &team).await.expect("other labels are everybody's");
+    let blocked = with(release.clone(), json!({"spec": {"blocked": {"reason": "mine"}}}));
+    let said = apply(&dave, blocked).await.expect_err("he may not");
+    assert!(said.contains("dave may not block or unblock releases of checkout; ask an administrator"), "{said}");
+    let (api, name) = api_of(&dave, &release);
+    let status = Patch::Merge(json!({"status": {"snapshot": "mine"}}));
+    let said = api.patch_status(&name, &PatchParams::default(), &status).await.expect_err("he may not").to_string();
+    assert!(said.contains("cannot patch resource \"releases/status\""), "{said}");
+}
+
+// Attacks T1, T8.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_annotation_or_a_label_says_nothing_of_who_asked() {
+    let shop = Shop::open().await;
+    let claims = json!({"metadata": {
+        "annotations": {"gantry.dev/requested-by": "bob", "kubernetes.io/change-cause": "bob"},
+        "labels": {"gantry.dev/requested-by": "bob"},
+    }});
+    create(&shop.alice, with(shop.promotion("claimed", json!({})), claims), DryRun::No).await.expect("alice may");
+    let made = shop.promotions(&shop.alice).get("claimed").await.expect("the promotion");
+    assert_eq!(made.spec.requested_by.as_ref().map(|by| by.username.as_str()), Some("alice"));
+    assert_eq!(made.finalizers(), ["gantry.dev/recorded"]);
 }

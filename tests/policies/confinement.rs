@@ -117,6 +117,7 @@ async fn in_a_namespace_of_a_space_the_operator_writes_what_an_environment_has_a
     assert!(said.contains("no Secrets but pull secrets"), "{said}");
 }
 
+// Attack T14.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_reaches_no_other_namespace() {
     let shop = Shop::open().await;
@@ -136,6 +137,7 @@ async fn the_operator_reaches_no_other_namespace() {
     create(&shop.operator, lease("gantry-system", "gantry"), DryRun::No).await.expect("its own leadership");
 }
 
+// Attack T14.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_neither_promotes_nor_changes_what_a_person_asked_for() {
     let shop = Shop::open().await;
@@ -147,6 +149,7 @@ async fn the_operator_neither_promotes_nor_changes_what_a_person_asked_for() {
     }
 }
 
+// Attack T12.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_is_given_to_a_space_by_who_may_claim_it_through_no_subresource_by_others() {
     let shop = Shop::open().await;
@@ -220,6 +223,7 @@ fn job(namespace: &str, name: &str, pod: &Value) -> Value {
         "spec": {"template": {"spec": pod}}})
 }
 
+// Attack T16.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gets_a_token_of_an_account_that_gantry_acts_as() {
     let shop = Shop::open().await;

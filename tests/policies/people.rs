@@ -16,6 +16,7 @@ fn by(promotion: &Promotion) -> &str {
     promotion.spec.requested_by.as_ref().map_or("nobody", |person| person.username.as_str())
 }
 
+// Attack T1.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stamp_is_the_caller_whom_the_api_server_authenticated() {
     let shop = Shop::open().await;
@@ -45,6 +46,7 @@ async fn the_stamp_is_the_caller_whom_the_api_server_authenticated() {
     assert_eq!(person.uid, accounts.get("flux").await.expect("the account").uid());
 }
 
+// Attack T1.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_stamp_is_overwritten() {
     let shop = Shop::open().await;
@@ -92,6 +94,7 @@ async fn applying_it_again_by_anyone_and_in_any_way_changes_nothing() {
     }
 }
 
+// Attack T2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_replaces_the_object_without_the_stamp_keeps_it() {
     let shop = Shop::open().await;
@@ -228,6 +231,7 @@ async fn ending_a_promotion_needs_the_verb_too() {
         .expect("a finished one is only cleared away");
 }
 
+// Attack T19.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_operator_takes_the_finalizer_off_and_foreground_deletion_does_not_hang() {
     let shop = Shop::open().await;

@@ -79,6 +79,7 @@ async fn a_pin_needs_promote_on_environment_and_project_as_a_promotion_does() {
     pins(&shop, &shop.mallory).delete("checkout.dev", &DeleteParams::default()).await.expect("it changes nothing");
 }
 
+// Attack T1.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_author_of_a_pin_is_whoever_changed_its_spec_last() {
     let shop = Shop::open().await;

@@ -17,6 +17,7 @@ async fn write_status(client: &Client, object: &Value) -> Result<(), String> {
     written.map(|_| ()).map_err(|error| error.to_string())
 }
 
+// Attacks T5, T32.
 #[tokio::test(flavor = "multi_thread")]
 async fn status_is_written_by_the_operator_alone() {
     let shop = Shop::open().await;
@@ -48,6 +49,7 @@ async fn status_is_written_by_the_operator_alone() {
     }
 }
 
+// Attacks T31, T32.
 #[tokio::test(flavor = "multi_thread")]
 async fn audit_records_are_written_by_the_operator_and_never_touched_again() {
     let shop = Shop::open().await;

@@ -15,6 +15,7 @@ fn caused(shop: &Shop, name: &str, more: Value) -> Value {
     with(shop.promotion(name, cause), json!({"spec": more}))
 }
 
+// Attack T1.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_operator_says_what_caused_a_promotion_and_without_a_cause_it_may_not_promote() {
     let shop = Shop::open().await;
@@ -43,6 +44,7 @@ async fn only_the_operator_says_what_caused_a_promotion_and_without_a_cause_it_m
     assert!(said.contains("spec.cause is written by Gantry alone"), "{said}");
 }
 
+// Attack T1.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_made_and_who_blocked_a_release_is_stamped_and_blocking_needs_the_verb() {
     let shop = Shop::open().await;

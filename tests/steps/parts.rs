@@ -59,7 +59,7 @@ async fn a_part_leaves_out_what_it_says_and_is_no_success_of_the_environment() {
         (row.current, row.last.map(|last| (last.phase, last.partial))),
         (None, Some(("Succeeded".to_owned(), true)))
     );
-    let record = space.audit_record("part").await.spec;
+    let record = space.audit_record("part").await;
     assert_eq!(record.steps[2].reason.as_deref(), Some("SkippedByPerson"));
     assert_eq!(
         (record.partial, record.targets, record.skip_steps),

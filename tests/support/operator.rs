@@ -101,6 +101,22 @@ impl Operator {
         wait::eventually("the operator has ended", || async { plane.run().exit_code(&self.name) }).await
     }
 
+    /// How many TCP addresses it listens on (`/proc`: its sockets that are in state LISTEN).
+    #[allow(dead_code, reason = "the benchmark includes this file")]
+    pub fn listening(&self, plane: &Plane) -> usize {
+        let pid = plane.run().process_id(&self.name).expect("it runs");
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its descriptors");
+        let targets = descriptors.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        let sockets: Vec<String> = targets.map(|target| target.to_string_lossy().into_owned()).collect();
+        let tables = ["tcp", "tcp6"].map(|table| std::fs::read_to_string(format!("/proc/{pid}/net/{table}")));
+        let rows = tables.iter().flatten().flat_map(|table| table.lines().skip(1));
+        let listens = rows.filter_map(|row| {
+            let fields: Vec<&str> = row.split_whitespace().collect();
+            (fields.get(3) == Some(&"0A")).then(|| format!("socket:[{}]", fields.get(9).copied().unwrap_or_default()))
+        });
+        listens.filter(|inode| sockets.contains(inode)).count()
+    }
+
     /// The most memory that it ever had, in KiB (`VmHWM` of `/proc`).
     #[allow(dead_code, reason = "the benchmark uses it")]
     pub fn peak_memory(&self, plane: &Plane) -> u64 {

@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use gantry::api::condition::{self, ConditionType};
+use gantry::api::v1alpha1::audit_record::{AuditKind, PromotionEnd};
 use gantry::api::v1alpha1::{AuditRecord, Environment, Project, Promotion, Release};
 use gantry_plane::manifests;
+use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
@@ -139,9 +141,17 @@ impl Space {
         ended
     }
 
-    /// The audit record of a promotion, once it is there.
-    pub async fn audit_record(&self, promotion: &str) -> AuditRecord {
-        wait::object(&self.api(), &format!("promotion-{promotion}"), "written", |_: &AuditRecord| true).await
+    /// What the audit record of a promotion says of its end, once it is there.
+    pub async fn audit_record(&self, promotion: &str) -> PromotionEnd {
+        let name = format!("promotion-{promotion}");
+        let record = wait::object(&self.api(), &name, "written", |_: &AuditRecord| true).await;
+        record.spec.ended.expect("the end of a promotion")
+    }
+
+    /// The audit records of a space of one kind, by name.
+    pub async fn audit_records(&self, kind: AuditKind) -> Vec<AuditRecord> {
+        let all = self.api::<AuditRecord>().list(&ListParams::default()).await.expect("records").items;
+        all.into_iter().filter(|record| record.spec.kind == Some(kind)).collect()
     }
 
     /// The project, once its rows say this.

@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use futures::{FutureExt as _, StreamExt as _};
 use gantry::api::seal;
+use gantry::api::v1alpha1::audit_record::AuditKind;
 use gantry::api::v1alpha1::promotion_status::StepRecord;
-use gantry::api::v1alpha1::{AuditCheckpoint, AuditRecord, Environment, Project, Promotion, Release};
+use gantry::api::v1alpha1::{
+    AuditCheckpoint, AuditRecord, AuditRecordSpec, Environment, Lifecycle, Project, Promotion, Release,
+};
 use gantry::domain::audit::Checkpoint;
 use gantry_plane::{AuditEvent, AuditMark, Identity, Options, Plane};
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
@@ -131,10 +135,14 @@ pub enum Story {
     StepFails,
     /// The environment goes with its namespace, then the project.
     Gone,
+    /// A lifecycle comes and goes, a release is blocked and let go on.
+    Changed,
+    /// A promotion is approved, and what Gantry provisioned is taken away.
+    Judged,
 }
 
 /// All of them.
-pub const STORIES: [Story; 9] = [
+pub const STORIES: [Story; 11] = [
     Story::First,
     Story::Second,
     Story::CrashLoop,
@@ -144,6 +152,8 @@ pub const STORIES: [Story; 9] = [
     Story::Steps,
     Story::StepFails,
     Story::Gone,
+    Story::Changed,
+    Story::Judged,
 ];
 
 impl Story {
@@ -182,6 +192,18 @@ impl Story {
                 by_digest(space, "1.0.0").await;
                 space.deploy("checkout", "1.0.0", "dev").await;
                 recorded(space, "checkout-1.0.0-dev").await;
+            }
+            Self::Changed => {
+                space.project("checkout", image, json!([config_map("settings", "x")])).await;
+                by_digest(space, "1.0.0").await;
+                space.sealed("checkout-1.0.0").await;
+            }
+            Self::Judged => {
+                let approvals = json!({"required": 1, "allowRequester": true});
+                space.environment_with("dev", json!({"order": 10, "approvals": approvals})).await;
+                space.project("checkout", image, json!([config_map("settings", "x")])).await;
+                by_digest(space, "1.0.0").await;
+                space.sealed("checkout-1.0.0").await;
             }
         }
     }
@@ -227,8 +249,50 @@ impl Story {
                 space.api::<Project>().delete("checkout", &DeleteParams::default()).await.expect("deleted");
                 wait::gone::<Project>(&space.api(), "checkout").await;
             }
+            Self::Changed => changed(space).await,
+            Self::Judged => judged(space).await,
         }
     }
+}
+
+/// Each is recorded before the next begins: what two changes in one death would leave behind is told elsewhere.
+async fn changed(space: &Space) {
+    let phases = json!([{"name": "dev", "environments": ["dev"]}]);
+    space.apply(space.object("Lifecycle", "standard", json!({"phases": phases}))).await;
+    kept(space, AuditKind::Change, "standard", 1).await;
+    let releases: Api<Release> = space.api();
+    for (times, blocked) in [(1, json!({"reason": "bug 42"})), (2, Value::Null)] {
+        let patch = Patch::Merge(json!({"spec": {"blocked": blocked}}));
+        releases.patch("checkout-1.0.0", &PatchParams::default(), &patch).await.expect("an administrator may");
+        kept(space, AuditKind::Block, "checkout-1.0.0", times).await;
+    }
+    space.api::<Lifecycle>().delete("standard", &DeleteParams::default()).await.expect("deleted");
+    kept(space, AuditKind::Change, "standard", 2).await;
+}
+
+async fn judged(space: &Space) {
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let waiting = space.in_phase(&name, "Pending", Some("ApprovalsMissing")).await;
+    let digest = waiting.status.as_ref().and_then(|status| status.plan_digest.clone());
+    let spec = json!({"promotion": name, "promotionUid": waiting.uid(), "environment": "dev", "planDigest": digest,
+        "decision": "Approve"});
+    space.apply(space.object("Approval", "yes", spec)).await;
+    recorded(space, &name).await;
+    kept(space, AuditKind::Approval, "yes", 1).await;
+    let bindings = space.in_environment::<RoleBinding>("dev");
+    bindings.delete("gantry-impersonator", &DeleteParams::default()).await.expect("deleted");
+    kept(space, AuditKind::Provisioning, "dev", 2).await;
+    wait::object(&bindings, "gantry-impersonator", "made again", |_: &RoleBinding| true).await;
+}
+
+/// Waits for the records of one kind of one object.
+async fn kept(space: &Space, kind: AuditKind, object: &str, count: usize) {
+    wait::eventually(&format!("{count} records of {object}"), || async {
+        let records = space.audit_records(kind).await;
+        let of = records.iter().filter(|record| record.spec.object.as_ref().is_some_and(|known| known.name == object));
+        (of.count() == count).then_some(())
+    })
+    .await;
 }
 
 /// A release of which one step is skipped, one is there for failures and one prunes, where an earlier one runs.
@@ -347,13 +411,7 @@ pub async fn end(world: &World, space: &Space, audit: &[AuditEvent]) -> Vec<Stri
         && chain.iter().enumerate().all(|(n, one)| one.number == n as u64 + 1)
         && chain.windows(2).all(|two| two[1].previous == Some(two[0].root));
     end.push(format!("the chain of checkpoints is whole: {whole}"));
-    for record in space.api::<AuditRecord>().list(&all).await.expect("records") {
-        let name = record.metadata.name.expect("a name");
-        let times = chain.iter().flat_map(|one| &one.records).filter(|sealed| sealed.record == name).count();
-        let spec = record.spec;
-        end.push(format!("record {} {} {} {}", spec.promotion, spec.phase, spec.reason, spec.applied));
-        end.push(format!("record {} {SEALED} {times}x", spec.promotion));
-    }
+    end.extend(records(space, &chain).await);
     for project in space.api::<Project>().list(&all).await.expect("projects") {
         for row in project.status.unwrap_or_default().environments {
             let current = row.current.map(|current| (current.version, current.promotion));
@@ -391,6 +449,32 @@ pub async fn end(world: &World, space: &Space, audit: &[AuditEvent]) -> Vec<Stri
     end
 }
 
+/// What is recorded, and how often it is sealed. The names of records have UIDs, so their order is none.
+async fn records(space: &Space, chain: &[Checkpoint]) -> Vec<String> {
+    let mut records = Vec::new();
+    for record in space.api::<AuditRecord>().list(&ListParams::default()).await.expect("records") {
+        let name = record.metadata.name.expect("a name");
+        let times = chain.iter().flat_map(|one| &one.records).filter(|sealed| sealed.record == name).count();
+        let told = told(&record.spec).replace(&space.name, "SPACE");
+        records.push(format!("record {told} {SEALED} {times}x"));
+    }
+    records.sort();
+    records
+}
+
+/// What a record says, but for times and UIDs.
+fn told(spec: &AuditRecordSpec) -> String {
+    let object = spec.object.as_ref().expect("an object");
+    let ended = spec.ended.as_ref().map(|ended| (&ended.phase, &ended.reason, ended.applied));
+    let approval = spec.approval.as_ref().map(|part| (&part.decision, part.counted));
+    let block = spec.block.as_ref().map(|part| (part.blocked, part.missed_since));
+    let change = spec.change.as_ref().map(|part| (&part.action, part.missed_since, &part.digest));
+    let provisioning = spec.provisioning.as_ref().map(|part| (&part.action, &part.objects, part.created));
+    let by = spec.by.as_ref().map(|by| &by.username);
+    let of = (&object.kind, &object.name, object.generation);
+    format!("{of:?} by {by:?}: {ended:?} {approval:?} {block:?} {change:?} {provisioning:?}")
+}
+
 /// How a step ended, and how often it was begun.
 fn ending(step: &StepRecord) -> (&str, Option<&str>, Option<i32>) {
     (&step.phase, step.reason.as_deref(), step.attempt)
@@ -417,10 +501,26 @@ fn effects(space: &Space, audit: &[AuditEvent]) -> Vec<String> {
     let mut counts = BTreeMap::new();
     for event in audit.iter().filter(|event| of_space(event)) {
         let what = if event.verb == "delete" { "deleted" } else { "created" };
-        let name = event.name.replace(&space.name, "SPACE");
+        let name = without_uids(&event.name.replace(&space.name, "SPACE"));
         *counts.entry(format!("{what} {}/{name}", event.resource)).or_insert(0) += 1;
     }
     counts.into_iter().map(|(effect, count)| format!("{effect} {count}x")).collect()
+}
+
+/// A name with whatever looks like a UID replaced.
+fn without_uids(name: &str) -> String {
+    const UID: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    let is_uid = |text: &str| {
+        let fits = |(c, like): (char, char)| if like == 'x' { c.is_ascii_hexdigit() } else { c == like };
+        text.len() == UID.len() && text.chars().zip(UID.chars()).all(fits)
+    };
+    let (mut told, mut rest) = (String::new(), name);
+    while let Some(first) = rest.chars().next() {
+        let width = if rest.get(..UID.len()).is_some_and(is_uid) { UID.len() } else { first.len_utf8() };
+        told.push_str(if width == UID.len() { "UID" } else { &rest[..width] });
+        rest = &rest[width..];
+    }
+    told
 }
 
 /// A story to which nothing happens: its writes, and how it ends.

@@ -3,14 +3,16 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::environment::Recovery;
 use super::history::{Person, PinnedPackage};
 use super::promotion::Cause;
 
-/// The memory of one finished promotion, and that its name was used. Outlives the promotion.
-#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One thing that happened. Outlives everything it speaks of. It says who, when and what, and has one part that says how; that
+/// of a finished promotion is spread over the spec, as it was before there were others, and is the memory that its name was used.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "gantry.dev",
     version = "v1alpha1",
@@ -18,34 +20,208 @@ use super::promotion::Cause;
     namespaced,
     derive = "PartialEq",
     category = "gantry",
-    doc = "What happened, for good: one record of each finished promotion. Example: `kubectl get auditrecords -n shop`",
+    doc = "What happened, for good: promotions, approvals, blocks, changes of what gates look at, provisioning. Example: `kubectl get auditrecords -n shop`",
+    selectable = ".spec.kind",
     selectable = ".spec.project",
     selectable = ".spec.environment",
+    printcolumn(name = "Kind", type_ = "string", json_path = ".spec.kind"),
+    printcolumn(name = "Object", type_ = "string", json_path = ".spec.object.name"),
     printcolumn(name = "Project", type_ = "string", json_path = ".spec.project"),
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
     printcolumn(name = "Environment", type_ = "string", json_path = ".spec.environment"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".spec.phase"),
-    printcolumn(name = "By", type_ = "string", json_path = ".spec.requestedBy.username"),
-    printcolumn(name = "Finished", type_ = "date", json_path = ".spec.finishedAt")
+    printcolumn(name = "By", type_ = "string", json_path = ".spec.by.username"),
+    printcolumn(name = "At", type_ = "date", json_path = ".spec.at")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("spec is immutable; audit records are never edited"))]
+#[x_kube(validation = Rule::new("[has(self.phase), has(self.approval), has(self.block), has(self.provisioning), has(self.change)].filter(given, given).size() == 1")
+    .message("spec has exactly one part: phase and what belongs to it, approval, block, provisioning or change"))]
+#[x_kube(validation = Rule::new("!has(self.kind) || self.kind == 'Promotion' ? has(self.phase) : self.kind == 'Approval' ? has(self.approval) : self.kind == 'Block' ? has(self.block) : self.kind == 'Provisioning' ? has(self.provisioning) : has(self.change)")
+    .message("spec.kind says which part it has; a record without it is of a promotion"))]
+#[x_kube(validation = Rule::new("!has(self.phase) || (has(self.promotion) && has(self.promotionUid) && has(self.project) && has(self.version) && has(self.environment) && has(self.reason) && has(self.message) && has(self.applied) && has(self.createdAt) && has(self.finishedAt))")
+    .message("spec.phase: the record of a promotion says which one, what, where, why and when"))]
+#[x_kube(validation = Rule::new("has(self.phase) || (has(self.at) && has(self.object))")
+    .message("spec.object and spec.at: a record says of what it is and when that was"))]
 pub struct AuditRecordSpec {
+    /// What happened. Omitted: a promotion ended. Example: `kind: Approval`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<AuditKind>,
+    /// Who did it, as the API server authenticated them. Absent when Gantry did it by itself, and when nobody was stamped.
+    /// Example: `by: {username: alice}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Person>,
+    /// When it was done; what Gantry can only see has the time when it saw it. Example: `at: "2026-01-01T12:00:20.000000Z"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<MicroTime>,
+    /// To what. Example: `object: {kind: Environment, name: production, uid: 5d3c…, generation: 3}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<AuditObject>,
+    /// The project, where it has to do with one. Example: `project: checkout`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub project: Option<String>,
+    /// The environment, where it has to do with one. Example: `environment: production`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub environment: Option<String>,
+    /// How a promotion ended.
+    #[serde(flatten)]
+    pub ended: Option<PromotionEnd>,
+    /// A decision on a promotion. Example: `approval: {promotion: checkout-1.4.2-production, decision: Approve, counted: true}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalPart>,
+    /// A release was blocked, or let go on. Example: `block: {version: 1.4.2, blocked: true, reason: loses orders}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<BlockPart>,
+    /// What Gantry did to the namespaces of an environment. Example: `provisioning: {action: Claimed, objects: [namespace shop-dev]}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<ProvisioningPart>,
+    /// Something that gates look at was changed. Example: `change: {action: Changed, digest: 9f86d081884c…}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangePart>,
+    /// How many entries of its lists were left out, so that it stays below 8 KiB. Example: `omitted: 3`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub omitted: Option<i32>,
+}
+
+/// What happened; without it, a promotion ended. Example: `kind: Approval`
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum AuditKind {
+    /// A promotion ended.
+    Promotion,
+    /// Somebody approved or rejected a promotion.
+    Approval,
+    /// Somebody blocked a release, or let it go on.
+    Block,
+    /// Gantry claimed a namespace for an environment, or put back what somebody had changed in one.
+    Provisioning,
+    /// Somebody made, changed or deleted what gates look at: an environment, a lifecycle, a project.
+    Change,
+}
+
+/// One object as it was.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditObject {
+    /// Its kind. Example: `kind: Environment`
+    #[schemars(length(max = 63))]
+    pub kind: String,
+    /// Its name. Example: `name: production`
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its UID. Example: `uid: 0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60`
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// Which generation of its spec. Example: `generation: 3`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
+}
+
+/// A decision on a promotion, and whether it counted when Gantry saw it first; what counted in the end says the record of the
+/// promotion.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalPart {
+    /// The promotion. Example: `promotion: checkout-1.4.2-production`
+    #[schemars(length(max = 200))]
+    pub promotion: String,
+    /// Its UID. Example: `promotionUid: 0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60`
+    #[schemars(length(max = 64))]
+    pub promotion_uid: String,
+    /// The plan that was decided on. Example: `planDigest: 9f86d081884c…`
+    #[schemars(length(max = 64))]
+    pub plan_digest: String,
+    /// `Approve` or `Reject`. Example: `decision: Approve`
+    #[schemars(length(max = 16))]
+    pub decision: String,
+    /// Whether it counted. Example: `counted: true`
+    pub counted: bool,
+    /// Why it did not. Example: `void: whoever asked may not approve`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub void: Option<String>,
+    /// What they said. Example: `comment: tested on staging`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub comment: Option<String>,
+}
+
+/// A release was blocked, or let go on.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockPart {
+    /// The version. Example: `version: 1.4.2`
+    #[schemars(length(max = 63))]
+    pub version: String,
+    /// Whether it is blocked since. Example: `blocked: true`
+    pub blocked: bool,
+    /// Why, as whoever blocked it said. Example: `reason: loses orders, see bug 42`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub reason: Option<String>,
+    /// The first generation that nobody recorded by itself, where Gantry did not see each: their authors are in the audit log of the
+    /// API server. Example: `missedSince: 2`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub missed_since: Option<i64>,
+}
+
+/// What Gantry did to the namespaces of an environment.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProvisioningPart {
+    /// `Claimed`: a namespace became the environment's; `Corrected`: what somebody had changed was put back. Example: `action: Claimed`
+    #[schemars(length(max = 16))]
+    pub action: String,
+    /// What, at most 64. Example: `objects: [RoleBinding shop-dev/gantry-deployer]`
+    #[schemars(length(max = 64), inner(length(max = 253)))]
+    pub objects: Vec<String>,
+    /// UID of the namespace that was claimed. Example: `namespaceUid: 0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub namespace_uid: Option<String>,
+    /// Whether Gantry made the namespace, and did not find it. Example: `created: true`
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub created: bool,
+}
+
+/// Something that gates look at was changed.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangePart {
+    /// `Created`, `Changed` or `Deleted`; whoever deleted it is in the audit log of the API server. Example: `action: Changed`
+    #[schemars(length(max = 16))]
+    pub action: String,
+    /// The first generation that nobody recorded by itself, where Gantry did not see each: their authors are in the audit log of the
+    /// API server. Example: `missedSince: 2`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub missed_since: Option<i64>,
+    /// SHA-256 over the canonical JSON (RFC 8785) of its spec without `changedBy`, whole. Example: `digest: 9f86d081884c…`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub digest: Option<String>,
+    /// That JSON, as far as there is room. Example: `spec: '{"order":10}'`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub spec: Option<String>,
+}
+
+/// How a promotion ended: who asked, who approved, what ran when, and what became of it.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PromotionEnd {
     /// The promotion's name, which this record uses up. Example: `promotion: checkout-1.4.2-production`
     #[schemars(length(min = 1, max = 200))]
     pub promotion: String,
     /// The promotion's UID. Example: `promotionUid: 0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60`
     #[schemars(length(min = 1, max = 64))]
     pub promotion_uid: String,
-    /// The project. Example: `project: checkout`
-    #[schemars(length(min = 1, max = 63))]
-    pub project: String,
     /// The version. Example: `version: 1.4.2`
     #[schemars(length(min = 1, max = 63))]
     pub version: String,
-    /// The environment. Example: `environment: production`
-    #[schemars(length(min = 1, max = 63))]
-    pub environment: String,
     /// Why, as the requester said. Example: `reasonGiven: CHG-1234`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]

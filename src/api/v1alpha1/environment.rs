@@ -130,6 +130,9 @@ pub struct EnvironmentSpec {
     /// What happens to the namespaces when the environment is deleted. Example: `deletionPolicy: Delete`
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+    /// Who changed it last. Written by the API server; any other value is replaced. Example: `changedBy: {username: alice}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_by: Option<Person>,
 }
 
 /// One namespace of an environment.
@@ -260,6 +263,9 @@ pub struct EnvironmentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub targets: Vec<TargetStatus>,
+    /// What somebody had changed in its namespaces and Gantry puts back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrections: Option<Corrections>,
     /// What runs here, one row a project.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
@@ -284,6 +290,18 @@ pub struct RecoveryStatus {
     pub until: Time,
     /// Whether nothing had run here when it was opened: otherwise nothing was lost, and it opens nothing.
     pub lost: bool,
+}
+
+/// Corrections of what somebody had changed in the namespaces of an environment.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Corrections {
+    /// How many were begun; the newest one has this number.
+    pub number: i64,
+    /// What the newest one puts back; empty once it is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 253)))]
+    pub underway: Vec<String>,
 }
 
 /// One provisioned namespace.

@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::history::Person;
+
 /// The order in which releases of a project go through environments.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -37,6 +39,9 @@ pub struct LifecycleSpec {
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub phases: Vec<LifecyclePhase>,
+    /// Who changed it last. Written by the API server; any other value is replaced. Example: `changedBy: {username: alice}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_by: Option<Person>,
 }
 
 /// Environments that a release goes to in any order, once all phases before are complete.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
-use super::history::PinnedPackage;
+use super::history::{Person, PinnedPackage};
 pub use super::step::{Apply, Manifest, ManifestsFrom, RunOn, Step};
 use super::trigger::{Trigger, Versioning};
 use super::variable::Variable;
@@ -90,6 +90,9 @@ pub struct ProjectSpec {
     )]
     #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
     pub variable_sets: Vec<String>,
+    /// Who changed it last. Written by the API server; any other value is replaced. Example: `changedBy: {username: alice}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_by: Option<Person>,
 }
 
 /// One container of a project.

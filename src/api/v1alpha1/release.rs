@@ -72,6 +72,9 @@ pub struct ReleaseSpec {
     /// Who made it. Written by the API server; any other value is replaced. Example: `createdBy: {username: alice}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<Person>,
+    /// Who blocked it or let it go on last. Written by the API server; any other value is replaced. Example: `changedBy: {username: alice}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_by: Option<Person>,
 }
 
 /// Why a release may go no further.

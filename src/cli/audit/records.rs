@@ -3,12 +3,12 @@
 use std::error::Error;
 
 use kube::api::{ApiResource, DynamicObject, ListParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::ObjectMeta;
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::api::v1alpha1::{AuditCheckpoint, AuditRecord};
+use crate::cli::connect;
 use crate::settings::audit::SpaceArguments;
 
 /// How many objects are asked for at once.
@@ -25,16 +25,8 @@ pub(super) struct Records {
 impl Records {
     /// Reads a space with the rights of the kubeconfig, which every viewer has.
     pub(super) async fn of_space(arguments: &SpaceArguments) -> Result<Self, Box<dyn Error>> {
-        // Somebody may have chosen the same one before.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = match &arguments.kubeconfig {
-            Some(path) => {
-                Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?
-            }
-            None => Config::infer().await?,
-        };
-        let space = arguments.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config)?;
+        let (client, namespace) = connect(arguments.kubeconfig.as_deref()).await?;
+        let space = arguments.namespace.clone().unwrap_or(namespace);
         // Checkpoints first: whatever a checkpoint has was there when it was written.
         let checkpoints = all::<AuditCheckpoint>(&client, &space).await?;
         let checkpoints = checkpoints.into_iter().map(typed).collect::<Result<_, _>>()?;

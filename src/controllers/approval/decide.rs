@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Observed;
+use super::{Observed, record};
 use crate::api::condition::{self, ConditionType, Reason, Stamp, Standing};
 use crate::api::v1alpha1::promotion_status::DecisionRecord;
-use crate::api::v1alpha1::{Approval, ApprovalStatus};
+use crate::api::v1alpha1::{Approval, ApprovalStatus, AuditRecord};
 use crate::controllers::decision::{self, Next};
 use crate::controllers::promotion::reads;
 
@@ -13,8 +13,10 @@ use crate::controllers::promotion::reads;
 pub type Decision = decision::Decision<ApprovalStatus, Effect>;
 
 /// A change besides the status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
+    /// Records it, before its status says whether it counts.
+    Record(Box<AuditRecord>),
     /// Removes it.
     Remove,
 }
@@ -27,13 +29,17 @@ const KEPT: SignedDuration = SignedDuration::from_hours(1);
 pub fn decide(observed: &Observed) -> Decision {
     let meta = &observed.approval.metadata;
     let mut status = observed.approval.status.clone().unwrap_or_default();
-    let (next, effects) = match removal(observed) {
+    let (next, mut effects) = match removal(observed) {
         Some(at) if at <= observed.now => (Next::Await, vec![Effect::Remove]),
         Some(at) => (Next::At(at), Vec::new()),
         None => (Next::Await, Vec::new()),
     };
     if let Some((standing, reason, message)) = judge(observed).filter(|_| effects.is_empty()) {
         status.observed_generation = meta.generation;
+        if !is_told(&observed.approval) && TOLD.contains(&reason) {
+            let counted = if reason == Reason::Counted { Ok(()) } else { Err(message.as_str()) };
+            effects.push(Effect::Record(Box::new(record::record(observed, counted))));
+        }
         let stamp = Stamp { now: observed.now, generation: meta.generation };
         condition::set_standing(&mut status.conditions, &standing, (reason.as_str(), &message), stamp);
     }
@@ -42,7 +48,7 @@ pub fn decide(observed: &Observed) -> Decision {
 
 /// When it goes: with its promotion, or after a while when it never had one.
 fn removal(observed: &Observed) -> Option<Timestamp> {
-    if observed.exists || record(observed).is_some() {
+    if observed.exists || judgement(observed).is_some() {
         return None;
     }
     if is_settled(&observed.approval) {
@@ -53,7 +59,7 @@ fn removal(observed: &Observed) -> Option<Timestamp> {
 }
 
 /// What its promotion says of it.
-fn record(observed: &Observed) -> Option<&DecisionRecord> {
+fn judgement(observed: &Observed) -> Option<&DecisionRecord> {
     let record = observed.promotion.as_ref()?.status.as_ref()?.approvals.as_ref()?;
     record.decisions.iter().find(|known| Some(&known.uid) == observed.approval.metadata.uid.as_ref())
 }
@@ -61,9 +67,20 @@ fn record(observed: &Observed) -> Option<&DecisionRecord> {
 /// Whether it was said before whether it counts.
 #[must_use]
 pub fn is_settled(approval: &Approval) -> bool {
+    says(approval, &[Reason::Counted, Reason::NotCounted])
+}
+
+/// What is only said once it is recorded.
+const TOLD: [Reason; 3] = [Reason::Counted, Reason::NotCounted, Reason::PromotionNotFound];
+
+fn is_told(approval: &Approval) -> bool {
+    says(approval, &TOLD)
+}
+
+fn says(approval: &Approval, reasons: &[Reason]) -> bool {
     let conditions = approval.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let said = condition::find(conditions, ConditionType::Ready).map(|ready| ready.reason.as_str());
-    said.is_some_and(|reason| [Reason::Counted, Reason::NotCounted].iter().any(|known| known.as_str() == reason))
+    said.is_some_and(|said| reasons.iter().any(|known| known.as_str() == said))
 }
 
 /// How it stands; nothing where what was said before stays true.
@@ -71,7 +88,7 @@ fn judge(observed: &Observed) -> Option<(Standing, Reason, String)> {
     let promotion = &observed.approval.spec.promotion;
     let waits =
         observed.promotion.as_ref().is_some_and(|known| !reads::is_underway(known) && !reads::has_finished(known));
-    match record(observed) {
+    match judgement(observed) {
         Some(DecisionRecord { void: Some(void), .. }) => {
             Some((Standing::Stalled, Reason::NotCounted, format!("it does not count: {void}")))
         }
@@ -155,6 +172,28 @@ mod tests {
     }
 
     #[test]
+    fn it_is_recorded_once_when_it_is_first_said_whether_it_counts() {
+        for (known, exists, counted, void) in [
+            (Some(promotion("Pending", None, "a")), true, true, None),
+            (Some(promotion("Pending", Some("it is old"), "a")), true, false, Some("does not count: it is old")),
+            (None, true, false, Some("had started or ended before")),
+            (None, false, false, Some("there is no promotion")),
+        ] {
+            let mut observed = observed(known, exists);
+            let decision = decide(&observed);
+            let [Effect::Record(record)] = decision.effects.as_slice() else { panic!("{:?}", decision.effects) };
+            let part = record.spec.approval.clone().unwrap();
+            assert_eq!((record.metadata.name.as_deref(), part.counted), (Some("approval-a"), counted));
+            assert!(part.void.as_deref().unwrap_or_default().contains(void.unwrap_or_default()), "{part:?}");
+            assert_eq!(record.spec.by.as_ref().map(|by| by.username.as_str()), Some("bob"));
+            Arc::make_mut(&mut observed.approval).status = Some(decision.status);
+            assert!(!decide(&observed).effects.iter().any(|effect| matches!(effect, Effect::Record(_))));
+        }
+        let looking = observed(Some(promotion("Pending", None, "other")), true);
+        assert_eq!(decide(&looking).effects, [], "nobody has judged it");
+    }
+
+    #[test]
     fn what_was_said_stays_when_the_promotion_is_over_and_all_goes_with_it() {
         let mut over = observed(Some(promotion("Pending", None, "a")), true);
         let status = decide(&over).status;
@@ -174,8 +213,10 @@ mod tests {
         let made = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH);
         Arc::make_mut(&mut stray.approval).metadata.creation_timestamp = Some(made);
         let decision = decide(&stray);
-        assert_eq!((decision.next, decision.effects), (Next::At(due), Vec::new()));
+        assert_eq!(decision.next, Next::At(due));
+        assert!(matches!(decision.effects.as_slice(), [Effect::Record(_)]), "{:?}", decision.effects);
         Arc::make_mut(&mut stray.approval).status = Some(decision.status);
+        assert_eq!(decide(&stray).effects, [], "it is recorded");
         stray.now = due;
         assert_eq!(decide(&stray).effects, [Effect::Remove]);
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::cluster::cache::Key;
 use crate::cluster::runner::Queue;
+use crate::controllers::records::roll::Roll;
 use crate::domain::audit::{Anchor, Checkpoint, Hash, Sealed};
 
 /// What is known of one space.
@@ -19,6 +20,8 @@ pub struct Account {
 /// All spaces. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
+    /// What is recorded of what people write.
+    pub roll: Roll,
     accounts: Arc<Mutex<BTreeMap<String, Account>>>,
     queue: Arc<OnceLock<Queue>>,
 }

@@ -20,6 +20,7 @@ use super::observed::Observed;
 use crate::api::v1alpha1::Environment;
 use crate::api::{ENVIRONMENT_LABEL, PROVISIONED_FINALIZER};
 use crate::cluster::error::ClusterError;
+use crate::controllers::records;
 
 /// The manager of every field that is applied here.
 const MANAGER: &str = "gantry/environment";
@@ -29,6 +30,7 @@ impl Environments {
     pub(super) async fn carry_out(&self, observed: &Observed, effect: &Effect) -> Result<(), ClusterError> {
         let client = self.context.cluster.client();
         match effect {
+            Effect::Record(record) => records::keep(&self.context, record).await,
             Effect::AddFinalizer => set_finalizers(&client, &observed.environment, true).await,
             Effect::RemoveFinalizer => set_finalizers(&client, &observed.environment, false).await,
             Effect::CreateNamespace(namespace) => create_namespace(&client, namespace).await,

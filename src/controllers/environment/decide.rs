@@ -8,7 +8,7 @@ use super::effect::Effect;
 use super::observed::Observed;
 use super::provision::{self, Work};
 use super::report::{self, Problem};
-use super::{leave, pull_secrets};
+use super::{leave, pull_secrets, record};
 use crate::api::PROVISIONED_FINALIZER;
 use crate::api::condition::{Reason, Standing};
 use crate::api::v1alpha1::EnvironmentStatus;
@@ -50,8 +50,20 @@ fn provisioned(observed: &Observed) -> Decision<EnvironmentStatus, Effect> {
         provision::provision(observed, place, &mut work);
     }
     work.problems.extend(pull_secrets::problems(observed));
+    if let Some(corrections) = record::intent(observed, &work) {
+        // Intent before effect: what is put back is written down first, so that a death in between loses no record of it.
+        let status = EnvironmentStatus { corrections: Some(corrections), ..observed.status() };
+        return Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Again };
+    }
     let next = next(observed, &work);
-    let (status, mut notes) = report::status(observed, work.rows, &work.problems);
+    let mut effects: Vec<Effect> = record::correction(observed).into_iter().map(record::effect).collect();
+    effects.append(&mut work.effects);
+    effects.extend(work.claimed.iter().map(|claimed| record::effect(record::claim(observed, claimed))));
+    work.effects = effects;
+    let (mut status, mut notes) = report::status(observed, work.rows, &work.problems);
+    if let Some(corrections) = &mut status.corrections {
+        corrections.underway.clear();
+    }
     work.notes.append(&mut notes);
     Decision { status, effects: work.effects, events: work.notes, next }
 }

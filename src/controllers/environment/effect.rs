@@ -7,9 +7,13 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::ResourceExt;
 
+use crate::api::v1alpha1::AuditRecord;
+
 /// One change, harmless to repeat.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
+    /// Records what was done, or is about to be.
+    Record(Box<AuditRecord>),
     /// Lets the environment stay until what it provisioned is undone.
     AddFinalizer,
     /// Lets the environment go.

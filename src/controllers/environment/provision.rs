@@ -24,6 +24,10 @@ pub struct Work {
     pub problems: Vec<Problem>,
     /// What happened.
     pub notes: Vec<Note>,
+    /// What somebody had changed, and is put back.
+    pub corrected: Vec<String>,
+    /// Namespaces that became the environment's in this run.
+    pub claimed: Vec<TargetStatus>,
     /// Whether there is more to do once the effects are done.
     pub again: bool,
 }
@@ -43,7 +47,11 @@ pub fn provision(observed: &Observed, place: &Place, work: &mut Work) {
         Claim::Absent => create(observed, place, work),
         Claim::Ours { uid, created } => {
             let (name, namespace) = (place.target.clone(), place.namespace.clone());
-            work.rows.push(TargetStatus { name, namespace, uid: Some(uid), created });
+            let claimed = TargetStatus { name, namespace, uid: Some(uid), created };
+            if row.and_then(|row| row.uid.as_ref()) != claimed.uid.as_ref() {
+                work.claimed.push(claimed.clone());
+            }
+            work.rows.push(claimed);
             furnish(observed, place, work);
         }
     }
@@ -63,7 +71,7 @@ fn create(observed: &Observed, place: &Place, work: &mut Work) {
     if let Some(row) = observed.row(&place.namespace) {
         work.rows.push(row.clone());
         let what = format!("namespace {}", place.namespace);
-        work.notes.push(report::corrected("RestoreNamespace", &what, &observed.owner.environment));
+        note(observed, true, ("RestoreNamespace", what), work);
     }
 }
 
@@ -139,5 +147,6 @@ pub(super) fn change(work: &mut Work, effect: Effect) {
 pub(super) fn note(observed: &Observed, drift: bool, (action, what): (&'static str, String), work: &mut Work) {
     if drift {
         work.notes.push(report::corrected(action, &what, &observed.owner.environment));
+        work.corrected.push(what);
     }
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 /// Policies that validate, each with a binding of the same name.
-pub const VALIDATING: [&str; 19] = [
+pub const VALIDATING: [&str; 20] = [
     "approval-rights.gantry.dev",
+    "change-author.gantry.dev",
     "command-rights.gantry.dev",
     "environment-accounts.gantry.dev",
     "environment-lifecycles.gantry.dev",
@@ -29,8 +30,9 @@ pub const VALIDATING: [&str; 19] = [
 /// The one policy that is asked with other objects, the lifecycles of the space.
 pub const ASKS: &str = "environment-lifecycles.gantry.dev";
 /// Policies that write stamps, each with a binding of the same name.
-pub const MUTATING: [&str; 6] = [
+pub const MUTATING: [&str; 7] = [
     "approval-stamp.gantry.dev",
+    "change-stamp.gantry.dev",
     "command-stamp.gantry.dev",
     "environment-recovery-stamp.gantry.dev",
     "pin-stamp.gantry.dev",

@@ -91,8 +91,8 @@ async fn own(context: &Context, space: &str, (name, status): (&str, &PinStatus))
     let read = records.get_opt(&record::record_name(name)).await;
     let record = read.map_err(|error| ClusterError::api(format!("read the record of promotion {name}"), error))?;
     let recorded = record.and_then(|record| {
-        let spec = record.spec;
-        Some(Own::Ended { phase: Phase::parse(&spec.phase)?, at: spec.finished_at.0, message: spec.message })
+        let ended = record.spec.ended?;
+        Some(Own::Ended { phase: Phase::parse(&ended.phase)?, at: ended.finished_at.0, message: ended.message })
     });
     Ok(recorded.unwrap_or_else(|| Own::Ended {
         phase: Phase::Canceled,

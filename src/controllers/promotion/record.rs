@@ -1,14 +1,16 @@
 //! What a finished promotion leaves behind: its [`AuditRecord`], which is also the memory that its name was used.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
-use kube::api::{DynamicObject, ObjectMeta, PostParams};
-use kube::{Api, Client};
+use kube::api::ObjectMeta;
+use kube::{Api, Client, Resource};
 
 use crate::api::condition::cut;
-use crate::api::v1alpha1::audit_record::{AuditApproval, AuditFreezeOverride, AuditStep};
+use crate::api::v1alpha1::audit_record::{
+    AuditApproval, AuditFreezeOverride, AuditKind, AuditObject, AuditStep, PromotionEnd,
+};
+use crate::api::v1alpha1::promotion_status::StepRecord;
 use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Promotion, PromotionStatus};
 use crate::cluster::error::ClusterError;
-use crate::controllers::audit;
 use crate::domain::promotion::machine::NameUse;
 use crate::domain::promotion::mode::Mode;
 use crate::domain::promotion::outcome::{DeployedPackage, Outcome};
@@ -37,15 +39,6 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
     }
     let name = promotion.metadata.name.clone()?;
     let finished_at = status.finished_at.clone()?;
-    let steps = status.steps.iter().take(STEPS).map(|step| AuditStep {
-        name: step.name.clone(),
-        namespace: step.namespace.clone(),
-        phase: step.phase.clone(),
-        reason: step.reason.clone(),
-        started_at: step.started_at.clone(),
-        finished_at: step.finished_at.clone(),
-    });
-    let created_at = promotion.metadata.creation_timestamp.as_ref().map(|time| MicroTime(time.0));
     Some(AuditRecord {
         metadata: ObjectMeta {
             name: Some(record_name(&name)),
@@ -53,38 +46,20 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
             ..ObjectMeta::default()
         },
         spec: AuditRecordSpec {
-            promotion: name,
-            promotion_uid: promotion.metadata.uid.clone()?,
-            project: promotion.spec.project.clone(),
-            version: promotion.spec.version.clone(),
-            environment: promotion.spec.environment.clone(),
-            reason_given: promotion.spec.reason.clone(),
-            on_behalf_of: promotion.spec.on_behalf_of.clone(),
-            not_before: promotion.spec.not_before.clone(),
-            expires_at: promotion.spec.expires_at.clone(),
-            priority: promotion.spec.priority,
-            partial: promotion.spec.is_partial(),
-            targets: promotion.spec.targets.clone(),
-            skip_steps: promotion.spec.skip_steps.clone(),
-            variables_given: variables_given(promotion),
-            requested_by: promotion.spec.requested_by.clone(),
-            cause: promotion.spec.cause.clone(),
-            plan_digest: status.plan_digest.clone(),
-            approvals: approvals(status),
-            recovery: status.recovery.clone(),
-            freeze_override: freeze_override(promotion),
-            mode: status.mode.clone(),
-            rollback: status.rollback.as_ref().map(|rollback| rollback.promotion.clone()),
-            phase: status.phase.clone()?,
-            reason,
-            message: cut(status.message.as_deref().unwrap_or_default(), 1024),
-            applied: status.applied,
-            created_at: created_at.unwrap_or_else(|| finished_at.clone()),
-            started_at: status.started_at.clone(),
-            finished_at,
-            snapshot: status.snapshot.clone(),
-            packages: status.packages.iter().take(PACKAGES).cloned().collect(),
-            steps: steps.collect(),
+            kind: Some(AuditKind::Promotion),
+            by: promotion.spec.requested_by.clone(),
+            at: Some(finished_at.clone()),
+            object: Some(AuditObject {
+                kind: Promotion::kind(&()).into_owned(),
+                name: name.clone(),
+                uid: promotion.metadata.uid.clone()?,
+                generation: promotion.metadata.generation,
+            }),
+            project: Some(promotion.spec.project.clone()),
+            environment: Some(promotion.spec.environment.clone()),
+            ended: Some(ended(promotion, status, name, reason)?),
+            omitted: omitted(status),
+            ..AuditRecordSpec::default()
         },
     })
 }
@@ -100,14 +75,72 @@ fn freeze_override(promotion: &Promotion) -> Option<AuditFreezeOverride> {
     })
 }
 
+/// How it ended; nothing for one whose status does not say.
+fn ended(promotion: &Promotion, status: &PromotionStatus, name: String, reason: String) -> Option<PromotionEnd> {
+    let finished_at = status.finished_at.clone()?;
+    let created_at = promotion.metadata.creation_timestamp.as_ref().map(|time| MicroTime(time.0));
+    let spec = &promotion.spec;
+    Some(PromotionEnd {
+        promotion: name,
+        promotion_uid: promotion.metadata.uid.clone()?,
+        version: spec.version.clone(),
+        reason_given: spec.reason.clone(),
+        on_behalf_of: spec.on_behalf_of.clone(),
+        not_before: spec.not_before.clone(),
+        expires_at: spec.expires_at.clone(),
+        priority: spec.priority,
+        partial: spec.is_partial(),
+        targets: spec.targets.clone(),
+        skip_steps: spec.skip_steps.clone(),
+        variables_given: variables_given(promotion),
+        requested_by: spec.requested_by.clone(),
+        cause: spec.cause.clone(),
+        plan_digest: status.plan_digest.clone(),
+        approvals: approvals(status).take(APPROVALS).collect(),
+        recovery: status.recovery.clone(),
+        freeze_override: freeze_override(promotion),
+        mode: status.mode.clone(),
+        rollback: status.rollback.as_ref().map(|rollback| rollback.promotion.clone()),
+        phase: status.phase.clone()?,
+        reason,
+        message: cut(status.message.as_deref().unwrap_or_default(), 1024),
+        applied: status.applied,
+        created_at: created_at.unwrap_or_else(|| finished_at.clone()),
+        started_at: status.started_at.clone(),
+        finished_at,
+        snapshot: status.snapshot.clone(),
+        packages: status.packages.iter().take(PACKAGES).cloned().collect(),
+        steps: status.steps.iter().take(STEPS).map(step).collect(),
+    })
+}
+
+/// How many entries there is no room for.
+fn omitted(status: &PromotionStatus) -> Option<i32> {
+    let more = |count: usize, most: usize| count.saturating_sub(most);
+    let all = more(status.packages.len(), PACKAGES)
+        + more(status.steps.len(), STEPS)
+        + more(approvals(status).count(), APPROVALS);
+    i32::try_from(all).ok().filter(|count| *count > 0)
+}
+
+fn step(step: &StepRecord) -> AuditStep {
+    AuditStep {
+        name: step.name.clone(),
+        namespace: step.namespace.clone(),
+        phase: step.phase.clone(),
+        reason: step.reason.clone(),
+        started_at: step.started_at.clone(),
+        finished_at: step.finished_at.clone(),
+    }
+}
+
 /// The decisions that counted.
-fn approvals(status: &PromotionStatus) -> Vec<AuditApproval> {
+fn approvals(status: &PromotionStatus) -> impl Iterator<Item = AuditApproval> {
     let decisions = status.approvals.iter().flat_map(|record| &record.decisions).filter(|known| known.void.is_none());
-    let approval = |known: &crate::api::v1alpha1::promotion_status::DecisionRecord| {
+    decisions.filter_map(|known| {
         let (decision, at) = (known.decision.clone(), known.at.clone());
         Some(AuditApproval { by: known.by.clone()?, decision, at, comment: known.comment.clone() })
-    };
-    decisions.filter_map(approval).take(APPROVALS).collect()
+    })
 }
 
 /// The end of a promotion as histories keep it; nothing for one that has not ended or whose spec no longer reads.
@@ -170,8 +203,11 @@ pub async fn look_up(client: &Client, promotion: &Promotion) -> Result<NameUse, 
 
 fn name_use(record: &AuditRecordSpec, promotion: &Promotion) -> NameUse {
     let spec = &promotion.spec;
-    let same = (&record.project, &record.version, &record.environment, &record.reason_given)
-        == (&spec.project, &spec.version, &spec.environment, &spec.reason)
+    let place = (record.project.as_ref(), record.environment.as_ref());
+    // One that does not read says at least that the name was used.
+    let Some(record) = &record.ended else { return NameUse::RecordedOther };
+    let same = (place.0, &record.version, place.1, &record.reason_given)
+        == (Some(&spec.project), &spec.version, Some(&spec.environment), &spec.reason)
         && record.on_behalf_of == spec.on_behalf_of
         && record.variables_given == variables_given(promotion)
         && (sorted(&record.targets), sorted(&record.skip_steps)) == (sorted(&spec.targets), sorted(&spec.skip_steps))
@@ -200,22 +236,6 @@ fn sorted(names: &[String]) -> Vec<&String> {
 /// A time as records keep it.
 fn seconds(time: Option<&Time>) -> Option<i64> {
     time.map(|time| time.0.as_second())
-}
-
-/// Writes the record of a finished promotion, and gives it back as it is stored. One that is there already is left alone, and
-/// nothing is given back.
-///
-/// # Errors
-/// When the API server does not take it for another reason than that it is there.
-pub async fn write(client: &Client, record: &AuditRecord) -> Result<Option<DynamicObject>, ClusterError> {
-    let unwritable = |error: serde_json::Error| ClusterError::Bug(format!("a record does not serialize: {error}"));
-    let object = serde_json::to_value(record).and_then(serde_json::from_value::<DynamicObject>).map_err(unwritable)?;
-    let space = record.metadata.namespace.as_deref().unwrap_or_default();
-    match audit::records_of(client, space).create(&PostParams::default(), &object).await {
-        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
-        Err(error) => Err(ClusterError::api("write the audit record", error)),
-        Ok(written) => Ok(Some(written)),
-    }
 }
 
 fn place(promotion: &Promotion) -> (&str, &str) {

@@ -3,13 +3,13 @@
 use kube::Api;
 
 use super::{reads, record};
+use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::Promotion;
-use crate::api::{RECORDED_FINALIZER, seal};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::cluster::finalizer;
 use crate::controllers::context::Context;
-use crate::controllers::{deployments, project, release};
+use crate::controllers::{deployments, project, records, release};
 use crate::domain::promotion::outcome::Outcome;
 
 /// Whether a promotion has ended, its audit record is written, and rows are still missing: then there is nothing to be done
@@ -34,7 +34,7 @@ pub async fn record(context: &Context, promotion: &Promotion) -> Result<(), Clus
     if let Some(audit) = record::record(promotion) {
         // Once the rows are written the promotion comes here again, and its record is there.
         if !context.outcomes.is_audited(uid) {
-            keep(context, &audit).await?;
+            records::keep(context, &audit).await?;
             context.outcomes.audited(uid);
         }
         let outcome = record::outcome(promotion);
@@ -51,29 +51,6 @@ pub async fn record(context: &Context, promotion: &Promotion) -> Result<(), Clus
     finalizer::remove(&api, promotion, RECORDED_FINALIZER).await?;
     context.outcomes.forget(uid);
     Ok(())
-}
-
-/// Writes the audit record. Where the namespace is going nothing can be created: the record goes to the log instead, so that
-/// the space can always be deleted.
-async fn keep(context: &Context, audit: &crate::api::v1alpha1::AuditRecord) -> Result<(), ClusterError> {
-    let space = audit.metadata.namespace.as_deref().unwrap_or_default();
-    match record::write(&context.cluster.client(), audit).await {
-        Ok(Some(written)) => {
-            context.ledger.written(space, seal::sealed(&written));
-            Ok(())
-        }
-        // It may have been written before this process began, or by a request whose answer was lost.
-        Ok(None) => {
-            context.ledger.doubt(space);
-            Ok(())
-        }
-        Err(error) if error.is_terminating() => {
-            let record = serde_json::to_string(&audit.spec).unwrap_or_default();
-            tracing::warn!(record, "the space is being deleted; this is its audit record");
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// Whether every object that is still there has the end in its rows.

@@ -157,7 +157,8 @@ async fn recorded(
     let records: Api<AuditRecord> = Api::namespaced(client.clone(), space);
     let read = |error| ClusterError::api(format!("read the record of promotion {promotion}"), error);
     let record = records.get_opt(&record::record_name(promotion)).await.map_err(read)?;
-    Ok(record.map(|record| (record.spec.cause, Some(record.spec.phase))))
+    let ended = record.and_then(|record| record.spec.ended);
+    Ok(ended.map(|ended| (ended.cause, Some(ended.phase))))
 }
 
 /// What the last success was given, as long as its promotion is there.

@@ -18,6 +18,74 @@ use crate::controllers::environment::desired::{self, CREATED_FOR, Grant, MANAGED
 use crate::controllers::environment::effect::Object;
 use crate::controllers::environment::observed::{Inside, Operator, Owner, Place, Rival, Source};
 
+/// What a run does once what it puts back is written down; what it records has tests of its own.
+fn decide(observed: &Observed) -> Decision<EnvironmentStatus, Effect> {
+    let mut decision = super::decide(observed);
+    let intends = decision.status.corrections.as_ref().is_some_and(|known| !known.underway.is_empty());
+    if intends && decision.effects.is_empty() {
+        assert_eq!((decision.next, decision.events.as_slice()), (Next::Again, [].as_slice()));
+        let environment = Arc::new(after(observed.environment.as_ref().clone(), &decision));
+        decision = super::decide(&Observed { environment, ..observed.clone() });
+    }
+    decision.effects.retain(|effect| !matches!(effect, Effect::Record(_)));
+    decision
+}
+
+/// The records of a run, in their order among its effects.
+fn records(decision: &Decision<EnvironmentStatus, Effect>) -> Vec<(usize, String, Vec<String>)> {
+    let record = |(place, effect): (usize, &Effect)| match effect {
+        Effect::Record(record) => {
+            let part = record.spec.provisioning.clone().unwrap();
+            Some((place, record.metadata.name.clone().unwrap(), part.objects))
+        }
+        _ => None,
+    };
+    decision.effects.iter().enumerate().filter_map(record).collect()
+}
+
+#[test]
+fn a_namespace_is_recorded_when_it_became_the_environments_and_only_then() {
+    let fresh = environment(EnvironmentSpec::default());
+    let decision = super::decide(&observed(fresh.clone(), whole()));
+    let [(place, name, objects)] = records(&decision).try_into().unwrap();
+    assert_eq!(place + 1, decision.effects.len(), "when everything in it is done");
+    assert_eq!(name, "provisioning-env-uid-claim-ns-uid");
+    assert_eq!(objects, ["namespace shop-dev"]);
+    let later = super::decide(&observed(after(fresh, &decision), whole()));
+    assert!(later.effects.is_empty(), "{:?}", later.effects);
+}
+
+#[test]
+fn what_is_put_back_is_written_down_before_and_recorded_once_whenever_the_operator_dies() {
+    let healthy = settled(EnvironmentSpec::default(), &whole());
+    let mut broken = whole();
+    broken.inside.bindings.remove(&Grant::Impersonator);
+    let intent = super::decide(&observed(healthy.clone(), broken.clone()));
+    assert!(intent.effects.is_empty() && intent.events.is_empty());
+    let intended = after(healthy.clone(), &intent);
+    let restored = vec!["RoleBinding shop-dev/gantry-impersonator".to_owned()];
+
+    let acting = super::decide(&observed(intended.clone(), broken.clone()));
+    assert_eq!(records(&acting), [(0, "provisioning-env-uid-correction-1".to_owned(), restored.clone())]);
+    assert_eq!(acting.effects.len(), 2);
+    // It died after it had put it back: the record is written, and nothing else.
+    let again = super::decide(&observed(intended.clone(), whole()));
+    assert_eq!(records(&again), [(0, "provisioning-env-uid-correction-1".to_owned(), restored)]);
+    assert_eq!(again.effects.len(), 1);
+    // Something else was changed meanwhile: it is written down, too, before anything is done.
+    broken.inside.accounts.remove(desired::DEPLOYER);
+    let more = super::decide(&observed(intended.clone(), broken.clone()));
+    assert!(more.effects.is_empty());
+    let known = more.status.corrections.clone().unwrap();
+    assert_eq!((known.number, known.underway.len()), (1, 2));
+
+    let done = after(intended, &acting);
+    assert!(super::decide(&observed(done.clone(), whole())).effects.is_empty());
+    broken.inside.accounts = whole().inside.accounts;
+    let next = super::decide(&observed(done, broken));
+    assert_eq!(next.status.corrections.unwrap().number, 2);
+}
+
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
 }

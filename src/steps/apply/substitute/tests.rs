@@ -55,6 +55,7 @@ fn env(object: &Value) -> &Value {
     &object["spec"]["template"]["spec"]["containers"][0]["env"]
 }
 
+// Attack T25.
 #[test]
 fn a_value_never_changes_the_structure_around_it() {
     let done = substituted(&[json!({

@@ -1,0 +1,251 @@
+//! What people write and Gantry records, though it judges nothing: each generation of what gates look at, and each block. Pure.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Resource;
+use kube::core::ObjectMeta;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::api::condition::cut;
+use crate::api::v1alpha1::audit_record::{AuditKind, AuditObject, BlockPart, ChangePart};
+use crate::api::v1alpha1::history::Person;
+use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Environment, Lifecycle, Project, Release};
+use crate::domain::variable::function::sha256;
+
+/// How much of a spec a record keeps, in bytes.
+const SPEC: usize = 4096;
+/// The end of the name of a record that says that something was deleted.
+const DELETED: &str = "deleted";
+
+/// An object whose changes are recorded.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// An environment.
+    Environment(Arc<Environment>),
+    /// A lifecycle.
+    Lifecycle(Arc<Lifecycle>),
+    /// A project.
+    Project(Arc<Project>),
+    /// A release, for its blocks.
+    Release(Arc<Release>),
+}
+
+/// One generation of an object, or its end: what one record is of. In their order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// This generation of its spec.
+    Generation(i64),
+    /// It was deleted.
+    Deleted,
+}
+
+/// What was seen, and when.
+#[derive(Clone, Debug)]
+pub struct Sighting {
+    /// The object.
+    pub subject: Subject,
+    /// What of it.
+    pub state: State,
+    /// When it was seen.
+    pub at: jiff::Timestamp,
+    /// Whether the API server says truly who wrote it: else nobody is named.
+    pub vouched: bool,
+}
+
+impl Subject {
+    fn meta(&self) -> &ObjectMeta {
+        match self {
+            Self::Environment(object) => &object.metadata,
+            Self::Lifecycle(object) => &object.metadata,
+            Self::Project(object) => &object.metadata,
+            Self::Release(object) => &object.metadata,
+        }
+    }
+
+    fn kind(&self) -> String {
+        match self {
+            Self::Environment(_) => Environment::kind(&()),
+            Self::Lifecycle(_) => Lifecycle::kind(&()),
+            Self::Project(_) => Project::kind(&()),
+            Self::Release(_) => Release::kind(&()),
+        }
+        .into_owned()
+    }
+
+    /// The beginning of the names of its records: those of one object in one life.
+    #[must_use]
+    pub fn stem(&self) -> String {
+        let what = if matches!(self, Self::Release(_)) { "block" } else { "change" };
+        format!("{what}-{}", self.meta().uid.as_deref().unwrap_or_default())
+    }
+
+    /// Which record its state is worth; nothing where there is nothing to tell: a release that never was blocked, and an object
+    /// that is on its way out, of which the end is told.
+    #[must_use]
+    pub fn state(&self, gone: bool) -> Option<State> {
+        let meta = self.meta();
+        let generation = meta.generation.unwrap_or(1);
+        match self {
+            Self::Release(release) => {
+                // Everything else of its spec never changes.
+                let told = generation > 1 || release.spec.blocked.is_some();
+                (told && !gone && meta.deletion_timestamp.is_none()).then_some(State::Generation(generation))
+            }
+            Self::Environment(_) | Self::Lifecycle(_) | Self::Project(_) if gone => Some(State::Deleted),
+            // A deletion is a generation, too.
+            Self::Environment(_) | Self::Lifecycle(_) | Self::Project(_) => {
+                meta.deletion_timestamp.is_none().then_some(State::Generation(generation))
+            }
+        }
+    }
+
+    fn author(&self) -> Option<Person> {
+        match self {
+            Self::Environment(object) => object.spec.changed_by.clone(),
+            Self::Lifecycle(object) => object.spec.changed_by.clone(),
+            Self::Project(object) => object.spec.changed_by.clone(),
+            Self::Release(object) => object.spec.changed_by.clone(),
+        }
+    }
+
+    /// Its spec as canonical JSON, without who changed it.
+    fn said(&self) -> String {
+        match self {
+            Self::Environment(object) => canonical(&object.spec),
+            Self::Lifecycle(object) => canonical(&object.spec),
+            Self::Project(object) => canonical(&object.spec),
+            Self::Release(object) => canonical(&object.spec),
+        }
+    }
+}
+
+fn canonical(spec: &impl Serialize) -> String {
+    // Plain JSON values can always be written.
+    let mut spec = serde_json::to_value(spec).unwrap_or_default();
+    if let Value::Object(fields) = &mut spec {
+        fields.remove("changedBy");
+    }
+    serde_json_canonicalizer::to_string(&spec).unwrap_or_default()
+}
+
+impl State {
+    /// The state that the name of a record is of, and the stem of that name; nothing for a record of another kind.
+    #[must_use]
+    pub fn of_record(name: &str) -> Option<(&str, Self)> {
+        let (stem, end) = name.rsplit_once('-')?;
+        if !["change-", "block-"].iter().any(|beginning| stem.starts_with(beginning)) {
+            return None;
+        }
+        if end == DELETED {
+            return Some((stem, Self::Deleted));
+        }
+        Some((stem, Self::Generation(end.parse().ok()?)))
+    }
+
+    /// The name of its record.
+    #[must_use]
+    pub fn record(&self, stem: &str) -> String {
+        match self {
+            Self::Generation(generation) => format!("{stem}-{generation}"),
+            Self::Deleted => format!("{stem}-{DELETED}"),
+        }
+    }
+}
+
+/// The record of what was seen; `known` is the newest generation that is recorded.
+#[must_use]
+pub fn record(sighting: &Sighting, known: Option<i64>) -> AuditRecord {
+    let Sighting { subject, state, at, vouched } = sighting;
+    let meta = subject.meta();
+    let name = meta.name.clone().unwrap_or_default();
+    let next = known.unwrap_or(0).saturating_add(1);
+    let (generation, missed_since) = match state {
+        State::Generation(generation) => (Some(*generation), (next < *generation).then_some(next)),
+        State::Deleted => (None, None),
+    };
+    let author = subject.author().filter(|_| *vouched && *state != State::Deleted);
+    let mut spec = AuditRecordSpec {
+        by: author,
+        at: Some(MicroTime(*at)),
+        object: Some(AuditObject {
+            kind: subject.kind(),
+            name: name.clone(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            generation,
+        }),
+        ..AuditRecordSpec::default()
+    };
+    match subject {
+        Subject::Release(release) => {
+            spec.kind = Some(AuditKind::Block);
+            spec.project = Some(release.spec.project.clone());
+            spec.block = Some(BlockPart {
+                version: release.spec.version.clone(),
+                blocked: release.spec.blocked.is_some(),
+                reason: release.spec.blocked.as_ref().map(|block| block.reason.clone()),
+                // A release is made unblocked, which is nothing to tell.
+                missed_since: missed_since.filter(|since| known.is_some() || *since + 1 < generation.unwrap_or(0)),
+            });
+        }
+        Subject::Environment(_) | Subject::Lifecycle(_) | Subject::Project(_) => {
+            spec.kind = Some(AuditKind::Change);
+            match subject {
+                Subject::Environment(_) => spec.environment = Some(name),
+                Subject::Project(_) => spec.project = Some(name),
+                Subject::Lifecycle(_) | Subject::Release(_) => {}
+            }
+            spec.change = Some(change(subject, state, missed_since));
+        }
+    }
+    AuditRecord {
+        metadata: ObjectMeta {
+            name: Some(state.record(&subject.stem())),
+            namespace: meta.namespace.clone(),
+            ..ObjectMeta::default()
+        },
+        spec,
+    }
+}
+
+fn change(subject: &Subject, state: &State, missed_since: Option<i64>) -> ChangePart {
+    let action = match state {
+        State::Deleted => "Deleted",
+        State::Generation(1) => "Created",
+        State::Generation(_) => "Changed",
+    };
+    let said = (*state != State::Deleted).then(|| subject.said());
+    ChangePart {
+        action: action.to_owned(),
+        missed_since,
+        digest: said.as_deref().map(sha256),
+        spec: said.map(|said| cut(&said, SPEC)),
+    }
+}
+
+/// The record that an object was deleted while nobody looked, made from the newest one that there is of it.
+#[must_use]
+pub fn deleted_unseen(newest: &AuditRecord, stem: &str, at: jiff::Timestamp) -> Option<AuditRecord> {
+    let spec = &newest.spec;
+    let object = AuditObject { generation: None, ..spec.object.clone()? };
+    Some(AuditRecord {
+        metadata: ObjectMeta {
+            name: Some(State::Deleted.record(stem)),
+            namespace: newest.metadata.namespace.clone(),
+            ..ObjectMeta::default()
+        },
+        spec: AuditRecordSpec {
+            kind: Some(AuditKind::Change),
+            at: Some(MicroTime(at)),
+            object: Some(object),
+            project: spec.project.clone(),
+            environment: spec.environment.clone(),
+            change: Some(ChangePart { action: "Deleted".to_owned(), missed_since: None, digest: None, spec: None }),
+            ..AuditRecordSpec::default()
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests;

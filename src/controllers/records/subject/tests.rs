@@ -1,0 +1,99 @@
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn environment(generation: i64, meta: &Value) -> Subject {
+    let mut object = json!({"metadata": {"name": "dev", "namespace": "shop", "uid": "u", "generation": generation},
+        "spec": {"order": 10, "changedBy": {"username": "alice", "uid": "7"}}});
+    if let (Value::Object(known), Value::Object(more)) = (&mut object["metadata"], meta) {
+        known.extend(more.clone());
+    }
+    Subject::Environment(Arc::new(serde_json::from_value(object).unwrap()))
+}
+
+fn release(generation: i64, blocked: Option<&str>) -> Subject {
+    let blocked = blocked.map(|reason| json!({"reason": reason, "by": {"username": "alice"}}));
+    let mut object = json!({"metadata": {"name": "checkout-1", "namespace": "shop", "uid": "r", "generation": generation},
+        "spec": {"project": "checkout", "version": "1", "changedBy": {"username": "alice"}}});
+    if let Some(blocked) = blocked {
+        object["spec"]["blocked"] = blocked;
+    }
+    Subject::Release(Arc::new(serde_json::from_value(object).unwrap()))
+}
+
+fn sighting(subject: Subject, state: State) -> Sighting {
+    Sighting { subject, state, at: Timestamp::UNIX_EPOCH, vouched: true }
+}
+
+fn seen(subject: Subject, known: Option<i64>) -> AuditRecord {
+    let state = subject.state(false).unwrap();
+    record(&sighting(subject, state), known)
+}
+
+fn by(record: &AuditRecord) -> Option<&str> {
+    record.spec.by.as_ref().map(|by| by.username.as_str())
+}
+
+#[test]
+fn each_generation_is_a_record_of_its_own_with_its_author_and_what_it_says() {
+    let made = seen(environment(1, &json!({})), None);
+    assert_eq!(made.metadata.name.as_deref(), Some("change-u-1"));
+    assert_eq!((by(&made), made.spec.environment.as_deref()), (Some("alice"), Some("dev")));
+    let part = made.spec.change.unwrap();
+    assert_eq!((part.action.as_str(), part.missed_since), ("Created", None));
+    let said = part.spec.unwrap();
+    assert!(said.contains(r#""order":10"#) && !said.contains("changedBy"), "{said}");
+    assert_eq!(part.digest.unwrap(), sha256(&said));
+    let next = seen(environment(2, &json!({})), Some(1));
+    assert_eq!(next.metadata.name.as_deref(), Some("change-u-2"));
+    let part = next.spec.change.unwrap();
+    assert_eq!((part.action.as_str(), part.missed_since), ("Changed", None));
+}
+
+#[test]
+fn generations_that_nobody_saw_are_told_as_a_range() {
+    let missed = |generation, known| {
+        seen(environment(generation, &json!({})), known).spec.change.and_then(|change| change.missed_since)
+    };
+    assert_eq!(missed(5, Some(2)), Some(3));
+    assert_eq!(missed(5, Some(4)), None);
+    assert_eq!(missed(5, None), Some(1));
+}
+
+#[test]
+fn nobody_is_named_while_nobody_vouches_for_names_and_for_a_deletion() {
+    let unvouched = Sighting { vouched: false, ..sighting(environment(2, &json!({})), State::Generation(2)) };
+    assert_eq!(by(&record(&unvouched, Some(1))), None);
+    let going = environment(3, &json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}));
+    assert_eq!(going.state(false), None, "a deletion is no change of the spec");
+    assert_eq!(going.state(true), Some(State::Deleted));
+    let gone = record(&sighting(going, State::Deleted), Some(2));
+    assert_eq!((gone.metadata.name.as_deref(), by(&gone)), (Some("change-u-deleted"), None));
+    assert_eq!(gone.spec.change.map(|change| (change.action, change.spec)), Some(("Deleted".to_owned(), None)));
+}
+
+#[test]
+fn a_release_is_told_of_only_when_it_was_blocked_and_of_its_end_never() {
+    assert_eq!(release(1, None).state(false), None);
+    assert_eq!(release(2, Some("bug")).state(true), None);
+    let blocked = seen(release(2, Some("bug")), None);
+    assert_eq!((blocked.metadata.name.as_deref(), by(&blocked)), (Some("block-r-2"), Some("alice")));
+    let part = blocked.spec.block.unwrap();
+    assert_eq!((part.blocked, part.reason.as_deref(), part.missed_since), (true, Some("bug"), None));
+    let free = seen(release(3, None), Some(2)).spec.block.unwrap();
+    assert_eq!((free.blocked, free.reason, free.missed_since), (false, None, None));
+    assert_eq!(seen(release(4, None), Some(2)).spec.block.unwrap().missed_since, Some(3));
+    assert_eq!(seen(release(3, None), None).spec.block.unwrap().missed_since, Some(1), "it was blocked unseen");
+    assert_eq!(seen(release(1, Some("bug")), None).spec.block.unwrap().missed_since, None);
+}
+
+#[test]
+fn an_end_that_nobody_saw_is_told_from_the_newest_record() {
+    let newest = seen(environment(4, &json!({})), Some(3));
+    let ended = deleted_unseen(&newest, "change-u", Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(ended.metadata.name.as_deref(), Some("change-u-deleted"));
+    let object = ended.spec.object.unwrap();
+    assert_eq!((object.kind.as_str(), object.name.as_str(), object.generation), ("Environment", "dev", None));
+    assert_eq!(State::of_record("change-u-deleted"), Some(("change-u", State::Deleted)));
+}
