@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use gantry::api::v1alpha1::audit_record::AuditKind;
-use gantry::api::v1alpha1::{AuditRecord, Environment, Lifecycle, Release};
+use gantry::api::v1alpha1::{AuditRecord, Environment, Freeze, Lifecycle, Release};
 use gantry_plane::{Identity, Options, Plane};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -119,6 +119,28 @@ async fn who_blocked_a_release_and_who_let_it_go_on_is_recorded() {
     change::<Release>(&space.client, &space, "checkout-1.0.0", json!({"blocked": null})).await;
     let expected = ["alice: blocked true 2", "gantry-plane-admin: blocked false 3"];
     assert_eq!(told(&space, AuditKind::Block, "checkout-1.0.0", 2).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_made_a_freeze_and_who_passed_it_is_recorded() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let dora = person(&cluster.plane, &space, "dora", "gantry-space-admin").await;
+    space.environment("dev", 10).await;
+    let freeze = json!({"start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z", "reason": "nobody is there"});
+    space.apply(space.object("Freeze", "year-end", freeze)).await;
+    change::<Freeze>(&dora, &space, "year-end", json!({"environments": ["dev"]})).await;
+    let expected = ["gantry-plane-admin: Created 1", "dora: Changed 2"];
+    assert_eq!(told(&space, AuditKind::Change, "year-end", 2).await, expected);
+
+    let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "dev",
+        "freezeOverride": {"names": ["year-end"], "reason": "CHG-1"}});
+    space.apply(space.object("Promotion", "urgent", spec)).await;
+    told(&space, AuditKind::Override, "urgent", 1).await;
+    let record = space.audit_records(AuditKind::Override).await.pop().expect("a record").spec;
+    let part = record.overridden.expect("an override");
+    assert_eq!((part.freezes, part.reason.as_str()), (vec!["year-end".to_owned()], "CHG-1"));
+    assert_eq!(record.by.map(|by| by.username).as_deref(), Some("gantry-plane-admin"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,6 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::RECORDED_FINALIZER;
-use crate::cluster::cache::Key;
 use crate::cluster::client::Cluster;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::error::ClusterError;

@@ -36,7 +36,7 @@ async fn an_override_must_name_every_freeze_that_holds_and_is_recorded_and_the_f
     let said = message(&refused);
     assert!(said.contains("freeze audit") && said.contains("does not name (add audit to names)"), "{said}");
     assert!(refused.status.expect("a status").freeze_override.is_none(), "it passed none");
-    let record = space.audit_record("half").await.spec.freeze_override.expect("what was asked for");
+    let record = space.audit_record("half").await.freeze_override.expect("what was asked for");
     assert_eq!((record.names, record.passed), (vec!["winter".to_owned()], Vec::new()));
 
     promote(&space, "whole", "1.0.0", naming(&["winter", "audit", "gone"])).await;
@@ -48,7 +48,7 @@ async fn an_override_must_name_every_freeze_that_holds_and_is_recorded_and_the_f
     let passed = status.freeze_override.expect("a record");
     assert_eq!((passed.passed, passed.reason.as_str()), (vec!["audit".to_owned(), "winter".to_owned()], "CHG-1234"));
     assert_eq!(passed.by, ended.spec.requested_by);
-    let record = space.audit_record("whole").await.spec;
+    let record = space.audit_record("whole").await;
     let overridden = record.freeze_override.expect("a record");
     assert_eq!((overridden.passed, overridden.reason.as_str()), (vec!["audit".into(), "winter".into()], "CHG-1234"));
     let told = events(&space, "whole", "FreezeOverridden").await;

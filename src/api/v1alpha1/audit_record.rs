@@ -35,9 +35,9 @@ use super::promotion::Cause;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("spec is immutable; audit records are never edited"))]
-#[x_kube(validation = Rule::new("[has(self.phase), has(self.approval), has(self.block), has(self.provisioning), has(self.change)].filter(given, given).size() == 1")
-    .message("spec has exactly one part: phase and what belongs to it, approval, block, provisioning or change"))]
-#[x_kube(validation = Rule::new("!has(self.kind) || self.kind == 'Promotion' ? has(self.phase) : self.kind == 'Approval' ? has(self.approval) : self.kind == 'Block' ? has(self.block) : self.kind == 'Provisioning' ? has(self.provisioning) : has(self.change)")
+#[x_kube(validation = Rule::new("[has(self.phase), has(self.approval), has(self.override), has(self.block), has(self.provisioning), has(self.change)].filter(given, given).size() == 1")
+    .message("spec has exactly one part: phase and what belongs to it, approval, override, block, provisioning or change"))]
+#[x_kube(validation = Rule::new("!has(self.kind) || self.kind == 'Promotion' ? has(self.phase) : self.kind == 'Approval' ? has(self.approval) : self.kind == 'Override' ? has(self.override) : self.kind == 'Block' ? has(self.block) : self.kind == 'Provisioning' ? has(self.provisioning) : has(self.change)")
     .message("spec.kind says which part it has; a record without it is of a promotion"))]
 #[x_kube(validation = Rule::new("!has(self.phase) || (has(self.promotion) && has(self.promotionUid) && has(self.project) && has(self.version) && has(self.environment) && has(self.reason) && has(self.message) && has(self.applied) && has(self.createdAt) && has(self.finishedAt))")
     .message("spec.phase: the record of a promotion says which one, what, where, why and when"))]
@@ -71,6 +71,9 @@ pub struct AuditRecordSpec {
     /// A decision on a promotion. Example: `approval: {promotion: checkout-1.4.2-production, decision: Approve, counted: true}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalPart>,
+    /// A promotion was asked for in spite of freezes. Example: `override: {freezes: [year-end], reason: the shop is down}`
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<OverridePart>,
     /// A release was blocked, or let go on. Example: `block: {version: 1.4.2, blocked: true, reason: loses orders}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<BlockPart>,
@@ -93,11 +96,13 @@ pub enum AuditKind {
     Promotion,
     /// Somebody approved or rejected a promotion.
     Approval,
+    /// Somebody asked for a promotion in spite of freezes.
+    Override,
     /// Somebody blocked a release, or let it go on.
     Block,
     /// Gantry claimed a namespace for an environment, or put back what somebody had changed in one.
     Provisioning,
-    /// Somebody made, changed or deleted what gates look at: an environment, a lifecycle, a project.
+    /// Somebody made, changed or deleted what gates look at: an environment, a lifecycle, a freeze, a project.
     Change,
 }
 
@@ -146,6 +151,21 @@ pub struct ApprovalPart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub comment: Option<String>,
+}
+
+/// A promotion was asked for in spite of freezes; whether it passed one says the record of its end.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OverridePart {
+    /// The version. Example: `version: 1.4.2`
+    #[schemars(length(max = 63))]
+    pub version: String,
+    /// The freezes that it names. Example: `freezes: [year-end]`
+    #[schemars(length(max = 16), inner(length(max = 63)))]
+    pub freezes: Vec<String>,
+    /// Why, as the requester said. Example: `reason: CHG-1234, the shop is down`
+    #[schemars(length(max = 512))]
+    pub reason: String,
 }
 
 /// A release was blocked, or let go on.

@@ -5,6 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::history::Person;
+
 /// A time in which nothing is promoted to some environments.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -62,6 +64,9 @@ pub struct FreezeSpec {
     /// What becomes of promotions that run when it begins. Example: `running: Pause`
     #[serde(default)]
     pub running: FreezeRunning,
+    /// Who changed it last. Written by the API server; any other value is replaced. Example: `changedBy: {username: alice}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_by: Option<Person>,
 }
 
 /// When a freeze begins, and how long it lasts.

@@ -106,6 +106,7 @@ fn word(spec: &AuditRecordSpec) -> &'static str {
         (Some("Reject"), _) => "rejected",
         (_, Some(block)) if block.blocked => "blocked",
         (_, Some(_)) => "unblocked",
+        (_, None) if spec.overridden.is_some() => "overrides",
         (_, None) => "recorded",
     }
 }

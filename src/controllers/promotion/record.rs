@@ -206,13 +206,12 @@ fn name_use(record: &AuditRecordSpec, promotion: &Promotion) -> NameUse {
     let place = (record.project.as_ref(), record.environment.as_ref());
     // One that does not read says at least that the name was used.
     let Some(record) = &record.ended else { return NameUse::RecordedOther };
-    let same = (place.0, &record.version, place.1, &record.reason_given)
-        == (Some(&spec.project), &spec.version, Some(&spec.environment), &spec.reason)
+    let same = (place.0, &record.version, place.1) == (Some(&spec.project), &spec.version, Some(&spec.environment))
+        && is_said(record.reason_given.as_deref(), spec.reason.as_deref())
         && record.on_behalf_of == spec.on_behalf_of
         && record.variables_given == variables_given(promotion)
         && (sorted(&record.targets), sorted(&record.skip_steps)) == (sorted(&spec.targets), sorted(&spec.skip_steps))
-        && overrides(record.freeze_override.as_ref().map(|given| (given.names.as_slice(), given.reason.as_str())))
-            == overrides(spec.freeze_override.as_ref().map(|given| (given.names.as_slice(), given.reason.as_str())))
+        && overrides(record, promotion)
         && (seconds(record.not_before.as_ref()), seconds(record.expires_at.as_ref()), record.priority)
             == (seconds(spec.not_before.as_ref()), seconds(spec.expires_at.as_ref()), spec.priority);
     match Phase::parse(&record.phase) {
@@ -221,9 +220,25 @@ fn name_use(record: &AuditRecordSpec, promotion: &Promotion) -> NameUse {
     }
 }
 
-/// An override of freezes, in one order.
-fn overrides<'a>(given: Option<(&'a [String], &'a str)>) -> Option<(Vec<&'a String>, &'a str)> {
-    given.map(|(names, reason)| (sorted(names), reason))
+/// Whether the same freezes were to be passed, in any order.
+fn overrides(record: &PromotionEnd, promotion: &Promotion) -> bool {
+    match (&record.freeze_override, &promotion.spec.freeze_override) {
+        (None, None) => true,
+        (Some(known), Some(given)) => {
+            sorted(&known.names) == sorted(&given.names) && is_said(Some(&known.reason), Some(&given.reason))
+        }
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+/// Whether a record has what was said, of which it may keep the beginning only.
+fn is_said(recorded: Option<&str>, given: Option<&str>) -> bool {
+    match (recorded, given) {
+        (Some(recorded), Some(given)) => {
+            recorded == given || recorded.strip_suffix('…').is_some_and(|beginning| given.starts_with(beginning))
+        }
+        (recorded, given) => recorded == given,
+    }
 }
 
 /// Names that are the same in any order.

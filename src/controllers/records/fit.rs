@@ -36,6 +36,7 @@ fn texts(spec: &mut AuditRecordSpec) -> Vec<&mut String> {
     if let Some(ended) = &mut spec.ended {
         texts.push(&mut ended.message);
         texts.extend(&mut ended.reason_given);
+        texts.extend(ended.freeze_override.as_mut().map(|given| &mut given.reason));
         texts.extend(ended.recovery.as_mut().map(|recovery| &mut recovery.reason));
         texts.extend(ended.approvals.iter_mut().filter_map(|approval| approval.comment.as_mut()));
     }
@@ -43,6 +44,7 @@ fn texts(spec: &mut AuditRecordSpec) -> Vec<&mut String> {
         texts.extend(&mut approval.void);
         texts.extend(&mut approval.comment);
     }
+    texts.extend(spec.overridden.as_mut().map(|part| &mut part.reason));
     texts.extend(spec.block.as_mut().and_then(|block| block.reason.as_mut()));
     // The digest stands for the whole.
     texts.extend(spec.change.as_mut().and_then(|change| change.spec.as_mut()));

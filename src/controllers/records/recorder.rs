@@ -43,12 +43,16 @@ impl Recorder {
         let mut environments = stores.environments.subscribe();
         let mut lifecycles = stores.lifecycles.subscribe();
         let mut projects = stores.projects.subscribe();
+        let mut freezes = stores.freezes.subscribe();
         let mut releases = stores.releases.subscribe();
+        let mut promotions = stores.unfinished.subscribe();
         loop {
             tokio::select! {
                 Some(change) = environments.recv() => self.see(&queue, change, Subject::Environment),
                 Some(change) = lifecycles.recv() => self.see(&queue, change, Subject::Lifecycle),
                 Some(change) = projects.recv() => self.see(&queue, change, Subject::Project),
+                Some(change) = freezes.recv() => self.see(&queue, change, Subject::Freeze),
+                Some(change) = promotions.recv() => self.see(&queue, change, Subject::Promotion),
                 Some(change) = releases.recv() => self.see(&queue, change, Subject::Release),
                 else => return,
             }
@@ -159,6 +163,7 @@ impl Recorder {
         let is = |known: Option<&String>| known.is_some_and(|known| known == uid);
         stores.environments.in_namespace(space).iter().any(|known| is(known.metadata.uid.as_ref()))
             || stores.lifecycles.in_namespace(space).iter().any(|known| is(known.metadata.uid.as_ref()))
+            || stores.freezes.in_namespace(space).iter().any(|known| is(known.metadata.uid.as_ref()))
             || stores.projects.in_namespace(space).iter().any(|known| is(known.metadata.uid.as_ref()))
     }
 }

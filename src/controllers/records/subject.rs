@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::condition::cut;
-use crate::api::v1alpha1::audit_record::{AuditKind, AuditObject, BlockPart, ChangePart};
+use crate::api::v1alpha1::audit_record::{AuditKind, AuditObject, BlockPart, ChangePart, OverridePart};
 use crate::api::v1alpha1::history::Person;
-use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Environment, Lifecycle, Project, Release};
+use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Environment, Freeze, Lifecycle, Project, Promotion, Release};
 use crate::domain::variable::function::sha256;
 
 /// How much of a spec a record keeps, in bytes.
@@ -28,8 +28,12 @@ pub enum Subject {
     Lifecycle(Arc<Lifecycle>),
     /// A project.
     Project(Arc<Project>),
+    /// A freeze.
+    Freeze(Arc<Freeze>),
     /// A release, for its blocks.
     Release(Arc<Release>),
+    /// A promotion that has not ended, for what it overrides.
+    Promotion(Arc<Promotion>),
 }
 
 /// One generation of an object, or its end: what one record is of. In their order.
@@ -60,7 +64,9 @@ impl Subject {
             Self::Environment(object) => &object.metadata,
             Self::Lifecycle(object) => &object.metadata,
             Self::Project(object) => &object.metadata,
+            Self::Freeze(object) => &object.metadata,
             Self::Release(object) => &object.metadata,
+            Self::Promotion(object) => &object.metadata,
         }
     }
 
@@ -69,7 +75,9 @@ impl Subject {
             Self::Environment(_) => Environment::kind(&()),
             Self::Lifecycle(_) => Lifecycle::kind(&()),
             Self::Project(_) => Project::kind(&()),
+            Self::Freeze(_) => Freeze::kind(&()),
             Self::Release(_) => Release::kind(&()),
+            Self::Promotion(_) => Promotion::kind(&()),
         }
         .into_owned()
     }
@@ -77,7 +85,11 @@ impl Subject {
     /// The beginning of the names of its records: those of one object in one life.
     #[must_use]
     pub fn stem(&self) -> String {
-        let what = if matches!(self, Self::Release(_)) { "block" } else { "change" };
+        let what = match self {
+            Self::Environment(_) | Self::Lifecycle(_) | Self::Freeze(_) | Self::Project(_) => "change",
+            Self::Release(_) => "block",
+            Self::Promotion(_) => "override",
+        };
         format!("{what}-{}", self.meta().uid.as_deref().unwrap_or_default())
     }
 
@@ -93,9 +105,15 @@ impl Subject {
                 let told = generation > 1 || release.spec.blocked.is_some();
                 (told && !gone && meta.deletion_timestamp.is_none()).then_some(State::Generation(generation))
             }
-            Self::Environment(_) | Self::Lifecycle(_) | Self::Project(_) if gone => Some(State::Deleted),
+            // What it overrides never changes.
+            Self::Promotion(promotion) => {
+                (promotion.spec.freeze_override.is_some() && !gone).then_some(State::Generation(1))
+            }
+            Self::Environment(_) | Self::Lifecycle(_) | Self::Freeze(_) | Self::Project(_) if gone => {
+                Some(State::Deleted)
+            }
             // A deletion is a generation, too.
-            Self::Environment(_) | Self::Lifecycle(_) | Self::Project(_) => {
+            Self::Environment(_) | Self::Lifecycle(_) | Self::Freeze(_) | Self::Project(_) => {
                 meta.deletion_timestamp.is_none().then_some(State::Generation(generation))
             }
         }
@@ -106,7 +124,9 @@ impl Subject {
             Self::Environment(object) => object.spec.changed_by.clone(),
             Self::Lifecycle(object) => object.spec.changed_by.clone(),
             Self::Project(object) => object.spec.changed_by.clone(),
+            Self::Freeze(object) => object.spec.changed_by.clone(),
             Self::Release(object) => object.spec.changed_by.clone(),
+            Self::Promotion(object) => object.spec.requested_by.clone(),
         }
     }
 
@@ -116,7 +136,9 @@ impl Subject {
             Self::Environment(object) => canonical(&object.spec),
             Self::Lifecycle(object) => canonical(&object.spec),
             Self::Project(object) => canonical(&object.spec),
+            Self::Freeze(object) => canonical(&object.spec),
             Self::Release(object) => canonical(&object.spec),
+            Self::Promotion(object) => canonical(&object.spec),
         }
     }
 }
@@ -135,7 +157,7 @@ impl State {
     #[must_use]
     pub fn of_record(name: &str) -> Option<(&str, Self)> {
         let (stem, end) = name.rsplit_once('-')?;
-        if !["change-", "block-"].iter().any(|beginning| stem.starts_with(beginning)) {
+        if !["change-", "block-", "override-"].iter().any(|beginning| stem.starts_with(beginning)) {
             return None;
         }
         if end == DELETED {
@@ -189,12 +211,20 @@ pub fn record(sighting: &Sighting, known: Option<i64>) -> AuditRecord {
                 missed_since: missed_since.filter(|since| known.is_some() || *since + 1 < generation.unwrap_or(0)),
             });
         }
-        Subject::Environment(_) | Subject::Lifecycle(_) | Subject::Project(_) => {
+        Subject::Promotion(promotion) => {
+            let given = promotion.spec.freeze_override.clone().unwrap_or_default();
+            spec.kind = Some(AuditKind::Override);
+            spec.project = Some(promotion.spec.project.clone());
+            spec.environment = Some(promotion.spec.environment.clone());
+            let version = promotion.spec.version.clone();
+            spec.overridden = Some(OverridePart { version, freezes: given.names, reason: given.reason });
+        }
+        Subject::Environment(_) | Subject::Lifecycle(_) | Subject::Freeze(_) | Subject::Project(_) => {
             spec.kind = Some(AuditKind::Change);
             match subject {
                 Subject::Environment(_) => spec.environment = Some(name),
                 Subject::Project(_) => spec.project = Some(name),
-                Subject::Lifecycle(_) | Subject::Release(_) => {}
+                Subject::Lifecycle(_) | Subject::Freeze(_) | Subject::Release(_) | Subject::Promotion(_) => {}
             }
             spec.change = Some(change(subject, state, missed_since));
         }

@@ -97,3 +97,20 @@ fn an_end_that_nobody_saw_is_told_from_the_newest_record() {
     assert_eq!((object.kind.as_str(), object.name.as_str(), object.generation), ("Environment", "dev", None));
     assert_eq!(State::of_record("change-u-deleted"), Some(("change-u", State::Deleted)));
 }
+
+#[test]
+fn a_promotion_is_told_of_when_it_is_asked_for_in_spite_of_freezes() {
+    let promotion = |more: &Value| {
+        let mut object = json!({"metadata": {"name": "p", "namespace": "shop", "uid": "p", "generation": 2},
+            "spec": {"project": "checkout", "version": "1", "environment": "dev", "requestedBy": {"username": "alice"}}});
+        object["spec"]["freezeOverride"] = more.clone();
+        Subject::Promotion(Arc::new(serde_json::from_value(object).unwrap()))
+    };
+    assert_eq!(promotion(&Value::Null).state(false), None);
+    let overriding = promotion(&json!({"names": ["year-end"], "reason": "CHG-1"}));
+    assert_eq!(overriding.state(true), None);
+    let told = seen(overriding, None);
+    assert_eq!((told.metadata.name.as_deref(), by(&told)), (Some("override-p-1"), Some("alice")));
+    let part = told.spec.overridden.unwrap();
+    assert_eq!((part.freezes, part.reason.as_str()), (vec!["year-end".to_owned()], "CHG-1"));
+}
