@@ -87,9 +87,10 @@ impl Stores {
         let projects = self.projects.all().into_iter().map(|known| known.metadata.namespace.clone());
         let environments = self.environments.all().into_iter().map(|known| known.metadata.namespace.clone());
         let lifecycles = self.lifecycles.all().into_iter().map(|known| known.metadata.namespace.clone());
+        let freezes = self.freezes.all().into_iter().map(|known| known.metadata.namespace.clone());
         let releases = self.releases.all().into_iter().map(|known| known.metadata.namespace.clone());
         let ended = self.finished.all().into_iter().map(|known| known.metadata.namespace.clone());
-        projects.chain(environments).chain(lifecycles).chain(releases).chain(ended).flatten().collect()
+        projects.chain(environments).chain(lifecycles).chain(freezes).chain(releases).chain(ended).flatten().collect()
     }
 
     /// Waits until the first list of every kind is complete.

@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client};
 
+use super::ledger::Found;
 use crate::api::seal;
 use crate::api::v1alpha1::{AuditCheckpoint, AuditRecord};
 use crate::cluster::error::ClusterError;
@@ -29,6 +30,7 @@ pub(crate) async fn look(context: &Context, space: &str) -> Result<(), ClusterEr
     if context.ledger.roll.knows(space) && context.ledger.account(space).head.is_some() {
         return Ok(());
     }
+    let doubts = context.ledger.account(space).doubts;
     let client = context.cluster.client();
     // In this order: a record that is written in between is told to the ledger by whoever writes it.
     let records = records(&client, space).await?;
@@ -36,7 +38,7 @@ pub(crate) async fn look(context: &Context, space: &str) -> Result<(), ClusterEr
     let (head, sealed) = checkpoints(&client, space).await?;
     let unsealed: Vec<String> = records.into_iter().filter(|record| !sealed.contains(record)).collect();
     let unsealed = read(&client, space, unsealed).await?;
-    context.ledger.looked(space, head, (unsealed, &sealed));
+    context.ledger.looked(space, doubts, Found { head, unsealed, sealed });
     Ok(())
 }
 
