@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::process::Output;
 
-use gantry::api::v1alpha1::AuditRecord;
 use gantry_plane::{Identity, Plane};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -12,9 +11,10 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::support::manifest::config_map;
+use crate::support::sealed::{self, checkpoints};
 use crate::support::shared::shared;
 use crate::support::space::Space;
-use crate::support::story::checkpoints;
+
 use crate::support::wait;
 
 /// Who may read a space, and nothing else.
@@ -40,18 +40,6 @@ fn said(output: &Output) -> (bool, String, String) {
     (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
 
-/// Waits until every record of a space is sealed, and gives back the names of the sealed ones in their order.
-async fn sealed(space: &Space) -> Vec<String> {
-    wait::eventually("every record is sealed", || async {
-        let records = space.api::<AuditRecord>().list(&ListParams::default()).await.expect("records").items;
-        let sealed: Vec<String> =
-            checkpoints(space).await.into_iter().flat_map(|one| one.records).map(|one| one.record).collect();
-        let missing = records.iter().filter_map(|record| record.metadata.name.as_ref());
-        (!records.is_empty() && missing.into_iter().all(|name| sealed.contains(name))).then_some(sealed)
-    })
-    .await
-}
-
 /// A space with `count` promotions that have ended.
 async fn told(space: &Space, count: usize) {
     let image = "localhost:5000/checkout";
@@ -73,7 +61,7 @@ async fn every_record_is_sealed_once_and_whoever_may_read_the_space_can_check_an
     let shared = shared().await;
     let space = Space::create(shared.admin().await).await;
     told(&space, 2).await;
-    let names = sealed(&space).await;
+    let names = sealed::everything(&space).await;
     let mut once = names.clone();
     once.sort();
     once.dedup();

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::support::manifest::{config_map, deployment};
 use crate::support::operator::Operator;
 use crate::support::proxy::{Moment, Proxy};
+use crate::support::sealed;
 use crate::support::shared::{self, shared};
 use crate::support::space::Space;
 use crate::support::target::deployer;
@@ -246,6 +247,7 @@ async fn killed_at_any_write_the_operator_makes_each_automatic_promotion_once() 
                 status.is_some_and(|status| condition::is_true(&status.conditions, ConditionType::Ready))
             })
             .await;
+            sealed::everything(&space).await;
             proxy.arm(&space.name, n, moment);
             let spec = json!({"project": "checkout", "version": "1.0.0"});
             space.apply(space.object("Release", "checkout-1.0.0", spec)).await;

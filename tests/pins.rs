@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::support::manifest::{config_map, failing};
 use crate::support::operator::Operator;
 use crate::support::proxy::{Moment, Proxy};
+use crate::support::sealed;
 use crate::support::shared::{self, shared};
 use crate::support::space::Space;
 use crate::support::wait;
@@ -463,6 +464,7 @@ async fn killed_at_any_write_the_operator_makes_each_promotion_of_a_pin_once() {
             let before = says(&space, "dev", "Deployed").await.promotion.expect("a promotion");
             wait::object(&space.api(), &before, "recorded", |known: &Promotion| known.metadata.finalizers.is_none())
                 .await;
+            sealed::everything(&space).await;
             proxy.arm(&space.name, n, moment);
             pin(&space, "dev", json!({"version": "1.1.0"})).await;
             (space, format!("write {n}, {moment:?}"))

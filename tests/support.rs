@@ -20,6 +20,8 @@ pub mod quiet;
 pub mod real_node;
 #[path = "support/registry_front.rs"]
 pub mod registry_front;
+#[path = "support/sealed.rs"]
+pub mod sealed;
 #[path = "support/shared.rs"]
 pub mod shared;
 #[path = "support/space.rs"]

@@ -12,6 +12,7 @@ use crate::support::manifest::config_map;
 use crate::support::operator::Operator;
 use crate::support::proxy::{Moment, Proxy};
 use crate::support::registry_front::{Mood, RegistryFront};
+use crate::support::sealed;
 use crate::support::shared::{own, shared};
 use crate::support::space::Space;
 use crate::support::wait;
@@ -280,6 +281,7 @@ async fn mortal(world: &Mortal, number: usize) -> (Space, String) {
         condition::is_true(conditions, ConditionType::Ready)
     };
     space.project_says("checkout", "ready", valid).await;
+    sealed::everything(&space).await;
     (space, repository)
 }
 
@@ -318,8 +320,9 @@ fn deaths(writes: usize) -> impl Iterator<Item = (usize, Moment)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_write_the_operator_makes_the_release_of_a_trigger_once() {
     let world = Mortal::start("triggered").await;
-    // What the project says, the release, its snapshot and its status, and what the project remembers of it.
-    let prepared = deaths(5).enumerate().map(|(number, (n, moment))| {
+    // The record of the change and its seal, what the project says, the release, its snapshot and its status, and what the project
+    // remembers of it.
+    let prepared = deaths(7).enumerate().map(|(number, (n, moment))| {
         let world = &world;
         async move {
             let (space, repository) = mortal(world, number).await;

@@ -4,12 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use futures::{FutureExt as _, StreamExt as _};
-use gantry::api::seal;
 use gantry::api::v1alpha1::audit_record::AuditKind;
 use gantry::api::v1alpha1::promotion_status::StepRecord;
-use gantry::api::v1alpha1::{
-    AuditCheckpoint, AuditRecord, AuditRecordSpec, Environment, Lifecycle, Project, Promotion, Release,
-};
+use gantry::api::v1alpha1::{AuditRecord, AuditRecordSpec, Environment, Lifecycle, Project, Promotion, Release};
 use gantry::domain::audit::Checkpoint;
 use gantry_plane::{AuditEvent, AuditMark, Identity, Options, Plane};
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
@@ -26,6 +23,7 @@ use super::image::push;
 use super::manifest::{config_map, deployment, failing};
 use super::operator::Operator;
 use super::proxy::Proxy;
+use super::sealed::{self, checkpoints};
 use super::shared;
 use super::space::Space;
 use super::wait;
@@ -157,8 +155,15 @@ pub const STORIES: [Story; 11] = [
 ];
 
 impl Story {
-    /// What was before, during which nobody dies.
+    /// What was before, during which nobody dies; nothing more is written of it afterwards.
     pub async fn prepare(self, world: &World, space: &Space) {
+        self.begin(world, space).await;
+        if self != Self::First {
+            sealed::everything(space).await;
+        }
+    }
+
+    async fn begin(self, world: &World, space: &Space) {
         let image = &world.image;
         let ours = deployment("checkout", image);
         match self {
@@ -382,12 +387,6 @@ async fn applied(space: &Space) -> String {
 
 /// What is said of how often a record is sealed.
 const SEALED: &str = "is sealed";
-
-/// The checkpoints of a space, in their order.
-pub async fn checkpoints(space: &Space) -> Vec<Checkpoint> {
-    let all = space.api::<AuditCheckpoint>().list(&ListParams::default()).await.expect("checkpoints").items;
-    all.iter().map(|object| seal::checkpoint(object).expect("a checkpoint")).collect()
-}
 
 /// What must be the same whatever happened to the operator.
 pub async fn end(world: &World, space: &Space, audit: &[AuditEvent]) -> Vec<String> {
