@@ -1,10 +1,12 @@
 //! The cluster that tests share, and how Gantry is installed into one.
 
+use gantry::controllers::guard::forged;
 use gantry_plane::{AuditEvent, Identity, Options, Plane};
 use kube::Client;
 use tokio::sync::OnceCell;
 
 use super::operator::Operator;
+use super::wait;
 
 /// The cluster and the operator.
 pub struct Shared {
@@ -61,6 +63,9 @@ async fn install(plane: &Plane) {
     let client = plane.client(&Identity::Admin).await.expect("a client");
     let checkout = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     gantry_plane::install::install(&client, "test", checkout).await.unwrap_or_else(|error| panic!("{error}"));
+    // They take a moment to act. An operator that sees them act only later vouches for nothing that was made in that second or before.
+    let operator = plane.client(&Identity::service_account("gantry-system", "gantry")).await.expect("a client");
+    wait::eventually("the policies act", || async { forged::refused(&operator, "gantry-system").await.ok() }).await;
 }
 
 /// How the API server knows the operator.
