@@ -1,7 +1,8 @@
 //! What the operator says of itself: metrics, probes, logs; and that one broken object stops nobody else.
 
+use gantry::api::condition::{self, ConditionType};
 use gantry::api::crds;
-use gantry::api::v1alpha1::{Environment, Freeze, Lifecycle, Project, Promotion};
+use gantry::api::v1alpha1::{Environment, Freeze, Lifecycle, Project, Promotion, Release, ReleaseStatus};
 use gantry_plane::{Identity, Options, Plane};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
@@ -222,6 +223,7 @@ async fn objects_of_every_kind_that_do_not_read_stop_nobody_who_does_not_depend_
         })
         .await;
         assert_eq!(space.ended(&held).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+        assert_eq!(knows_its_phases(space, "checkout-1.0.0", true).await.phases.len(), 1, "it is told no more");
     }
     every_line_is_an_object(&plane, &operator, &waiting).await;
 }
@@ -254,7 +256,25 @@ async fn independent(space: &Space) {
         let status = space.in_phase(&waits, "Pending", Some("Blocked")).await.status.expect("a status");
         let said = status.message.unwrap_or_default();
         assert!(said.contains("environment broken exists and cannot be read"), "{name}: {said}");
+        let release = knows_its_phases(space, &format!("{name}-1.0.0"), false).await;
+        assert!(release.phases.is_empty() && release.next.is_empty() && release.due.is_empty(), "{name}: {release:?}");
+        let said = condition::find(&release.conditions, ConditionType::PhasesKnown).expect("the condition");
+        assert_eq!(said.reason, "EnvironmentUnreadable", "{name}");
+        assert!(said.message.starts_with("environment broken exists and cannot be read"), "{name}: {}", said.message);
     }
+    assert_eq!(knows_its_phases(space, "named-1.0.0", true).await.phases.len(), 1);
+}
+
+/// The status of a release once it says, or does not, that nobody knows how far it is.
+async fn knows_its_phases(space: &Space, release: &str, known: bool) -> ReleaseStatus {
+    let what = if known { "showing its phases" } else { "saying why nobody knows its phases" };
+    let seen = wait::object(&space.api(), release, what, |seen: &Release| {
+        let Some(status) = &seen.status else { return false };
+        let said = condition::find(&status.conditions, ConditionType::PhasesKnown).is_some();
+        status.sealed_at.is_some() && said != known
+    })
+    .await;
+    seen.status.expect("a status")
 }
 
 /// The log for programs: one JSON object a line, whatever is in it, and each run says of which object it is.

@@ -22,6 +22,8 @@ pub enum ConditionType {
     Finished,
     /// The API server enforces who may promote.
     Guarded,
+    /// Whether anybody knows how far a release is on its lifecycle.
+    PhasesKnown,
     /// The object is as its spec wants it.
     Ready,
     /// Work is under way that can succeed without a person.
@@ -50,6 +52,7 @@ impl ConditionType {
             Self::Diverged => "Diverged",
             Self::Finished => "Finished",
             Self::Guarded => "Guarded",
+            Self::PhasesKnown => "PhasesKnown",
             Self::Ready => "Ready",
             Self::Reconciling => "Reconciling",
             Self::ScopesKnown => "ScopesKnown",
@@ -101,6 +104,7 @@ closed_set! {
         NotFrozen => "The freeze does not hold now, and will.",
         Over => "The freeze will hold nothing any more.",
         OnlyOptionalPhases => "Every phase of the lifecycle is optional, so none is ever current.",
+        EnvironmentUnreadable => "An environment that a release's lifecycle depends on does not read as one.",
         LifecycleNotFound => "The project names a lifecycle that does not exist yet.",
         Blocked => "Somebody keeps the release from going further.",
         Unblocked => "The release may go on.",

@@ -13,6 +13,7 @@ pub mod decide;
 pub mod manifests;
 pub mod observe;
 pub mod packages;
+pub mod phases;
 pub mod pinning;
 pub mod problem;
 pub mod promote;

@@ -126,7 +126,7 @@ pub struct ReleaseStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `Reconciling`, `Stalled` as kstatus defines them, and `Sealed`; where they have something to say, `Blocked`,
-    /// `AutomaticallyPromoted` and `SecretsChanged`.
+    /// `AutomaticallyPromoted`, `PhasesKnown` and `SecretsChanged`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]

@@ -59,6 +59,20 @@ pub enum Governing {
     },
 }
 
+impl Governing {
+    /// Whether nobody knows how far a release is while this environment of the space does not read as one: where the
+    /// environments by order are the lifecycle, and where one that was `chosen` names it or has a phase that takes all that are
+    /// left.
+    #[must_use]
+    pub fn concerns(&self, chosen: bool, environment: &str) -> bool {
+        match self {
+            Self::Known(lifecycle) if chosen => lifecycle.concerns(environment),
+            // One that is not known lets nothing through, whatever the environment is.
+            Self::Known(_) | Self::Absent { .. } | Self::NoChannel { .. } | Self::Broken { .. } => true,
+        }
+    }
+}
+
 /// What is known of the lifecycle that was chosen.
 #[derive(Clone, Debug)]
 pub enum Choice {
@@ -165,18 +179,10 @@ impl Course {
         }
     }
 
-    /// Whether nobody knows how far the release is while this environment of the space does not read as one: where the
-    /// environments by order are the lifecycle, where it names it, and where a phase takes all that are left.
+    /// Whether nobody knows how far the release is while this environment of the space does not read as one.
     #[must_use]
     pub fn concerns(&self, environment: &str) -> bool {
-        match (&self.governing, &self.lifecycle) {
-            (Governing::Known(lifecycle), Some(_)) => lifecycle.concerns(environment),
-            // One that is not known lets nothing through, whatever the environment is.
-            (
-                Governing::Known(_) | Governing::Absent { .. } | Governing::NoChannel { .. } | Governing::Broken { .. },
-                _,
-            ) => true,
-        }
+        self.governing.concerns(self.lifecycle.is_some(), environment)
     }
 
     /// Why a block keeps the release out of an environment, if it does.

@@ -8,6 +8,7 @@ use super::attempts::Found;
 use super::automatic::{self, Wanted};
 use super::block;
 use super::observe::Observed;
+use super::phases;
 use super::problem::{self, Problem};
 use super::rows;
 use super::seal::Seal;
@@ -79,8 +80,9 @@ fn sealed(observed: &Observed, status: ReleaseStatus) -> Decision {
 /// What it is, and how far; the latter changes by itself when a soak ends.
 fn fixed(observed: &Observed, mut status: ReleaseStatus) -> (Decision, Option<Journey>) {
     status.observed_generation = observed.release.metadata.generation;
-    let journey = observed.course(&status.environments).journey();
+    let journey = observed.journey(&status.environments);
     rows::progress(&mut status, journey.as_ref());
+    let events = phases::tell(&mut status, observed).into_iter().collect();
     let message = match status.packages.as_slice() {
         [] => "the process is fixed by its snapshot; there are no packages".to_owned(),
         packages => format!("fixed by digest: {}; the process by its snapshot", listed(packages)),
@@ -89,7 +91,7 @@ fn fixed(observed: &Observed, mut status: ReleaseStatus) -> (Decision, Option<Jo
     say(&mut status, (Standing::Ready, because), observed);
     let again = [journey.as_ref().and_then(Journey::look_again), observed.happened.look_again()];
     let next = again.into_iter().flatten().min().map_or(Next::Await, Next::At);
-    (Decision { next, ..at_rest(status) }, journey)
+    (Decision { events, next, ..at_rest(status) }, journey)
 }
 
 /// Seals: the snapshot is stored, then the status names it, on the version of the release that was read.
@@ -110,8 +112,8 @@ fn seal_now(observed: &Observed, mut status: ReleaseStatus, seal: &Arc<Seal>) ->
         },
     };
     let effects = vec![Effect::StoreSnapshot(Arc::clone(seal))];
-    let events = std::iter::once(note).chain(moving(&seal.packages)).collect();
-    let mut decision = Decision { effects, events, ..fixed(observed, status).0 };
+    let mut decision = Decision { effects, ..fixed(observed, status).0 };
+    decision.events.splice(0..0, std::iter::once(note).chain(moving(&seal.packages)));
     // What was just seen is what it is compared with: there is nothing to say as an Event.
     let _ = secrets::tell(&mut decision.status, observed);
     decision

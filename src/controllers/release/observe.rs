@@ -19,6 +19,7 @@ use crate::controllers::context::Context;
 use crate::controllers::lifecycle::course::{self, Course, Governing};
 use crate::controllers::lifecycle::reads;
 use crate::controllers::secret_versions::Sighting;
+use crate::domain::lifecycle::journey::Journey;
 use crate::domain::lifecycle::overtaken::{self as lifecycle, Made, Success};
 use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::outcome::Outcome;
@@ -40,6 +41,8 @@ pub struct Observed {
     pub happened: Happened,
     /// Its lifecycle as it is now.
     pub governing: Governing,
+    /// An environment that does not read as one and without which nobody knows how far the release is: its name, and why.
+    pub unreadable: Option<(String, Arc<str>)>,
     /// The environments that stay, as lifecycles name them.
     pub places: BTreeSet<EnvironmentName>,
     /// Environments where a release of the project that was made later runs, or is on its way to.
@@ -57,17 +60,21 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// How far it is, with these rows.
+    /// How far it is, with these rows; nothing where nobody knows.
     #[must_use]
-    pub fn course(&self, rows: &[ReleaseEnvironment]) -> Course {
-        Course {
+    pub fn journey(&self, rows: &[ReleaseEnvironment]) -> Option<Journey> {
+        if self.unreadable.is_some() {
+            return None;
+        }
+        let course = Course {
             governing: self.governing.clone(),
             lifecycle: None,
             environments: self.places.clone(),
             arrivals: self.happened.arrivals(rows),
             blocked: self.release.spec.blocked.as_ref().map(|block| block.reason.clone()),
             now: self.now,
-        }
+        };
+        course.journey()
     }
 
     /// When and for which generation conditions are written.
@@ -83,6 +90,7 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
     let space = release.metadata.namespace.clone().unwrap_or_default();
     let (spec, stores) = (&release.spec, &context.stores);
     let environments = stores.environments.in_namespace(&space);
+    let broken = stores.environments.broken_in_namespace(&space);
     let orders = convert::orders(course::staying(environments.iter().map(AsRef::as_ref)));
     let project = stores.projects.get(&Key::new(&space, &spec.project));
     let runs = runs(context, (&space, &spec.project), (project.as_deref(), &environments));
@@ -101,6 +109,9 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
         let names = underway.entry(promotion.spec.environment.clone()).or_default();
         names.extend(promotion.metadata.name.clone());
     }
+    let choice = reads::choice(context, &space, (project.as_deref(), Some(&release)));
+    let governing = choice.governing(&orders);
+    let names = environments.iter().filter_map(|known| known.metadata.name.clone());
     Observed {
         outcomes: context.outcomes.of_release(&space, &spec.project, &spec.version),
         overtaken: overtaken(context, &release, (&runs, &unfinished)),
@@ -108,9 +119,10 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
         underway,
         unmade: BTreeMap::new(),
         runs,
-        environments: environments.iter().filter_map(|known| known.metadata.name.clone()).collect(),
+        environments: names.chain(broken.keys().cloned()).collect(),
         happened: Happened::of(&spec.version, (&spec.project, sources)),
-        governing: reads::choice(context, &space, (project.as_deref(), Some(&release))).governing(&orders),
+        unreadable: broken.into_iter().find(|(name, _)| governing.concerns(choice.object().is_some(), name)),
+        governing,
         secrets: secrets(context, &space, (&release, sealing.as_ref())),
         sealing,
         places: orders.into_iter().map(|(name, _)| name).collect(),

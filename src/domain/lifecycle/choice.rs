@@ -34,6 +34,20 @@ pub fn chosen<'a>(project: Option<&'a str>, branches: &[Branch<'a>], channel: Op
     }
 }
 
+/// What to say of `release` while the lifecycle that it follows does not exist.
+#[must_use]
+pub fn absent(release: &str, lifecycle: &str) -> String {
+    format!(
+        "lifecycle {lifecycle} of {release} does not exist in this space: create it, or correct the project's lifecycle"
+    )
+}
+
+/// What to say of `release` while the lifecycle that it follows cannot be used.
+#[must_use]
+pub fn broken(release: &str, lifecycle: &str, problem: &str) -> String {
+    format!("lifecycle {lifecycle} of {release} cannot be used: {problem}")
+}
+
 /// What to say of `release` while the project does not have its channel.
 #[must_use]
 pub fn without_channel(release: &str, channel: &str) -> String {

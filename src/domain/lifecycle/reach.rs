@@ -78,13 +78,9 @@ impl Reach {
             Self::NotInLifecycle => Some(format!(
                 "environment {environment} is not in the lifecycle of {release}: add it there, or promote to one that is"
             )),
-            Self::NoLifecycle { name } => Some(format!(
-                "lifecycle {name} of {release} does not exist in this space: create it, or correct the project's lifecycle"
-            )),
+            Self::NoLifecycle { name } => Some(choice::absent(release, name)),
             Self::NoChannel { name } => Some(choice::without_channel(release, name)),
-            Self::BrokenLifecycle { name, problem } => {
-                Some(format!("lifecycle {name} of {release} cannot be used: {problem}"))
-            }
+            Self::BrokenLifecycle { name, problem } => Some(choice::broken(release, name, problem)),
             Self::Unreached(unreached) => Some(unreached.message(environment, release)),
         }
     }

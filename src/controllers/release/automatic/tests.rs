@@ -36,6 +36,7 @@ fn observed() -> Observed {
         environments: ["dev", "eu", "us"].map(String::from).into(),
         happened: Happened::default(),
         governing: Governing::Known(lifecycle),
+        unreadable: None,
         places: ["dev", "eu", "us"].map(environment).into(),
         overtaken: [].into(),
         pinned: [].into(),
@@ -60,7 +61,7 @@ fn outcome(promotion: &str, environment: &str, phase: Phase) -> Arc<Outcome> {
 fn run(observed: &Observed, status: &mut ReleaseStatus) -> (Vec<Wanted>, Vec<Note>) {
     status.environments =
         rows::join(std::mem::take(&mut status.environments), observed.outcomes.iter().map(AsRef::<Outcome>::as_ref));
-    let journey = observed.course(&status.environments).journey();
+    let journey = observed.journey(&status.environments);
     plan(observed, status, journey.as_ref())
 }
 
@@ -160,7 +161,7 @@ fn nothing_goes_backwards_by_itself_and_that_is_told() {
 fn where_a_pin_says_what_runs_nothing_is_promoted_also_when_the_pin_goes() {
     let pinned = Observed { pinned: ["dev".to_owned()].into(), ..observed() };
     let mut status = ReleaseStatus::default();
-    let journey = pinned.course(&[]).journey();
+    let journey = pinned.journey(&[]);
     let (wanted, notes) = plan(&pinned, &mut status, journey.as_ref());
     assert!(wanted.is_empty() && notes.is_empty(), "{wanted:?} {notes:?}");
     assert_eq!(status.automatic[0].message.as_deref(), Some("pin checkout.dev says what runs there"));

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::super::seal;
 use super::*;
 use crate::api::v1alpha1::Project;
-use crate::controllers::lifecycle::course::Choice;
+use crate::controllers::lifecycle::course::{Choice, Governing};
 use crate::controllers::release::arrivals::Happened;
 use crate::controllers::release::rows::Runs;
 use crate::domain::promotion::outcome::example;
@@ -27,6 +27,7 @@ fn observed(sealing: Option<Found>) -> Observed {
         environments: ["dev", "production"].map(String::from).into(),
         happened: Happened::default(),
         governing: Choice::ByOrder.governing(&[named("dev", 10), named("production", 30)]),
+        unreadable: None,
         places: ["dev", "production"].map(|name| name.parse().unwrap()).into(),
         overtaken: [].into(),
         pinned: [].into(),
@@ -200,9 +201,32 @@ fn a_block_and_its_end_are_a_condition_and_said_once() {
 }
 
 #[test]
-fn a_lifecycle_that_nobody_knows_shows_no_phases() {
-    let unknown = Choice::Named { name: "hotfix".into(), object: None, broken: None };
-    let observed = Observed { governing: unknown.governing(&[]), ..observed(None) };
-    let status = decide(&observed).status;
-    assert!(status.phases.is_empty() && status.next.is_empty());
+fn where_nobody_knows_how_far_a_release_is_it_shows_no_phases_and_says_why_once() {
+    let named = |broken: Option<&str>| {
+        Choice::Named { name: "hotfix".into(), object: None, broken: broken.map(Into::into) }.governing(&[])
+    };
+    let place = Some(("test".to_owned(), Arc::from("spec.order: not a number")));
+    for (governing, unreadable, reason, says) in [
+        (named(None), place.clone(), "LifecycleNotFound", "lifecycle hotfix of checkout-1.0.0 does not exist"),
+        (named(Some("no phases")), None, "Invalid", "lifecycle hotfix of checkout-1.0.0 cannot be used: no phases"),
+        (Governing::NoChannel { name: "beta".into() }, None, "ChannelNotFound", "channel beta of checkout-1.0.0 is no"),
+        (
+            observed(None).governing,
+            place,
+            "EnvironmentUnreadable",
+            "environment test exists and cannot be read: spec.order: not a number; apply it again",
+        ),
+    ] {
+        let first = Observed { governing, unreadable, ..observed(None) };
+        let decision = decide(&first);
+        let status = &decision.status;
+        assert!(status.phases.is_empty() && status.next.is_empty() && status.due.is_empty(), "{reason}");
+        let said = condition(status, ConditionType::PhasesKnown);
+        assert!((said.0, said.1) == ("False", reason) && said.2.starts_with(says), "{said:?}");
+        assert!(decision.events.iter().any(|note| note.reason == reason), "{reason}");
+        let again = after(&first, &decision, None);
+        assert_eq!((decide(&again).status, decide(&again).events.len()), (decision.status, 0), "{reason}");
+        let known = decide(&Observed { governing: observed(None).governing, unreadable: None, ..again }).status;
+        assert_eq!((condition::find(&known.conditions, ConditionType::PhasesKnown), known.phases.len()), (None, 2));
+    }
 }

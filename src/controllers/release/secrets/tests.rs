@@ -30,6 +30,7 @@ fn observed((secrets, runs): (Value, bool), seen: &[(&str, Seen)]) -> Observed {
         environments: ["dev".to_owned()].into(),
         happened: Happened::default(),
         governing: Choice::ByOrder.governing(&[]),
+        unreadable: None,
         places: [].into(),
         overtaken: [].into(),
         pinned: [].into(),
