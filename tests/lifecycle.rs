@@ -397,6 +397,39 @@ async fn a_release_that_is_sealed_late_never_goes_over_a_newer_one_that_only_wai
     assert_eq!(caused(&space).await.len(), 1);
 }
 
+/// Creation is told in whole seconds, and `checkout-1.10.0-…` is the lower name.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_releases_made_one_after_another_the_later_one_ends_up_in_the_environment_however_it_queues() {
+    for (queue, ends) in [("Queue", "Succeeded"), ("Supersede", "Superseded")] {
+        let phases = json!([{"name": "dev", "environments": ["dev"], "automatic": ["dev"]}]);
+        let space = shop(&["dev"], phases).await;
+        let environment =
+            |paused: bool| space.object("Environment", "dev", json!({"order": 1, "paused": paused, "queue": queue}));
+        // In a space without history nothing would say what came first.
+        let name = release(&space, "1.0.0").await;
+        says(&space, &name, "in dev", |status| status.environments.iter().any(|row| row.current)).await;
+        space.apply(environment(true)).await;
+        let mut promotions = Vec::new();
+        for version in ["1.9.0", "1.10.0"] {
+            let name = release(&space, version).await;
+            let made = says(&space, &name, "on its way", |status| !status.automatic.is_empty()).await.automatic;
+            space.in_phase(&made[0].promotion, "Pending", Some("EnvironmentPaused")).await;
+            promotions.push(made[0].promotion.clone());
+        }
+        space.apply(environment(false)).await;
+        for (promotion, expected) in promotions.iter().zip([ends, "Succeeded"]) {
+            let ended = space.ended(promotion).await.status.expect("a status");
+            assert_eq!(ended.phase.as_deref(), Some(expected), "{queue}: {:?}", ended.message);
+        }
+        space
+            .project_says("checkout", "running 1.10.0", |project| {
+                let rows = project.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
+                rows.iter().any(|row| row.current.as_ref().is_some_and(|current| current.version == "1.10.0"))
+            })
+            .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_somebody_else_used_is_told_and_his_promotion_left_alone() {
     let space = Space::create(shared().await.admin().await).await;

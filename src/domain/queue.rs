@@ -1,6 +1,7 @@
 //! Whose turn it is, among the unfinished promotions of one project and environment.
 //!
-//! The order is total: higher priority, then earlier creation, then name. What puts back what ran before a failure comes
+//! The order is total: higher priority, then earlier creation, then, since creation is told in whole seconds, what the
+//! [`Origin`] says, then name. What puts back what ran before a failure comes
 //! before all of them, and what brings only a part of its release replaces none of them. [`standing`] answers for
 //! one promotion, and every promotion that asks over the same entries gets an answer that fits the
 //! others': of those that wait, at most one is [`Standing::Next`].
@@ -11,6 +12,8 @@ use std::cmp::Reverse;
 
 use jiff::Timestamp;
 
+use super::lifecycle::overtaken::Made;
+
 /// An unfinished promotion that wants the slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -20,6 +23,8 @@ pub struct Entry {
     pub uid: String,
     /// When the promotion was created.
     pub created: Timestamp,
+    /// Who asked for it.
+    pub origin: Origin,
     /// Whether it runs, or holds the slot. Such a one is never replaced, and all others are behind it.
     pub running: bool,
     /// What its last judgement means for the others.
@@ -33,6 +38,29 @@ pub struct Entry {
     /// The uid of the promotion that failed, where this one puts back what ran before. It takes that one's turn, and replaces no
     /// other.
     pub rollback_of: Option<String>,
+}
+
+/// Who asked for a promotion, which orders those of one second: what goes on by itself comes before what somebody asks for, and
+/// that before what a pin says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Origin {
+    /// Gantry, since a lifecycle says so, for the release that was made then: an older release never comes after a newer one.
+    Lifecycle(Made),
+    /// Somebody, or a failure.
+    #[default]
+    Asked,
+    /// A pin, in this generation of it.
+    Pin(i64),
+}
+
+impl Origin {
+    /// Whether this one certainly came later, and not only in the order that is made up for one second.
+    fn follows(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Lifecycle(_), Self::Lifecycle(_)) | (Self::Pin(_), Self::Pin(_)) => self > other,
+            (Self::Lifecycle(_) | Self::Asked | Self::Pin(_), _) => false,
+        }
+    }
 }
 
 /// What is known of a promotion's claim to the slot.
@@ -118,6 +146,19 @@ pub fn standing(me: &Entry, entries: &[Entry], policy: Policy, history: bool) ->
     }
 }
 
+/// The place of `me` where a release `runs` already, which was made then and came with that promotion; nothing where the others
+/// decide. What goes on by itself never goes backwards, however late it is looked at.
+#[must_use]
+pub fn overtaken(me: &Entry, runs: Option<(&str, &Made)>) -> Option<Standing> {
+    let (promotion, newer) = runs?;
+    match &me.origin {
+        Origin::Lifecycle(made) if newer > made && !me.running => {
+            Some(Standing::SupersededBy { promotion: promotion.to_owned() })
+        }
+        Origin::Lifecycle(_) | Origin::Asked | Origin::Pin(_) => None,
+    }
+}
+
 /// Whether `other`, which does not run, may have its turn before `me`.
 fn is_rival(me: &Entry, other: &Entry) -> bool {
     match other.claim {
@@ -134,9 +175,9 @@ fn is_rollback_of(me: &Entry, other: &Entry) -> bool {
 
 /// Whether `newer` takes the place of `older`, which only waits.
 fn supersedes(newer: &Entry, older: &Entry, policy: Policy) -> bool {
-    // Creation times are whole seconds. One that runs had its turn before one of the same second was there to be replaced.
+    // Creation times are whole seconds. One that runs may have had its turn before one of the same second was there to be replaced.
     let is_newer = if newer.running {
-        newer.created > older.created
+        newer.created > older.created || (newer.created == older.created && newer.origin.follows(&older.origin))
     } else {
         newer.claim == Claim::Fit && age(newer) > age(older)
     };
@@ -149,13 +190,13 @@ fn supersedes(newer: &Entry, older: &Entry, policy: Policy) -> bool {
 }
 
 /// Creation order. The uid decides nothing between two objects that exist at once, whose names differ.
-fn age(entry: &Entry) -> (Timestamp, &str, &str) {
-    (entry.created, &entry.name, &entry.uid)
+fn age(entry: &Entry) -> (Timestamp, &Origin, &str, &str) {
+    (entry.created, &entry.origin, &entry.name, &entry.uid)
 }
 
 /// The order in which the slot is given.
-fn rank(entry: &Entry) -> (Reverse<i32>, Timestamp, &str, &str) {
-    (Reverse(entry.priority), entry.created, &entry.name, &entry.uid)
+fn rank(entry: &Entry) -> (Reverse<i32>, (Timestamp, &Origin, &str, &str)) {
+    (Reverse(entry.priority), age(entry))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::api::condition::{self, ConditionType};
 use crate::api::v1alpha1::environment::QueuePolicy;
 use crate::api::v1alpha1::promotion::WhenNotReady as WhenNotReadyField;
 use crate::controllers::environment::desired;
+use crate::domain::lifecycle::overtaken::Made;
 use crate::domain::name::{EnvironmentName, InvalidName, ProjectName, ReleaseVersion};
 use crate::domain::promotion::approval::Person;
 use crate::domain::promotion::gate::{
@@ -12,7 +13,7 @@ use crate::domain::promotion::gate::{
 use crate::domain::promotion::machine::{CancelCause, Facts, Failure, Slot, Work};
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::window::Window;
-use crate::domain::queue::{Policy, Standing};
+use crate::domain::queue::{self, Entry, Policy, Standing};
 
 use super::approvals;
 use super::freezes;
@@ -194,9 +195,16 @@ fn standing(observed: &Observed) -> Standing {
         };
     }
     match rivals.iter().find(|entry| entry.uid == uid) {
-        Some(me) => pinned::standing(observed, (me, &rivals), policy),
+        Some(me) => overtaken(observed, me).unwrap_or_else(|| pinned::standing(observed, (me, &rivals), policy)),
         None => Standing::Next,
     }
+}
+
+/// The place of a promotion that goes on by itself where a release runs that was made later.
+fn overtaken(observed: &Observed, me: &Entry) -> Option<Standing> {
+    let current = observed.current.as_ref()?;
+    let made = Made::new(current.made?, &current.version);
+    queue::overtaken(me, Some((&current.promotion, &made)))
 }
 
 /// How far the steps are, from the status (what was written) and the progress (what this process did since).

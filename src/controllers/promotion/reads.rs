@@ -21,13 +21,15 @@ use crate::controllers::context::Context;
 use crate::controllers::lifecycle::course::{Course, chosen as chosen_name};
 use crate::controllers::lifecycle::reads as lifecycle;
 use crate::controllers::place::{self, Memory, Past};
+use crate::controllers::release::{automatic, observe as release};
+use crate::domain::lifecycle::overtaken::Made;
 use crate::domain::name::release_name;
 use crate::domain::promotion::machine::{NameUse, Slot as Holder};
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 use crate::domain::promotion::rollback::Rollback;
-use crate::domain::queue::{Claim, Entry};
+use crate::domain::queue::{Claim, Entry, Origin};
 
 /// What the caches say. Enough to wait; never enough to start or to end.
 #[must_use]
@@ -65,7 +67,7 @@ pub fn cached(context: &Context, promotion: Arc<Promotion>) -> Observed {
             past: past(&promotion, known),
         },
         project,
-        rivals: entries(&promotion, rivals.iter().map(AsRef::as_ref), now),
+        rivals: entries(context, &promotion, rivals.iter().map(AsRef::as_ref), now),
         history: has_history(context, &space, environments.iter().map(AsRef::as_ref)),
         release,
         ..alone(context, promotion)
@@ -163,7 +165,7 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
         unreadable,
         environment,
         current: current.map(|known| aged(context, &promotion, known)),
-        rivals: entries(&promotion, rivals.0.iter(), now),
+        rivals: entries(context, &promotion, rivals.0.iter(), now),
         history: has_history(context, &space, environments.iter().map(AsRef::as_ref)),
         ..observed
     })
@@ -262,24 +264,50 @@ fn has_history<'a>(context: &Context, space: &str, environments: impl Iterator<I
 }
 
 /// The unfinished promotions of the same project and environment, as the queue sees them.
-fn entries<'a>(mine: &Promotion, known: impl Iterator<Item = &'a Promotion>, now: Timestamp) -> Vec<Entry> {
+fn entries<'a>(
+    context: &Context,
+    mine: &Promotion,
+    known: impl Iterator<Item = &'a Promotion>,
+    now: Timestamp,
+) -> Vec<Entry> {
     let same = |other: &&Promotion| {
         (&other.spec.project, &other.spec.environment) == (&mine.spec.project, &mine.spec.environment)
             && !has_finished(other)
     };
-    let mut entries: Vec<Entry> = known.filter(same).map(|known| entry(known, now)).collect();
+    let entry = |known: &Promotion| entry(known, origin(context, known), now);
+    let mut entries: Vec<Entry> = known.filter(same).map(entry).collect();
     if !entries.iter().any(|entry| Some(&entry.uid) == mine.metadata.uid.as_ref()) {
-        entries.push(entry(mine, now));
+        entries.push(entry(mine));
     }
     entries
 }
 
-fn entry(promotion: &Promotion, now: Timestamp) -> Entry {
+/// Who asked for a promotion. A release that is not known was made a moment ago.
+fn origin(context: &Context, promotion: &Promotion) -> Origin {
+    let Some(cause) = &promotion.spec.cause else { return Origin::Asked };
+    if pinned::is_of_a_pin(promotion) {
+        return Origin::Pin(cause.generation.unwrap_or_default());
+    }
+    if cause.kind != automatic::CAUSE {
+        return Origin::Asked;
+    }
+    let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
+    let release = context.stores.releases.get(&Key::new(space, release_of(promotion)));
+    let made = || Made::new(created(promotion), &promotion.spec.version);
+    Origin::Lifecycle(release.map_or_else(made, |release| release::made(&release)))
+}
+
+fn created(promotion: &Promotion) -> Timestamp {
+    promotion.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+}
+
+fn entry(promotion: &Promotion, origin: Origin, now: Timestamp) -> Entry {
     let meta = &promotion.metadata;
     Entry {
         name: meta.name.clone().unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
-        created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        created: created(promotion),
+        origin,
         running: is_underway(promotion),
         claim: claim(promotion, now),
         priority: promotion.spec.priority,

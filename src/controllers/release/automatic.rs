@@ -20,6 +20,8 @@ use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::variable::FaultReason;
 
+/// The kind of cause that promotions have which a lifecycle makes.
+pub const CAUSE: &str = "Release";
 /// How many rows there is room for.
 const MOST: usize = 256;
 
@@ -90,7 +92,7 @@ pub fn promotion(release: &Release, wanted: &Wanted) -> Promotion {
 #[must_use]
 pub fn cause(release: &Release) -> Cause {
     Cause {
-        kind: "Release".to_owned(),
+        kind: CAUSE.to_owned(),
         name: release.metadata.name.clone().unwrap_or_default(),
         uid: release.metadata.uid.clone().unwrap_or_default(),
         generation: None,

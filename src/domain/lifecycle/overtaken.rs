@@ -70,6 +70,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::queue::{self, Origin, Policy, Standing};
 
     fn dev() -> EnvironmentName {
         EnvironmentName::try_from("dev").unwrap()
@@ -115,44 +116,77 @@ mod tests {
     enum Step {
         /// One of them is sealed.
         Sealed(usize),
-        /// The promotion whose turn it is ends.
+        /// One of the promotions is judged: it starts if it is its turn, and ends if it is replaced.
+        Judged(prop::sample::Index),
+        /// The promotion that runs ends.
         Ends { well: bool },
-        /// Those that wait are replaced by the newest.
-        Superseded,
+        /// Another second begins.
+        Passes,
     }
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             3 => (0_usize..6).prop_map(Step::Sealed),
+            4 => any::<prop::sample::Index>().prop_map(Step::Judged),
             2 => any::<bool>().prop_map(|well| Step::Ends { well }),
-            1 => Just(Step::Superseded),
+            1 => Just(Step::Passes),
         ]
+    }
+
+    /// The promotion of a release, as the queue sees it. Names are in the order that says the least.
+    fn promotion(one: usize, made: &Made, second: i64) -> queue::Entry {
+        queue::Entry {
+            name: format!("p{}", 9 - one),
+            uid: one.to_string(),
+            created: at(second),
+            origin: Origin::Lifecycle(made.clone()),
+            running: false,
+            claim: queue::Claim::Unjudged,
+            priority: 0,
+            partial: false,
+            passes_freezes: false,
+            rollback_of: None,
+        }
     }
 
     proptest! {
         #[test]
         fn in_whatever_order_releases_are_sealed_none_comes_after_one_that_was_made_later(
             made in prop::collection::vec(0_i64..3, 6),
-            steps in prop::collection::vec(step(), 0..40),
+            steps in prop::collection::vec(step(), 0..60),
+            policy in prop_oneof![Just(Policy::Queue), Just(Policy::Supersede)],
         ) {
             let made: Vec<Made> = made.iter().zip(0..).map(|(second, minor)| Made::new(at(*second), &format!("1.{minor}.0"))).collect();
             let (mut sealed, mut promoted) = (BTreeSet::new(), BTreeSet::new());
-            let (mut queue, mut runs): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+            let (mut waiting, mut runs, mut second): (Vec<queue::Entry>, Vec<usize>, i64) = (Vec::new(), Vec::new(), 0);
+            let number = |entry: &queue::Entry| entry.uid.parse::<usize>().unwrap();
             for step in steps {
                 match step {
                     Step::Sealed(one) => drop(sealed.insert(one)),
-                    Step::Ends { well } => {
-                        let first = (!queue.is_empty()).then(|| queue.remove(0));
-                        runs.extend(first.filter(|_| well));
+                    Step::Judged(_) if waiting.is_empty() => {}
+                    Step::Judged(index) => {
+                        let place = index.index(waiting.len());
+                        waiting[place].claim = queue::Claim::Fit;
+                        let runs = runs.last().map(|ran| ("", &made[*ran]));
+                        let standing = queue::overtaken(&waiting[place], runs);
+                        match standing.unwrap_or_else(|| queue::standing(&waiting[place], &waiting, policy, true)) {
+                            Standing::Next => waiting[place].running = true,
+                            Standing::SupersededBy { .. } => drop(waiting.remove(place)),
+                            Standing::Behind { .. } | Standing::Ambiguous { .. } => {}
+                        }
                     }
-                    Step::Superseded if queue.len() > 2 => drop(queue.drain(1..queue.len() - 1)),
-                    Step::Superseded => {}
+                    Step::Ends { well } => {
+                        let running = waiting.iter().position(|entry| entry.running);
+                        let ended = running.map(|place| number(&waiting.remove(place)));
+                        runs.extend(ended.filter(|_| well));
+                    }
+                    Step::Passes => second += 1,
                 }
                 for one in sealed.difference(&promoted.clone()) {
                     let successes = runs.iter().zip(0..).map(|(ran, n)| success(Some(made[*ran].clone()), n, ""));
-                    let underway = queue.iter().map(|other| (dev(), made[*other].clone()));
+                    let underway = waiting.iter().map(|other| (dev(), made[number(other)].clone()));
                     if overtaken(&made[*one], successes, underway).is_empty() {
-                        queue.push(*one);
+                        waiting.push(promotion(*one, &made[*one], second));
                         promoted.insert(*one);
                     }
                 }

@@ -39,12 +39,14 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::domain::queue::Origin;
 
     fn entry(name: &str, claim: Claim) -> Entry {
         Entry {
             name: name.to_owned(),
             uid: format!("uid of {name}"),
             created: Timestamp::UNIX_EPOCH,
+            origin: Origin::Asked,
             running: false,
             claim,
             priority: 0,

@@ -7,6 +7,7 @@ fn entry(name: &str, created: i64) -> Entry {
         name: name.to_owned(),
         uid: format!("uid-{name}"),
         created: Timestamp::from_second(created).unwrap(),
+        origin: Origin::Asked,
         running: false,
         claim: Claim::Fit,
         priority: 0,
@@ -43,6 +44,52 @@ fn a_lone_promotion_is_next_under_every_policy_with_and_without_history() {
 fn promotions_queue_by_creation_and_then_by_name() {
     let entries = [entry("b", 2), entry("c", 2), entry("a", 3), entry("z", 1)];
     assert_eq!(standings(&entries, Policy::Queue, true), [behind("z"), behind("b"), behind("c"), Standing::Next]);
+}
+
+#[test]
+fn of_one_second_the_release_that_was_made_earlier_comes_first_and_not_the_lower_name() {
+    let automatic =
+        |version: &str| Entry { origin: Origin::Lifecycle(made(1, version)), ..entry(&format!("c-{version}"), 2) };
+    let (old, new) = (automatic("1.9.0"), automatic("1.10.0"));
+    let both = [old.clone(), new.clone()];
+    assert_eq!(standings(&both, Policy::Queue, true), [Standing::Next, behind("c-1.9.0")]);
+    assert_eq!(standings(&both, Policy::Supersede, true), [superseded_by("c-1.10.0"), Standing::Next]);
+    let begun = [old.clone(), Entry { running: true, ..new.clone() }];
+    assert_eq!(standings(&begun, Policy::Supersede, true), [superseded_by("c-1.10.0"), Standing::Next]);
+    let begun = [Entry { running: true, ..old }, new.clone()];
+    assert_eq!(standings(&begun, Policy::Supersede, true), [Standing::Next, behind("c-1.9.0")]);
+    // What somebody asks for in the same second is not undone by what goes on by itself.
+    let asked = Entry { origin: Origin::Asked, ..entry("a", 2) };
+    assert_eq!(standings(&[new.clone(), asked.clone()], Policy::Supersede, true), [superseded_by("a"), Standing::Next]);
+    let begun = [new, Entry { running: true, ..asked }];
+    assert_eq!(
+        standings(&begun, Policy::Supersede, true),
+        [behind("a"), Standing::Next],
+        "nobody knows which came first"
+    );
+}
+
+#[test]
+fn what_goes_on_by_itself_never_goes_backwards_however_late_it_is_looked_at() {
+    let automatic = Entry { origin: Origin::Lifecycle(made(1, "1.9.0")), ..entry("old", 2) };
+    let newer = made(1, "1.10.0");
+    assert_eq!(overtaken(&automatic, Some(("new", &newer))), Some(superseded_by("new")));
+    assert_eq!(overtaken(&automatic, Some(("same", &made(1, "1.9.0")))), None);
+    assert_eq!(overtaken(&automatic, Some(("older", &made(0, "2.0.0")))), None, "somebody went back there");
+    assert_eq!(overtaken(&automatic, None), None);
+    assert_eq!(overtaken(&Entry { running: true, ..automatic }, Some(("new", &newer))), None);
+    for origin in [Origin::Asked, Origin::Pin(3)] {
+        assert_eq!(overtaken(&Entry { origin, ..entry("asked", 2) }, Some(("new", &newer))), None, "that may go back");
+    }
+}
+
+#[test]
+fn of_one_second_the_newest_generation_of_a_pin_comes_last_also_when_it_goes_back() {
+    let pinned = |name: &str, generation| Entry { origin: Origin::Pin(generation), ..entry(name, 2) };
+    let both = [pinned("checkout-1.1.0-dev-ffff", 9), pinned("checkout-1.0.0-dev-0000", 10)];
+    let expected = [superseded_by("checkout-1.0.0-dev-0000"), Standing::Next];
+    assert_eq!(standings(&both, Policy::Supersede, true), expected);
+    assert_eq!(standings(&both, Policy::Queue, true)[0], Standing::Next);
 }
 
 #[test]
@@ -184,13 +231,14 @@ fn without_history_nothing_says_which_of_several_comes_first() {
 
 fn entries(running: impl Strategy<Value = Option<prop::sample::Index>>) -> impl Strategy<Value = Vec<Entry>> {
     let claims = prop_oneof![1 => Just(Claim::Unjudged), 4 => Just(Claim::Fit)];
-    let one = (0..4_i64, -1..=1_i32, claims, any::<bool>());
+    let one = (0..4_i64, -1..=1_i32, claims, any::<bool>(), origins());
     (prop::collection::vec(one, 1..8), running).prop_map(|(seeds, running)| {
         let mut entries: Vec<Entry> = seeds
             .into_iter()
             .enumerate()
-            .map(|(index, (created, priority, claim, partial))| Entry {
+            .map(|(index, (created, priority, claim, partial, origin))| Entry {
                 claim,
+                origin,
                 priority,
                 partial,
                 ..entry(&format!("p{index}"), created)
@@ -202,6 +250,18 @@ fn entries(running: impl Strategy<Value = Option<prop::sample::Index>>) -> impl 
         }
         entries
     })
+}
+
+fn made(second: i64, version: &str) -> Made {
+    Made::new(Timestamp::from_second(second).unwrap(), version)
+}
+
+fn origins() -> impl Strategy<Value = Origin> {
+    prop_oneof![
+        2 => (0..2_i64, 0..12_i32).prop_map(|(second, minor)| Origin::Lifecycle(made(second, &format!("1.{minor}.0")))),
+        2 => Just(Origin::Asked),
+        1 => (1..12_i64).prop_map(Origin::Pin),
+    ]
 }
 
 fn policies() -> impl Strategy<Value = Policy> {
@@ -253,7 +313,7 @@ proptest! {
                 && other.claim == Claim::Fit
                 && !other.partial
                 && other.priority >= next.priority
-                && (other.created, &other.name) > (next.created, &next.name);
+                && (other.created, &other.origin, &other.name) > (next.created, &next.origin, &next.name);
             prop_assert!(!replaces, "{} should have replaced {}", other.name, next.name);
         }
     }
@@ -311,7 +371,7 @@ proptest! {
             served.push(first);
         }
         let mut expected = entries;
-        expected.sort_by_key(|entry| (-entry.priority, entry.created, entry.name.clone()));
+        expected.sort_by_key(|entry| (-entry.priority, entry.created, entry.origin.clone(), entry.name.clone()));
         prop_assert_eq!(served, expected);
     }
 }

@@ -20,7 +20,7 @@ use crate::controllers::release::snapshot::SnapshotStep;
 use crate::domain::guard;
 use crate::domain::promotion::machine::{NameUse, Slot};
 use crate::domain::promotion::rollback::Rollback;
-use crate::domain::queue::{Claim, Entry};
+use crate::domain::queue::{Claim, Entry, Origin};
 
 pub(in crate::controllers::promotion) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -98,6 +98,7 @@ fn entry(name: &str, uid: &str, second: i64) -> Entry {
         name: name.into(),
         uid: uid.into(),
         created: at(second),
+        origin: Origin::Asked,
         running: false,
         claim: Claim::Fit,
         priority: 0,
