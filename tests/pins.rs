@@ -150,6 +150,31 @@ async fn a_version_that_runs_already_makes_no_promotion_and_applying_the_same_ag
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pin_outside_of_its_projects_lifecycle_is_stalled_and_goes_on_when_the_lifecycle_holds_its_environment() {
+    let space = shop().await;
+    let lifecycle = |environments: &[&str]| {
+        let phase = json!({"name": "all", "environments": environments});
+        space.object("Lifecycle", "short", json!({"phases": [phase]}))
+    };
+    space.apply(lifecycle(&["dev"])).await;
+    let apply = json!({"manifests": [config_map("settings", "${{ release.version }}")]});
+    let process = json!([{"name": "deploy", "timeout": "2m", "apply": apply}]);
+    space.apply(space.object("Project", "checkout", json!({"lifecycle": "short", "process": process}))).await;
+    pin(&space, "production", json!({"version": "1.0.0"})).await;
+    let status = says(&space, "production", "NotInLifecycle").await;
+    let (holds, message) = ready(&status);
+    let remedy = "environment production is not in the lifecycle of checkout-1.0.0: add it there";
+    assert!(holds == "False" && message.contains(remedy), "{holds}: {message}");
+    let stalled = condition::find(&status.conditions, ConditionType::Stalled).expect("a condition");
+    assert_eq!((stalled.status.as_str(), status.phase.as_deref()), ("True", Some("Pending")), "it waits");
+    assert_eq!(runs(&space, "production").await, None);
+    space.apply(lifecycle(&["dev", "production"])).await;
+    let again = says(&space, "production", "Deployed").await;
+    assert_eq!((runs(&space, "production").await.as_deref(), again.promotion), (Some("1.0.0"), status.promotion));
+    assert_eq!(of_pins(&space, "production").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gate_that_is_not_open_makes_a_pin_wait_and_a_newer_change_replaces_what_waits() {
     let space = shop().await;
     pin(&space, "production", json!({"version": "1.0.0"})).await;

@@ -31,6 +31,25 @@ async fn dev(space: &Space, on_failure: &str) {
     space.environment_with("dev", spec).await;
 }
 
+/// What an environment was just given acts within a moment, in each of its targets.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_missing_in_a_later_target_is_waited_for_before_anything_is_applied_in_the_first() {
+    const SETTLING: i64 = 3;
+    let space = new_space().await;
+    let target = |name: &str| json!({"name": name, "namespace": format!("{}-{name}", space.name), "roles": [name]});
+    space.environment_with("dev", json!({"order": 10, "targets": [target("eu"), target("us")]})).await;
+    let power = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "power"}, "rules": []});
+    let power = json!({"name": "power", "timeout": "1m", "roles": ["us"], "apply": {"manifests": [power]}});
+    release(&space, "1.0.0", json!([step("settings", &["settings"], json!({})), power])).await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let ended = space.ended(&name).await;
+    let status = ended.status.as_ref().expect("a status");
+    assert_eq!((phase(&ended), status.reason.as_deref(), status.applied), ("Failed", Some("Forbidden"), false));
+    assert!(message(&ended).contains("Role power"), "{}", message(&ended));
+    let (began, over) = (status.started_at.as_ref().expect("a start"), status.finished_at.as_ref().expect("an end"));
+    assert!(over.0.duration_since(began.0).as_secs() >= SETTLING, "it was not waited for: {began:?} to {over:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_failure_only_steps_for_that_run_nothing_is_pruned_and_the_promotion_has_failed() {
     let space = new_space().await;

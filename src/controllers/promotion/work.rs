@@ -163,20 +163,15 @@ impl Workbench<'_> {
                 problems.append(room::missing(&client, &self.observed.promotion, &planned).await?);
             }
         }
-        if self.is_too_early(&problems) {
+        let status = self.observed.promotion.status.as_ref();
+        let began = status.and_then(|status| status.started_at.as_ref()).map(|time| time.0);
+        if is_too_early(&problems, began, Timestamp::now()) {
             return Err(ClusterError::Early { what: problems.to_string() });
         }
         match own {
             Ok(checked) if problems.is_empty() => Ok(Ok(checked)),
             Ok(_) | Err(_) => Ok(Err(self.refused(&problems))),
         }
-    }
-
-    /// Whether a missing right, in whichever target, may be one that an environment was given a moment ago.
-    fn is_too_early(&self, found: &Problems) -> bool {
-        let began = self.observed.promotion.status.as_ref().and_then(|status| status.started_at.as_ref());
-        let young = began.is_none_or(|began| Timestamp::now().duration_since(began.0) < SETTLING);
-        young && found.has(ProblemReason::Forbidden)
     }
 
     async fn check_one(
@@ -343,6 +338,12 @@ impl Workbench<'_> {
     }
 }
 
+/// Whether a missing right, in whichever target, may be one that an environment was given a moment ago.
+fn is_too_early(found: &Problems, began: Option<Timestamp>, now: Timestamp) -> bool {
+    let young = began.is_none_or(|began| now.duration_since(began) < SETTLING);
+    young && found.has(ProblemReason::Forbidden)
+}
+
 fn waiting(message: &str) -> State {
     State::Waiting { message: message.to_owned(), recheck: None }
 }
@@ -391,5 +392,44 @@ fn into_cluster(error: WriteError) -> ClusterError {
         WriteError::Refused(problems) => ClusterError::Refused { what: problems.to_string() },
         WriteError::Busy(object) => ClusterError::Busy { object: object.to_string() },
         error @ WriteError::Leaving(_) => ClusterError::Later { what: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::apply::problem::Problem;
+
+    fn problems(target: &str, reason: ProblemReason) -> Problems {
+        let problem = Problem {
+            step: "deploy".to_owned(),
+            targets: Vec::new(),
+            object: "Role power".to_owned(),
+            path: String::new(),
+            reason,
+            message: "no".to_owned(),
+        };
+        Problems::from(problem).in_target(target)
+    }
+
+    #[test]
+    fn a_right_that_is_missing_in_any_target_is_waited_for_while_it_may_be_young_and_nothing_else_is() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let (invalid, forbidden) = (ProblemReason::InvalidManifest, ProblemReason::Forbidden);
+        for (found, began, now, early) in [
+            (vec![("eu", forbidden)], Some(at(10)), 12, true),
+            (vec![("eu", invalid), ("us", forbidden)], Some(at(10)), 12, true),
+            (vec![("eu", forbidden), ("us", invalid)], Some(at(10)), 12, true),
+            (vec![("eu", invalid), ("us", forbidden)], None, 12, true),
+            (vec![("eu", invalid), ("us", forbidden)], Some(at(10)), 13, false),
+            (vec![("eu", invalid), ("us", invalid)], Some(at(10)), 12, false),
+            (vec![], Some(at(10)), 12, false),
+        ] {
+            let mut all = Problems::default();
+            for (target, reason) in &found {
+                all.append(problems(target, *reason));
+            }
+            assert_eq!(is_too_early(&all, began, at(now)), early, "{found:?} at {now}");
+        }
     }
 }

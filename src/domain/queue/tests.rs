@@ -237,8 +237,8 @@ fn entries(running: impl Strategy<Value = Option<prop::sample::Index>>) -> impl 
             .into_iter()
             .enumerate()
             .map(|(index, (created, priority, claim, partial, origin))| Entry {
-                claim,
                 origin,
+                claim,
                 priority,
                 partial,
                 ..entry(&format!("p{index}"), created)
