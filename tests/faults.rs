@@ -8,8 +8,9 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use gantry::api::v1alpha1::Promotion;
-use kube::api::{Patch, PatchParams};
+use gantry::api::v1alpha1::{Project, Promotion};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::support::manifest::{deployment, failing};
@@ -159,6 +160,58 @@ async fn watches_that_fall_silent_are_noticed_and_everything_converges_within_a_
     space.release("checkout", "2.0.0").await;
     space.deploy("checkout", "2.0.0", "dev").await;
     assert!(begun.elapsed() < CONVERGED, "it took {:?}", begun.elapsed());
+    world.stop_watching();
+}
+
+/// Cancels a promotion that runs; the answer to the write of its end is lost, unless another write of the space came first.
+async fn canceled_unheard(world: &World, space: &Space, version: &str) -> Option<String> {
+    let packages = json!([{"name": "api", "version": version, "digest": format!("sha256:{}", "a".repeat(64))}]);
+    let spec = json!({"project": "checkout", "version": version, "packages": packages});
+    let release = format!("checkout-{version}");
+    space.apply(space.object("Release", &release, spec)).await;
+    space.sealed(&release).await;
+    let name = space.promote("checkout", version, "dev").await;
+    // The project's row is the last to say so.
+    wait::object(&space.api(), "checkout", "waiting for its pods", |known: &Project| {
+        let rows = known.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
+        let said = rows.iter().filter_map(|row| row.running.as_ref()).map(|running| format!("{running:?}"));
+        said.into_iter().any(|running| running.contains(version) && running.contains("Deployment checkout"))
+    })
+    .await;
+    world.proxy.fail(&space.name, 1, Fault::Unanswered);
+    let cancel = Patch::Merge(json!({"spec": {"cancel": {"reason": "enough"}}}));
+    space.api::<Promotion>().patch(&name, &PatchParams::default(), &cancel).await.expect("canceled");
+    wait::object(&space.api(), &name, "recorded", |known: &Promotion| known.metadata.finalizers.is_none()).await;
+    let first = world.proxy.seen(&space.name).into_iter().next();
+    world.proxy.forget();
+    first.is_some_and(|write| write.contains(&format!("promotions/{name}/status"))).then_some(name)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_is_told_and_counted_once_although_the_answer_to_its_write_was_lost() {
+    let world = World::start("unheard").await;
+    let image = format!("{}/checkout", world.plane.registry().host());
+    let space = Space::create(world.client.clone()).await;
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([failing("checkout", &image, "never-ready")])).await;
+    let (mut canceled, mut unheard) = (0, None);
+    while unheard.is_none() && canceled < 5 {
+        canceled += 1;
+        unheard = canceled_unheard(&world, &space, &format!("1.{canceled}.0")).await;
+    }
+    let name = unheard.expect("one whose end was not heard of");
+    wait::eventually("it is told once", || async {
+        let about = ListParams::default().fields(&format!("regarding.kind=Promotion,regarding.name={name}"));
+        let told = space.api::<Event>().list(&about).await.ok()?.items;
+        let ends = told.iter().filter(|event| event.reason.as_deref() == Some("Canceled"));
+        (ends.map(|event| event.series.as_ref().map_or(1, |series| series.count)).sum::<i32>() == 1).then_some(())
+    })
+    .await;
+    let (_, metrics) = world.operator.get("/metrics").await.expect("metrics");
+    let of_space = |line: &&str| line.starts_with("gantry_promotions_total") && line.contains(&space.name);
+    let counted: Vec<_> = metrics.lines().filter(of_space).collect();
+    assert!(counted.len() == 1 && counted[0].contains("result=\"Canceled\""), "{counted:?}");
+    assert!(counted[0].ends_with(&format!(" {canceled}")), "each once: {counted:?}");
     world.stop_watching();
 }
 

@@ -79,7 +79,7 @@ impl Controller for ApprovalController {
 
     async fn act(&self, observed: &Observed, effect: &Effect) -> Result<(), ClusterError> {
         match effect {
-            Effect::Record(record) => records::keep(&self.context, record).await,
+            Effect::Record(record) => records::keep(&self.context, record).await.map(drop),
             Effect::Remove => self.remove(&observed.approval).await,
         }
     }

@@ -19,6 +19,7 @@ const BACKLOG: usize = 4096;
 pub struct Outcomes {
     known: Arc<Mutex<BTreeMap<String, Arc<Outcome>>>>,
     audited: Arc<Mutex<BTreeSet<String>>>,
+    told: Arc<Mutex<BTreeSet<String>>>,
     expected: Arc<Mutex<BTreeMap<String, String>>>,
     added: broadcast::Sender<Arc<Outcome>>,
 }
@@ -28,6 +29,7 @@ impl Default for Outcomes {
         Self {
             known: Arc::default(),
             audited: Arc::default(),
+            told: Arc::default(),
             expected: Arc::default(),
             added: broadcast::channel(BACKLOG).0,
         }
@@ -64,6 +66,13 @@ impl Outcomes {
         self.lock().remove(uid);
         self.expected().remove(uid);
         self.audited.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+
+    /// Remembers that this process has said how a promotion ended; whether that is news.
+    #[must_use = "what is no news is not said again"]
+    pub fn told(&self, uid: &str) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned())
     }
 
     /// Remembers that the audit record of an end is written.

@@ -35,6 +35,7 @@ pub mod slot;
 pub mod snapshots;
 pub mod status;
 pub mod survey;
+pub mod telling;
 pub mod timeout;
 pub mod turn;
 pub mod variables;
@@ -268,7 +269,7 @@ impl PromotionController {
             }
         }
         for note in decision.events {
-            self.tell(observed, note);
+            telling::tell(&self.context, promotion, note);
         }
         if let Some(written) = &written {
             self.remember(observed, written);
@@ -283,8 +284,10 @@ impl PromotionController {
     fn remember(&self, observed: &Observed, written: &Promotion) {
         if reads::has_finished(written) {
             self.bench.ended(written);
+            if self.context.outcomes.told(written.metadata.uid.as_deref().unwrap_or_default()) {
+                telling::count(&self.context, written);
+            }
             if let Some(outcome) = record::outcome(written).filter(Outcome::counts) {
-                self.context.count(&outcome, observed.release.as_deref());
                 self.context.outcomes.add(outcome);
             }
         } else if reads::is_rolling_back(written) || between::is_paused(written) {
@@ -296,31 +299,6 @@ impl PromotionController {
                 self.bench.told(&Key::of(written), observed.now);
             }
         }
-    }
-
-    /// Says what happened on the promotion; what changes the environment is said there and on the release, too.
-    fn tell(&self, observed: &Observed, note: crate::controllers::decision::Note) {
-        let events = &self.context.events;
-        let promotion = pipeline::reference(observed.promotion.as_ref());
-        let told = [
-            "Started",
-            "Recovered",
-            "FreezeOverridden",
-            "Succeeded",
-            "Failed",
-            "Canceled",
-            "Rejected",
-            "RollingBack",
-            "RolledBack",
-        ];
-        if told.contains(&note.reason) {
-            let environment = observed.environment.as_ref().map(|known| pipeline::reference(known.as_ref()));
-            let release = observed.release.as_ref().map(|known| pipeline::reference(known.as_ref()));
-            for regarding in environment.into_iter().chain(release) {
-                pipeline::mention(events, note.clone(), (regarding, promotion.clone()));
-            }
-        }
-        pipeline::say(events, note, (promotion, None));
     }
 }
 

@@ -20,27 +20,27 @@ use crate::cluster::error::ClusterError;
 use crate::controllers::audit;
 use crate::controllers::context::Context;
 
-/// Writes a record, if it is not there already. Where the namespace is going nothing can be created: the record goes to the log
+/// Writes a record, if it is not there already; whether it was not. Where the namespace is going nothing can be created: the record goes to the log
 /// instead, so that the space can always be deleted.
 ///
 /// # Errors
 /// When the API server does not take it for another reason than that it is there.
-pub async fn keep(context: &Context, record: &AuditRecord) -> Result<(), ClusterError> {
+pub async fn keep(context: &Context, record: &AuditRecord) -> Result<bool, ClusterError> {
     let space = record.metadata.namespace.as_deref().unwrap_or_default();
     match write(&context.cluster.client(), record).await {
         Ok(Some(written)) => {
             context.ledger.written(space, seal::sealed(&written));
-            Ok(())
+            Ok(true)
         }
         // It may have been written before this process began, or by a request whose answer was lost.
         Ok(None) => {
             context.ledger.doubt(space);
-            Ok(())
+            Ok(false)
         }
         Err(error) if error.is_terminating() => {
             let record = serde_json::to_string(&record.spec).unwrap_or_default();
             tracing::warn!(record, "the space is being deleted; this is its audit record");
-            Ok(())
+            Ok(true)
         }
         Err(error) => Err(error),
     }

@@ -30,7 +30,7 @@ impl Environments {
     pub(super) async fn carry_out(&self, observed: &Observed, effect: &Effect) -> Result<(), ClusterError> {
         let client = self.context.cluster.client();
         match effect {
-            Effect::Record(record) => records::keep(&self.context, record).await,
+            Effect::Record(record) => records::keep(&self.context, record).await.map(drop),
             Effect::AddFinalizer => set_finalizers(&client, &observed.environment, true).await,
             Effect::RemoveFinalizer => set_finalizers(&client, &observed.environment, false).await,
             Effect::CreateNamespace(namespace) => create_namespace(&client, namespace).await,

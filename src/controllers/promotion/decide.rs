@@ -12,8 +12,8 @@ use super::observe::Observed;
 use super::plan::PlanState;
 use super::progress::{Progress, State};
 use super::{between, freezes, pinned, retry, status, timeout, turn};
-use crate::api::v1alpha1::PromotionStatus;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
+use crate::api::v1alpha1::{Promotion, PromotionSpec, PromotionStatus};
 use crate::controllers::decision::{self, Next, Note, Severity};
 use crate::domain::promotion::machine::{self, End, Failure, Transition};
 use crate::domain::promotion::phase::Phase;
@@ -260,7 +260,20 @@ fn roll_back(observed: &Observed, failure: &Failure, message: &str) -> Decision 
 
 /// Ends, and says so.
 pub(super) fn finish(observed: &Observed, end: &End) -> Decision {
-    let severity = match end.phase {
+    let event = end_note(&observed.promotion.spec, end.phase, &end.message);
+    Decision { status: status::finished(observed, end), effects: Vec::new(), events: vec![event], next: Next::Again }
+}
+
+/// What is said of a promotion that its status says has ended.
+#[must_use]
+pub fn ended(promotion: &Promotion) -> Option<Note> {
+    let status = promotion.status.as_ref().filter(|status| status.finished)?;
+    let phase = Phase::parse(status.phase.as_deref()?)?;
+    Some(end_note(&promotion.spec, phase, status.message.as_deref().unwrap_or_default()))
+}
+
+fn end_note(spec: &PromotionSpec, phase: Phase, message: &str) -> Note {
+    let severity = match phase {
         Phase::Pending
         | Phase::Running
         | Phase::RollingBack
@@ -269,14 +282,8 @@ pub(super) fn finish(observed: &Observed, end: &End) -> Decision {
         | Phase::Canceled => Severity::Normal,
         Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Rejected | Phase::Expired => Severity::Warning,
     };
-    let spec = &observed.promotion.spec;
-    let event = Note {
-        severity,
-        reason: end.phase.as_str(),
-        action: "Promote",
-        message: format!("{} {} to {}: {}", spec.project, spec.version, spec.environment, end.message),
-    };
-    Decision { status: status::finished(observed, end), effects: Vec::new(), events: vec![event], next: Next::Again }
+    let message = format!("{} {} to {}: {message}", spec.project, spec.version, spec.environment);
+    Note { severity, reason: phase.as_str(), action: "Promote", message }
 }
 
 /// The end of a promotion that nobody can make sense of.

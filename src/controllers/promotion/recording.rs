@@ -2,7 +2,7 @@
 
 use kube::Api;
 
-use super::{reads, record};
+use super::{reads, record, telling};
 use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::Promotion;
 use crate::cluster::cache::Key;
@@ -34,7 +34,9 @@ pub async fn record(context: &Context, promotion: &Promotion) -> Result<(), Clus
     if let Some(audit) = record::record(promotion) {
         // Once the rows are written the promotion comes here again, and its record is there.
         if !context.outcomes.is_audited(uid) {
-            records::keep(context, &audit).await?;
+            if records::keep(context, &audit).await? {
+                telling::end(context, promotion);
+            }
             context.outcomes.audited(uid);
         }
         let outcome = record::outcome(promotion);
