@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
@@ -19,7 +21,7 @@ use super::claim::{Claim, claim, forbidden};
 use super::desired::{self, ACCOUNTS, DEFAULT_ACCOUNT, Grant};
 use super::differs::{self, Difference};
 use super::furnishing::{Furnishing, Kept};
-use super::observed::{Inside, Observed, Operator, Owner, Place, Rival, Source, row};
+use super::observed::{Inside, Observed, Operator, Owner, Place, Rival, Source, is_settled, row};
 use super::pull_secret;
 use crate::api::v1alpha1::Environment;
 use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
@@ -34,7 +36,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 impl Environments {
     /// Everything about one environment; nothing if it is gone.
     pub(super) async fn look(&self, key: &Key) -> Result<Option<Observed>, ClusterError> {
-        let Some(environment) = self.context.stores.environments.get(key) else { return Ok(None) };
+        let Some(environment) = self.newest(key).await? else { return Ok(None) };
         let owner = self.owner(&environment);
         let leaving = environment.metadata.deletion_timestamp.is_some();
         let targets = desired::targets(&environment);
@@ -57,6 +59,21 @@ impl Environments {
         let now = Timestamp::now();
         let running = self.running(key);
         Ok(Some(Observed { environment, owner, now, places, former, sources, space_ends, running, unguarded }))
+    }
+
+    /// The environment as it is. What the cache says of one that is settled is believed: a write that follows from it carries the
+    /// version that was read. Of one that is not, the cache may not have heard yet that it is, and what somebody else changed in
+    /// its namespaces would be put back as if it had never been there.
+    async fn newest(&self, key: &Key) -> Result<Option<Arc<Environment>>, ClusterError> {
+        let Some(cached) = self.context.stores.environments.get(key) else { return Ok(None) };
+        if is_settled(&cached) || cached.metadata.deletion_timestamp.is_some() {
+            return Ok(Some(cached));
+        }
+        let live: Api<Environment> = Api::namespaced(self.context.cluster.client(), &key.namespace);
+        // Gantry may list environments, and an answer to a list of one is as good as that to a read.
+        let found = live.list(&ListParams::default().fields(&format!("metadata.name={}", key.name))).await;
+        let found = found.map_err(|error| ClusterError::api(format!("read environment {}", key.name), error))?;
+        Ok(found.items.into_iter().next().map(Arc::new))
     }
 
     /// The first of the promotions that run in an environment.

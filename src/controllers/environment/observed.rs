@@ -53,9 +53,15 @@ impl Observed {
     /// Whether the status speaks of the spec as it is, so that whatever differs was changed by somebody else.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        let status = self.environment.status.as_ref();
-        status.and_then(|status| status.observed_generation) == self.environment.metadata.generation
+        is_settled(&self.environment)
     }
+}
+
+/// Whether the status of an environment speaks of its spec as it is.
+#[must_use]
+pub fn is_settled(environment: &Environment) -> bool {
+    let status = environment.status.as_ref();
+    status.and_then(|status| status.observed_generation) == environment.metadata.generation
 }
 
 /// What an environment's status says of a namespace.
