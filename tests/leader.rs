@@ -17,13 +17,8 @@ use crate::support::shared::{self, is_write};
 use crate::support::space::Space;
 use crate::support::wait;
 
-async fn leads(operator: &Operator) -> bool {
-    let metrics = operator.get("/metrics").await.map(|(_, text)| text).unwrap_or_default();
-    metrics.lines().any(|line| line == "gantry_leader 1")
-}
-
 async fn until_it_leads(operator: &Operator) {
-    wait::eventually("it leads", || async { leads(operator).await.then_some(()) }).await;
+    wait::eventually("it leads", || async { operator.leads().await.then_some(()) }).await;
 }
 
 /// A release by digest, of the project as it is now, that is sealed.
@@ -42,7 +37,7 @@ async fn when_the_leader_dies_the_other_ends_what_it_began() {
     let first = Operator::start(&plane, "first").await;
     until_it_leads(&first).await;
     let second = Operator::start(&plane, "second").await;
-    assert!(!leads(&second).await, "one leads at a time");
+    assert!(!second.leads().await, "one leads at a time");
 
     let space = Space::create(client.clone()).await;
     let image = format!("{}/checkout", plane.registry().host());
@@ -65,7 +60,7 @@ async fn when_the_leader_dies_the_other_ends_what_it_began() {
 
     // The dead one comes back, finds another leader, and stands by.
     first.resume(&plane).await;
-    assert!(!leads(&first).await && leads(&second).await);
+    assert!(!first.leads().await && second.leads().await);
 
     // Somebody else takes the Lease, and is never heard of again.
     let leases: Api<Lease> = Api::namespaced(client, "gantry-system");
@@ -137,7 +132,7 @@ async fn a_leader_that_was_paused_changes_nothing_when_it_wakes() {
             assert!(event.code >= 400, "{name} wrote after it was replaced: {event:?}");
         }
         leader.resume(&plane).await;
-        assert!(!leads(leader).await && leads(&other.1).await, "started again it stands by");
+        assert!(!leader.leads().await && other.1.leads().await, "started again it stands by");
     }
 }
 

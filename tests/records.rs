@@ -1,10 +1,12 @@
 //! Everything that happens and is no promotion is recorded, each once and with who did it: on the real API server, with people's own
 //! certificates.
 
+mod twins;
+
 use std::collections::BTreeSet;
 
 use gantry::api::v1alpha1::audit_record::AuditKind;
-use gantry::api::v1alpha1::{AuditRecord, Environment, Freeze, Lifecycle, Release};
+use gantry::api::v1alpha1::{AuditRecord, AuditRecordSpec, Environment, Freeze, Lifecycle, Release};
 use gantry_plane::{Identity, Options, Plane};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -69,9 +71,14 @@ fn sentence(record: &AuditRecord) -> String {
         (Some(part), _, _) => format!("{} {generation}{}", part.action, missed(part.missed_since)),
         (_, Some(part), _) => format!("blocked {} {generation}{}", part.blocked, missed(part.missed_since)),
         (_, _, Some(part)) => format!("{} {}", part.action, part.objects.join(", ")),
-        (None, None, None) => "nothing".to_owned(),
+        (None, None, None) => decision(spec).unwrap_or_else(|| "nothing".to_owned()),
     };
     format!("{by}: {what}").replace(record.metadata.namespace.as_deref().unwrap_or_default(), "SPACE")
+}
+
+fn decision(spec: &AuditRecordSpec) -> Option<String> {
+    let approved = spec.approval.as_ref().map(|part| format!("approved, which counts: {}", part.counted));
+    approved.or_else(|| spec.ended.as_ref().map(|ended| ended.phase.clone()))
 }
 
 #[tokio::test(flavor = "multi_thread")]

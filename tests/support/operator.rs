@@ -24,6 +24,14 @@ impl Operator {
         Self::start_with(plane, name, (kubeconfig, &["--log-level=info,gantry=debug"])).await
     }
 
+    /// The same under an identity that another one may have, too: both take the leader Lease for their own. However slow the
+    /// machine is, neither loses it.
+    #[allow(dead_code, reason = "the benchmark includes this file")]
+    pub async fn start_as(plane: &Plane, (name, identity): (&str, &str), kubeconfig: PathBuf) -> Self {
+        let arguments = [&format!("--identity={identity}"), "--lease-seconds=60", "--log-level=info,gantry=debug"];
+        Self::start_with(plane, name, (kubeconfig, &arguments)).await
+    }
+
     /// The same whose log is for programs.
     #[allow(dead_code, reason = "the benchmark includes this file")]
     pub async fn start_logging_json(plane: &Plane, name: &str) -> Self {
@@ -43,11 +51,15 @@ impl Operator {
             "controller".to_owned(),
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--listen=127.0.0.1:{}", operator.port),
-            format!("--identity={name}"),
-            "--lease-seconds=5".to_owned(),
             format!("--registry-ca={}", registry_ca(plane).display()),
         ];
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
+        for default in [format!("--identity={name}"), "--lease-seconds=5".to_owned()] {
+            let flag = default.split_once('=').map_or("", |(flag, _)| flag);
+            if !more.iter().any(|argument| argument.starts_with(flag)) {
+                arguments.push(default);
+            }
+        }
         let invocation = Invocation { program: program(plane), arguments, environment: Vec::new() };
         plane.run().start(&operator.name, invocation).expect("the operator starts");
         operator.until_ready().await;
@@ -61,6 +73,13 @@ impl Operator {
             (code == 200).then_some(())
         })
         .await;
+    }
+
+    /// Whether it says that it leads.
+    #[allow(dead_code, reason = "the benchmark includes this file")]
+    pub async fn leads(&self) -> bool {
+        let metrics = self.get("/metrics").await.map(|(_, text)| text).unwrap_or_default();
+        metrics.lines().any(|line| line == "gantry_leader 1")
     }
 
     /// Asks it over HTTP.
