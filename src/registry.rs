@@ -13,4 +13,4 @@ pub mod resolver;
 
 pub use credentials::{Credentials, InvalidCredentials};
 pub use error::RegistryError;
-pub use resolver::{Access, Listed, Resolver, TagList};
+pub use resolver::{Access, ETags, Listed, Resolver, TagList};

@@ -1,10 +1,11 @@
 //! Tags and digests, asked of a real registry: anonymously, with a password, and while it is down.
 
 use gantry::domain::image::{Digest, Repository, Tag};
-use gantry::registry::{Access, Credentials, RegistryError, Resolver};
+use gantry::registry::{Access, Credentials, Listed, RegistryError, Resolver};
 use gantry_plane::{Login, Registry, RegistryOptions};
 
 use crate::support::image;
+use crate::support::registry_front::RegistryFront;
 
 async fn registry(auth: Option<Login>) -> Registry {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -66,4 +67,32 @@ async fn a_registry_that_is_down_is_unreachable_until_it_answers_again() {
     assert!(said.heals_by_itself() && said.to_string().contains(&registry.host()), "{said}");
     registry.resume().await.expect("it starts again");
     digest((&registry, "checkout"), "1.0.0", None).await.expect("a digest");
+}
+
+/// The registry says nothing of versions of its lists, so a door in front of it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_two_pages_is_sent_again_only_when_one_of_them_changed() {
+    let registry = registry(None).await;
+    let front = RegistryFront::start(&registry.host()).await;
+    image::push_tags(&registry.host(), "paged", (0..1000).map(|number| format!("1.0.{number}"))).await;
+    let resolver = Resolver::new(&Access::default()).expect("a resolver");
+    let repository: Repository = format!("{}/paged", front.host).parse().expect("a repository");
+    let tags = async |known| match resolver.tags(&repository, None, known).await.expect("tags") {
+        Listed::Tags(list) => Some(list),
+        Listed::Unchanged => None,
+    };
+    let full = tags(None).await.expect("tags");
+    assert_eq!(full.tags.len(), 1000);
+    assert!(tags(full.etags.as_ref()).await.is_none(), "a page that is full is followed by an empty one");
+    image::push((&registry.host(), None), ("paged", "2.0.0"), "one").await;
+    let first = tags(full.etags.as_ref()).await.expect("one more");
+    assert_eq!(first.tags.len(), 1001);
+    let before = front.lists("paged", 304);
+    assert!(tags(first.etags.as_ref()).await.is_none() && front.lists("paged", 304) == before + 2, "nothing changed");
+    // In the second page, then in the first one, which moves a tag into the second.
+    for (tag, expected) in [("2.1.0", 1002), ("0.1.0", 1003)] {
+        image::push((&registry.host(), None), ("paged", tag), "one").await;
+        let changed = tags(first.etags.as_ref()).await.expect("what changed");
+        assert_eq!((changed.tags.len(), changed.etags.is_some()), (expected, true), "{tag}");
+    }
 }

@@ -2,7 +2,7 @@
 
 mod tags;
 
-pub use self::tags::{Listed, TagList};
+pub use self::tags::{ETags, Listed, TagList};
 
 use super::challenge::{Challenge, challenge, may_receive_password};
 use super::credentials::Credentials;

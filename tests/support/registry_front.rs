@@ -113,6 +113,8 @@ async fn forward(state: &Inner, request: Request) -> Response {
     let Ok(answer) = asked.send().await else { return status(StatusCode::BAD_GATEWAY) };
     let (code, mut headers) = (answer.status(), answer.headers().clone());
     let content = answer.bytes().await.unwrap_or_default();
+    // What comes in pieces goes on whole.
+    headers.remove(header::TRANSFER_ENCODING);
     if target.contains("/tags/list") && code.is_success() {
         let etag = HeaderValue::from_str(&format!("\"{:x}\"", hash(&content))).expect("a header");
         if parts.headers.get(header::IF_NONE_MATCH) == Some(&etag) {

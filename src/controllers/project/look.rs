@@ -13,7 +13,7 @@ use crate::controllers::release::problem::Problem;
 use crate::domain::image::Tag;
 use crate::domain::name::{ChannelName, PackageName};
 use crate::domain::trigger::{self, Trigger, Unmakeable};
-use crate::registry::Listed;
+use crate::registry::{self, Listed};
 
 /// What is asked for one trigger.
 pub struct Asking<'a> {
@@ -62,11 +62,10 @@ impl Asking<'_> {
     }
 
     /// The tags of a package, asked when nobody else asks its host.
-    async fn list(&self, package: &ProjectPackage, etag: Option<&String>) -> Result<Listed, Vec<Problem>> {
+    async fn list(&self, package: &ProjectPackage, etags: Option<&registry::ETags>) -> Result<Listed, Vec<Problem>> {
         let space = self.project.metadata.namespace.as_deref().unwrap_or_default();
         let credentials = credentials(self.context, space, package).await.map_err(|problem| vec![problem])?;
-        let registry = &self.context.registry;
-        let tags = registry.tags(&package.repository, credentials.as_ref(), etag.map(String::as_str));
+        let tags = self.context.registry.tags(&package.repository, credentials.as_ref(), etags);
         let listed = self.context.hosts.ask(package.repository.registry(), Question::Tags, tags).await;
         listed.map_err(|error| vec![Problem::repository(package, &error)])
     }
@@ -74,10 +73,10 @@ impl Asking<'_> {
 
 fn keep(
     package: &ProjectPackage,
-    list: crate::registry::TagList,
+    list: registry::TagList,
     (tags, etags): (&mut BTreeMap<PackageName, Vec<Tag>>, &mut ETags),
 ) {
-    etags.extend(list.etag.map(|etag| (package.name.clone(), etag)));
+    etags.extend(list.etags.map(|known| (package.name.clone(), known)));
     tags.insert(package.name.clone(), list.tags);
 }
 

@@ -11,6 +11,7 @@ use crate::controllers::pause;
 use crate::controllers::release::problem::Problem;
 use crate::domain::name::{PackageName, ReleaseVersion, TriggerName};
 use crate::domain::trigger::{Candidate, Seen, Trigger};
+use crate::registry;
 
 /// The first pause after a failure.
 const FIRST: SignedDuration = SignedDuration::from_secs(5);
@@ -24,8 +25,8 @@ pub struct Basis {
     pub generation: Option<i64>,
 }
 
-/// The ETags of lists in one page.
-pub type ETags = BTreeMap<PackageName, String>;
+/// The ETags of lists.
+pub type ETags = BTreeMap<PackageName, registry::ETags>;
 
 /// What was heard in one round of questions.
 #[derive(Clone, Debug, PartialEq)]
@@ -207,7 +208,7 @@ mod tests {
             rank: version.parse().unwrap(),
             packages: BTreeMap::from([("api".parse().unwrap(), version.parse().unwrap())]),
         };
-        Heard::Tags(Some(candidate), ETags::from([("api".parse().unwrap(), "one".into())]))
+        Heard::Tags(Some(candidate), ETags::from([("api".parse().unwrap(), registry::ETags::default())]))
     }
 
     fn id() -> (Key, TriggerName) {

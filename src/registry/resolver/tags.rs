@@ -25,7 +25,7 @@ const LARGEST_PAGE: usize = 2 * 1024 * 1024;
 /// What a registry says of the tags of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listed {
-    /// They are what they were when the registry gave the given ETag.
+    /// They are what they were when the registry gave the given ETags.
     Unchanged,
     /// These.
     Tags(TagList),
@@ -36,8 +36,23 @@ pub enum Listed {
 pub struct TagList {
     /// The tags. What is not written as a tag is left out: nothing could be done with it.
     pub tags: Vec<Tag>,
-    /// What to ask with the next time; only given when the list had one page, since an ETag speaks of one.
-    pub etag: Option<String>,
+    /// What to ask with the next time; nothing where the registry gives none, or not for every page.
+    pub etags: Option<ETags>,
+}
+
+/// The ETags of all pages of a list. One speaks of its own page alone: a new tag may stand in any of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ETags {
+    pages: Vec<(Url, String)>,
+}
+
+/// The pages that were read so far.
+#[derive(Default)]
+struct Pages {
+    tags: Vec<Tag>,
+    /// How many tags each had.
+    counts: Vec<usize>,
+    etags: Vec<(Url, String)>,
 }
 
 /// A page as registries write it; one without tags may have `null`.
@@ -49,7 +64,7 @@ struct Page {
 
 impl Resolver {
     /// The tags of a repository, asked anonymously or with `credentials`, and on the condition that they are not those of the
-    /// ETag `known`.
+    /// ETags `known`.
     ///
     /// # Errors
     /// A [`RegistryError`] whose message says which repository or registry it is about and what to do.
@@ -57,7 +72,7 @@ impl Resolver {
         &self,
         repository: &Repository,
         credentials: Option<&Credentials>,
-        known: Option<&str>,
+        known: Option<&ETags>,
     ) -> Result<Listed, RegistryError> {
         let question = self.question(repository, credentials)?;
         tokio::time::timeout(DEADLINE, question.tags(known)).await.unwrap_or_else(|_| {
@@ -67,27 +82,58 @@ impl Resolver {
 }
 
 impl Question<'_> {
-    async fn tags(&self, known: Option<&str>) -> Result<Listed, RegistryError> {
-        let mut address = self.address(&format!("tags/list?n={PAGE}"))?;
+    async fn tags(&self, known: Option<&ETags>) -> Result<Listed, RegistryError> {
+        let address = self.address(&format!("tags/list?n={PAGE}"))?;
+        let known = known.and_then(|known| known.pages.split_first());
+        let condition = known.map(|((_, etag), _)| etag.as_str());
         let mut authorization = Authorization::Anonymous;
-        let mut answer = self.page(&address, &authorization, known).await?;
+        let mut answer = self.page(&address, &authorization, condition).await?;
         if answer.status() == StatusCode::UNAUTHORIZED {
             authorization = self.authorize(answer.headers()).await?;
-            answer = self.page(&address, &authorization, known).await?;
+            answer = self.page(&address, &authorization, condition).await?;
         }
-        if known.is_some() && answer.status() == StatusCode::NOT_MODIFIED {
-            return Ok(Listed::Unchanged);
-        }
-        let etag = answer.headers().get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let mut tags = Vec::new();
-        for page in 1..=MOST_PAGES {
-            let next = self.next(&address, &answer)?;
-            self.collect(answer, &mut tags).await?;
-            let Some(next) = next else {
-                return Ok(Listed::Tags(TagList { tags, etag: etag.filter(|_| page == 1) }));
-            };
-            address = next;
+        if let Some((_, others)) = known.filter(|_| answer.status() == StatusCode::NOT_MODIFIED) {
+            if self.are_unchanged(others, &authorization).await? {
+                return Ok(Listed::Unchanged);
+            }
+            // Pages are not kept, they may be long: beside one that changed, the others are read again.
             answer = self.page(&address, &authorization, None).await?;
+        }
+        self.whole((address, answer), &authorization).await.map(Listed::Tags)
+    }
+
+    /// Whether these pages are what they were.
+    async fn are_unchanged(
+        &self,
+        pages: &[(Url, String)],
+        authorization: &Authorization<'_>,
+    ) -> Result<bool, RegistryError> {
+        for (address, etag) in pages {
+            let answer = self.page(address, authorization, Some(etag)).await?;
+            match answer.status() {
+                StatusCode::NOT_MODIFIED => {}
+                StatusCode::OK | StatusCode::NOT_FOUND => return Ok(false),
+                _ => return Err(self.refusal(&answer)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The whole list, from the answer for its first page on.
+    async fn whole(
+        &self,
+        (mut address, mut answer): (Url, Response),
+        authorization: &Authorization<'_>,
+    ) -> Result<TagList, RegistryError> {
+        let mut pages = Pages::default();
+        for _ in 1..=MOST_PAGES {
+            let next = self.next(&address, &answer)?;
+            let etag = answer.headers().get(ETAG).and_then(|value| value.to_str().ok());
+            pages.etags.extend(etag.map(|etag| (address, etag.to_owned())));
+            self.collect(answer, &mut pages).await?;
+            let Some(next) = next else { return Ok(pages.list()) };
+            address = next;
+            answer = self.page(&address, authorization, None).await?;
         }
         Err(self.bad(&format!("a list of tags in more than {MOST_PAGES} pages")))
     }
@@ -107,7 +153,7 @@ impl Question<'_> {
     }
 
     /// Adds the tags of a page.
-    async fn collect(&self, answer: Response, tags: &mut Vec<Tag>) -> Result<(), RegistryError> {
+    async fn collect(&self, answer: Response, pages: &mut Pages) -> Result<(), RegistryError> {
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => {
@@ -119,10 +165,11 @@ impl Question<'_> {
         let page: Page =
             serde_json::from_slice(&content).map_err(|_| self.bad("a list of tags that is no such JSON"))?;
         let read = page.tags.unwrap_or_default();
-        if tags.len() + read.len() > MOST_TAGS {
+        if pages.tags.len() + read.len() > MOST_TAGS {
             return Err(RegistryError::TooManyTags { repository: self.repository.to_string(), most: MOST_TAGS });
         }
-        tags.extend(read.iter().filter_map(|text| text.parse::<Tag>().ok()));
+        pages.tags.extend(read.iter().filter_map(|text| text.parse::<Tag>().ok()));
+        pages.counts.push(read.len());
         Ok(())
     }
 
@@ -136,6 +183,24 @@ impl Question<'_> {
         next.set_path(written.path());
         next.set_query(written.query());
         if next == *address { Err(self.bad("a list of tags whose next page is itself")) } else { Ok(Some(next)) }
+    }
+}
+
+impl Pages {
+    fn list(self) -> TagList {
+        let conditional = self.etags.len() == self.counts.len() && !self.is_last_full();
+        TagList { tags: self.tags, etags: conditional.then_some(ETags { pages: self.etags }) }
+    }
+
+    /// Whether the last page may have no room for another tag. The next tag would then make another page, and of that only the link
+    /// of the last one tells, which its ETag may leave out. Where nothing says how large a page is, a round number may be its size.
+    fn is_last_full(&self) -> bool {
+        const ROUND: usize = 10;
+        match self.counts.as_slice() {
+            [] | [0] => false,
+            [only] => only % ROUND == 0,
+            [others @ .., last] => others.iter().any(|other| last >= other),
+        }
     }
 }
 

@@ -7,14 +7,14 @@ use super::super::tests::{Server, ann, server, status, text, with_header};
 use super::*;
 use crate::registry::Access;
 
-async fn list(host: &str, known: Option<&str>) -> Result<Listed, RegistryError> {
+async fn list(host: &str, known: Option<&ETags>) -> Result<Listed, RegistryError> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let repository = format!("{host}/acme/api").parse::<Repository>().unwrap();
     Resolver::new(&Access::default()).unwrap().tags(&repository, Some(&ann()), known).await
 }
 
 fn page(tags: &[String], next: Option<&str>) -> Answer {
-    let answer = Answer::builder().header("etag", "\"one\"");
+    let answer = Answer::builder().header("etag", format!("\"{}\"", tags.len()));
     let answer = match next {
         Some(next) => answer.header("link", format!("<{next}>; rel=\"next\"")),
         None => answer,
@@ -24,6 +24,11 @@ fn page(tags: &[String], next: Option<&str>) -> Answer {
 
 fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|number| format!("1.0.{number}")).collect()
+}
+
+fn etags(listed: Listed) -> Option<ETags> {
+    let Listed::Tags(list) = listed else { panic!("{listed:?}") };
+    list.etags
 }
 
 fn tags(listed: Listed) -> Vec<String> {
@@ -42,7 +47,6 @@ async fn a_list_in_pages_is_read_to_its_end_and_never_leaves_the_host() {
     })
     .await;
     let found = list(&registry.host, None).await.unwrap();
-    assert!(matches!(&found, Listed::Tags(TagList { etag: None, .. })), "an ETag speaks of one page: {found:?}");
     assert_eq!(tags(found), numbered(0..3));
     let seen = registry.seen.lock().unwrap().clone();
     assert_eq!(seen, ["GET /v2/acme/api/tags/list?n=1000 ", "GET /v2/acme/api/tags/list?n=2&last=b "]);
@@ -51,11 +55,77 @@ async fn a_list_in_pages_is_read_to_its_end_and_never_leaves_the_host() {
 #[tokio::test]
 async fn a_list_that_did_not_change_is_not_sent_again() {
     let registry = server(|_, _, _, _| page(&numbered(0..1), None)).await;
-    let Listed::Tags(first) = list(&registry.host, None).await.unwrap() else { panic!("tags") };
-    assert_eq!(first.etag.as_deref(), Some("\"one\""));
+    let first = etags(list(&registry.host, None).await.unwrap()).expect("an ETag");
     let registry = server(|_, _, _, _| status(304)).await;
-    assert_eq!(list(&registry.host, Some("\"one\"")).await, Ok(Listed::Unchanged));
+    assert_eq!(list(&registry.host, Some(&first)).await, Ok(Listed::Unchanged));
     assert!(matches!(list(&registry.host, None).await, Err(RegistryError::BadAnswer { .. })), "nobody asked for that");
+}
+
+/// The ETags of a list of pages with so many tags, which all have one.
+async fn etags_of_pages(counts: &'static [usize]) -> Option<ETags> {
+    let registry = server(move |_, path, _, _| {
+        let number = path.rsplit_once("last=").map_or(0, |(_, number)| number.parse::<usize>().unwrap());
+        let next = format!("/v2/acme/api/tags/list?last={}", number + 1);
+        page(&numbered(0..counts[number]), (number + 1 < counts.len()).then_some(next.as_str()))
+    })
+    .await;
+    etags(list(&registry.host, None).await.unwrap())
+}
+
+#[tokio::test]
+async fn a_list_in_pages_did_not_change_when_none_of_them_did() {
+    let known = etags_of_pages(&[3, 3, 2]).await.expect("an ETag for each page");
+    // Where each page is; the host is another one now.
+    let moved = |host: &str| ETags {
+        pages: known
+            .pages
+            .iter()
+            .map(|(address, etag)| {
+                let mut address = address.clone();
+                address.set_port(host.rsplit_once(':').and_then(|(_, port)| port.parse().ok())).unwrap();
+                (address, etag.clone())
+            })
+            .collect(),
+    };
+    let registry = server(|_, _, _, _| status(304)).await;
+    assert_eq!(list(&registry.host, Some(&moved(&registry.host))).await, Ok(Listed::Unchanged));
+    assert_eq!(registry.seen.lock().unwrap().len(), 3, "each page is asked for");
+    let registry =
+        server(|_, path, _, _| if path.ends_with("last=2") { page(&numbered(0..3), None) } else { status(304) }).await;
+    let error = list(&registry.host, Some(&moved(&registry.host))).await.unwrap_err();
+    assert!(matches!(error, RegistryError::BadAnswer { .. }), "the whole is asked for without a condition: {error}");
+    let seen = registry.seen.lock().unwrap().clone();
+    assert_eq!((seen.len(), seen.last().unwrap().contains("?n=1000")), (4, true), "{seen:?}");
+    let registry = server(
+        |_, path, _, _| if path.ends_with("last=1") { with_header(429, "retry-after", "17") } else { status(304) },
+    )
+    .await;
+    let error = list(&registry.host, Some(&moved(&registry.host))).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Busy { .. }) && registry.seen.lock().unwrap().len() == 2, "{error}");
+}
+
+#[tokio::test]
+async fn where_the_next_tag_may_stand_on_another_page_the_list_is_asked_for_without_condition() {
+    for (counts, conditional) in [
+        (&[0][..], true),
+        (&[7], true),
+        (&[100], false),
+        (&[100, 7], true),
+        (&[100, 100], false),
+        (&[100, 50, 50], false),
+        (&[100, 60, 50], true),
+    ] {
+        assert_eq!(etags_of_pages(counts).await.is_some(), conditional, "{counts:?}");
+    }
+    let registry = server(|_, path, _, _| {
+        if path.ends_with("last=b") {
+            text(r#"{"tags":["c"]}"#)
+        } else {
+            page(&numbered(0..2), Some("/v2/acme/api/tags/list?n=2&last=b"))
+        }
+    })
+    .await;
+    assert_eq!(etags(list(&registry.host, None).await.unwrap()), None, "one page has no ETag");
 }
 
 #[tokio::test]
