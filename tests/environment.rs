@@ -708,10 +708,11 @@ async fn a_namespace_that_is_no_longer_a_target_is_released_with_its_workloads()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_environment_keeps_its_workloads_and_takes_gantrys_rights_along() {
+async fn a_deleted_environment_keeps_its_workloads_and_what_bounds_them_and_takes_gantrys_rights_along() {
     let space = space().await;
     space.apply(pull_secret(&space, "ghcr", "ghcr.io")).await;
-    space.environment_with("dev", json!({"order": 10, "pullSecrets": ["ghcr"]})).await;
+    let quota = json!({"count/jobs.batch": "10"});
+    space.environment_with("dev", json!({"order": 10, "pullSecrets": ["ghcr"], "quota": quota})).await;
     let name = format!("{}-dev", space.name);
     space
         .apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "work", "namespace": name}}))
@@ -726,6 +727,11 @@ async fn a_deleted_environment_keeps_its_workloads_and_takes_gantrys_rights_alon
     for binding in BINDINGS {
         assert!(bindings.get_opt(binding).await.expect("an answer").is_none(), "{binding}");
     }
+    // Without these, what ran closed and bounded would be open and free from one moment to the next.
+    assert_eq!(namespace.labels()["pod-security.kubernetes.io/enforce"], "restricted");
+    inside::<NetworkPolicy>(&space, &name).get("gantry-isolation").await.expect("it stays");
+    inside::<LimitRange>(&space, &name).get("gantry-limits").await.expect("they stay");
+    inside::<ResourceQuota>(&space, &name).get("gantry-quota").await.expect("it stays");
     // Pods that start there later still need it.
     assert!(inside::<Secret>(&space, &name).get_opt("ghcr").await.expect("an answer").is_some());
     // And an environment of that name takes it up again.

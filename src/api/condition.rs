@@ -89,6 +89,7 @@ closed_set! {
     /// Reasons on Projects, Environments and Releases. Promotions have [`crate::domain`]'s own.
     Reason {
         Provisioned => "Namespaces, accounts and bindings are as the environment wants them.",
+        Upgraded => "An older version of Gantry provisioned it; what this one has besides was added.",
         DriftCorrected => "Somebody changed what Gantry provisioned; it was put back.",
         NamespaceForbidden => "The namespace may never be a target.",
         NamespaceTaken => "The namespace belongs to somebody else.",

@@ -304,6 +304,11 @@ pub struct Corrections {
     pub underway: Vec<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
+
 /// One provisioned namespace.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -321,4 +326,8 @@ pub struct TargetStatus {
     /// Whether Gantry created the namespace, and so may delete it.
     #[serde(default)]
     pub created: bool,
+    /// Which edition of what Gantry puts into every namespace it has; an older version of Gantry wrote a lower number.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub edition: i32,
 }

@@ -19,7 +19,7 @@ use super::differs::{self, Difference};
 use super::effect::{Effect, Identity};
 use super::furnishing::Furnishing;
 use super::observed::{Observed, Owner, Place};
-use super::provision::{Work, change, note};
+use super::provision::{Blame, Work, change, note};
 use crate::api::v1alpha1::EnvironmentSpec;
 use crate::api::v1alpha1::bounds::{Amounts, Isolation};
 
@@ -112,19 +112,19 @@ fn quantities(amounts: &Amounts) -> Option<BTreeMap<String, Quantity>> {
 }
 
 /// Adds what has to change of what bounds a namespace that is ours.
-pub(super) fn furnish(observed: &Observed, place: &Place, drift: bool, work: &mut Work) {
+pub(super) fn furnish(observed: &Observed, place: &Place, blame: Blame, work: &mut Work) {
     let (owner, namespace, spec) = (&observed.owner, place.namespace.as_str(), &observed.environment.spec);
     let inside = &place.inside;
-    let site = Site { observed, drift };
+    let site = Site { observed, blame };
     site.keep("RestoreIsolation", (inside.isolation.as_ref(), isolation(owner, namespace, spec)), work);
     site.keep("RestoreQuota", (inside.quota.as_ref(), quota(owner, namespace, spec)), work);
     site.keep("RestoreLimits", (inside.limits.as_ref(), limits(owner, namespace, spec)), work);
 }
 
-/// A namespace, and whether what differs there was changed by somebody.
+/// A namespace, and whose doing it is that something differs there.
 struct Site<'a> {
     observed: &'a Observed,
-    drift: bool,
+    blame: Blame,
 }
 
 impl Site<'_> {
@@ -142,6 +142,6 @@ impl Site<'_> {
             (Difference::Replace, Some(found)) => change(work, Effect::Replace(object, Identity::of(found))),
             (Difference::Apply | Difference::Replace, _) => change(work, Effect::Apply(object)),
         }
-        note(self.observed, self.drift, (action, what), work);
+        note(self.observed, self.blame, (action, what), work);
     }
 }

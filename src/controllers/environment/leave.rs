@@ -83,6 +83,7 @@ fn held(observed: &Observed, place: &Place) -> Option<TargetStatus> {
             namespace,
             uid: Some(uid.to_owned()),
             created: is_created_for(owner, place),
+            ..TargetStatus::default()
         })
     })
 }

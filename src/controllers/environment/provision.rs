@@ -13,6 +13,39 @@ use crate::api::v1alpha1::environment::TargetStatus;
 use crate::controllers::decision::Note;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+/// Which edition of what Gantry puts into every namespace this is: one more whenever a version has more of it than the one before.
+/// 0 had no network policy, no limits and no quota.
+const EDITION: i32 = 1;
+
+/// Whose doing it is that something in a namespace is not as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// Nobody's: the namespace is new, or the spec has changed.
+    Nobody,
+    /// An older version of Gantry provisioned it, which did not have that.
+    OlderGantry,
+    /// Somebody changed or removed it.
+    Somebody,
+}
+
+impl Blame {
+    /// The same if this holds, otherwise nobody's.
+    pub(super) fn only_if(self, holds: bool) -> Self {
+        if holds { self } else { Self::Nobody }
+    }
+}
+
+/// What a claimed namespace held when the status last spoke of this very spec was whole, as far as the version of Gantry went that wrote
+/// it: a difference is somebody's doing.
+fn blame(observed: &Observed, place: &Place) -> Blame {
+    let row = observed.row(&place.namespace).filter(|row| row.uid.as_deref() == place.uid());
+    match row.filter(|_| observed.is_settled()) {
+        None => Blame::Nobody,
+        Some(row) if row.edition < EDITION => Blame::OlderGantry,
+        Some(_) => Blame::Somebody,
+    }
+}
+
 /// What a run adds up to.
 #[derive(Debug, Default)]
 pub struct Work {
@@ -47,7 +80,7 @@ pub fn provision(observed: &Observed, place: &Place, work: &mut Work) {
         Claim::Absent => create(observed, place, work),
         Claim::Ours { uid, created } => {
             let (name, namespace) = (place.target.clone(), place.namespace.clone());
-            let claimed = TargetStatus { name, namespace, uid: Some(uid), created };
+            let claimed = TargetStatus { name, namespace, uid: Some(uid), created, edition: EDITION };
             if row.and_then(|row| row.uid.as_ref()) != claimed.uid.as_ref() {
                 work.claimed.push(claimed.clone());
             }
@@ -71,23 +104,22 @@ fn create(observed: &Observed, place: &Place, work: &mut Work) {
     if let Some(row) = observed.row(&place.namespace) {
         work.rows.push(row.clone());
         let what = format!("namespace {}", place.namespace);
-        note(observed, true, ("RestoreNamespace", what), work);
+        note(observed, Blame::Somebody, ("RestoreNamespace", what), work);
     }
 }
 
 /// Everything inside a namespace that is ours.
 fn furnish(observed: &Observed, place: &Place, work: &mut Work) {
     let (owner, namespace) = (&observed.owner, place.namespace.as_str());
-    // What a claimed namespace held when the status last spoke of this very spec was whole: a difference is somebody's doing.
-    let drift = observed.is_settled() && observed.row(namespace).and_then(|row| row.uid.as_deref()) == place.uid();
-    label(observed, place, drift, work);
+    let blame = blame(observed, place);
+    label(observed, place, blame, work);
     // Before anybody can run something there.
-    bounds::furnish(observed, place, drift, work);
+    bounds::furnish(observed, place, blame, work);
     for (name, action) in [(desired::DEPLOYER, "RestoreAccount"), (desired::CONSOLE, "RestoreConsoleAccount")] {
         let wanted = desired::account(owner, namespace, name);
         if differs::furnishing(place.inside.accounts.get(name), &wanted) != Difference::None {
             change(work, Effect::Apply(Object::Account(Box::new(wanted))));
-            note(observed, drift, (action, format!("ServiceAccount {namespace}/{name}")), work);
+            note(observed, blame, (action, format!("ServiceAccount {namespace}/{name}")), work);
         }
     }
     for (grant, action) in [
@@ -97,12 +129,12 @@ fn furnish(observed: &Observed, place: &Place, work: &mut Work) {
     ] {
         let role = grant.role(&observed.environment.spec);
         bind(place, grant, desired::binding(owner, namespace, grant, role), work)
-            .then(|| note(observed, drift, (action, format!("RoleBinding {namespace}/{}", grant.name())), work));
+            .then(|| note(observed, blame, (action, format!("RoleBinding {namespace}/{}", grant.name())), work));
     }
-    pull_secrets::furnish(observed, place, drift, work);
+    pull_secrets::furnish(observed, place, blame, work);
 }
 
-fn label(observed: &Observed, place: &Place, drift: bool, work: &mut Work) {
+fn label(observed: &Observed, place: &Place, blame: Blame, work: &mut Work) {
     let Some(found) = &place.found else { return };
     let labels = desired::namespace_labels(&observed.owner, &observed.environment.spec);
     let wanted = ObjectMeta { labels: Some(labels), ..ObjectMeta::default() };
@@ -118,7 +150,7 @@ fn label(observed: &Observed, place: &Place, drift: bool, work: &mut Work) {
     };
     let namespace = k8s_openapi::api::core::v1::Namespace { metadata, ..Default::default() };
     change(work, Effect::LabelNamespace(Box::new(namespace)));
-    note(observed, drift, ("RestoreLabels", format!("namespace {}", place.namespace)), work);
+    note(observed, blame, ("RestoreLabels", format!("namespace {}", place.namespace)), work);
 }
 
 /// Adds the change of a binding, if it needs one.
@@ -143,10 +175,15 @@ pub(super) fn change(work: &mut Work, effect: Effect) {
     work.effects.push(effect);
 }
 
-/// Tells of something that somebody changed and that is put back.
-pub(super) fn note(observed: &Observed, drift: bool, (action, what): (&'static str, String), work: &mut Work) {
-    if drift {
-        work.notes.push(report::corrected(action, &what, &observed.owner.environment));
-        work.corrected.push(what);
+/// Tells of something that somebody changed and that is put back, or that an older version of Gantry did not make.
+pub(super) fn note(observed: &Observed, blame: Blame, (action, what): (&'static str, String), work: &mut Work) {
+    let environment = &observed.owner.environment;
+    match blame {
+        Blame::Nobody => {}
+        Blame::OlderGantry => work.notes.push(report::added(action, &what, environment)),
+        Blame::Somebody => {
+            work.notes.push(report::corrected(action, &what, environment));
+            work.corrected.push(what);
+        }
     }
 }

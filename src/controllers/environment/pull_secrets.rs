@@ -12,7 +12,7 @@ use super::desired::{self, Grant, MANAGED_BY_LABEL, MANAGER, SOURCE_VERSION};
 use super::differs::{self, Difference};
 use super::effect::{Effect, Identity, Object};
 use super::observed::{Observed, Place, Source};
-use super::provision::{self, Work, bind, change, note};
+use super::provision::{self, Blame, Work, bind, change, note};
 use super::report::Problem;
 use crate::api::condition::{self, ConditionType, Reason, Standing};
 
@@ -34,13 +34,13 @@ fn invalid(index: usize, why: &str) -> Problem {
 }
 
 /// Adds what has to change for the pull secrets of a namespace that is ours.
-pub(super) fn furnish(observed: &Observed, place: &Place, drift: bool, work: &mut Work) {
+pub(super) fn furnish(observed: &Observed, place: &Place, blame: Blame, work: &mut Work) {
     let named = observed.environment.spec.pull_secrets.iter();
     let wanted: BTreeSet<String> = named.filter(|name| desired::is_name(name)).cloned().collect();
     let binding = place.inside.bindings.get(&Grant::PullSecrets);
     let known = desired::remembered(binding);
     if wanted.is_empty() && binding.is_none() {
-        offer(&Site { observed, place, drift }, &[], &known, work);
+        offer(&Site { observed, place, blame }, &[], &known, work);
         return;
     }
     let namespace = place.namespace.as_str();
@@ -48,7 +48,7 @@ pub(super) fn furnish(observed: &Observed, place: &Place, drift: bool, work: &mu
         let all: BTreeSet<String> = wanted.union(&known).cloned().collect();
         if bind(place, Grant::PullSecrets, desired::copies_binding(&observed.owner, namespace, &all), work) {
             let what = format!("RoleBinding {namespace}/{}", Grant::PullSecrets.name());
-            note(observed, drift, ("RestorePullSecretsRight", what), work);
+            note(observed, blame, ("RestorePullSecretsRight", what), work);
             // Only with this right can be seen which copies there are.
             let message = format!("pull secrets are being copied to namespace {namespace}");
             work.problems.push(provision::reconciling(Reason::Provisioning, message));
@@ -58,7 +58,7 @@ pub(super) fn furnish(observed: &Observed, place: &Place, drift: bool, work: &mu
     }
     // A copy may be missing because its source was unusable so far, which is nobody's doing.
     let was_whole = condition::is_true(&observed.status().conditions, ConditionType::Ready);
-    let site = Site { observed, place, drift: drift && was_whole };
+    let site = Site { observed, place, blame: blame.only_if(was_whole) };
     let usable = copy_all(&site, work);
     offer(&site, &usable, &known, work);
     let stale: BTreeSet<String> = known.difference(&wanted).cloned().collect();
@@ -80,7 +80,7 @@ pub(super) fn furnish(observed: &Observed, place: &Place, drift: bool, work: &mu
 struct Site<'a> {
     observed: &'a Observed,
     place: &'a Place,
-    drift: bool,
+    blame: Blame,
 }
 
 /// Adds the copies that are missing or differ; the names of those that are, or will be, there.
@@ -111,7 +111,7 @@ fn copy_all(site: &Site, work: &mut Work) -> Vec<String> {
 }
 
 fn copy(site: &Site, (name, version, content): (&str, &str, &ByteString), work: &mut Work) {
-    let Site { observed, place, drift } = *site;
+    let Site { observed, place, blame } = *site;
     let wanted = desired::copy(&observed.owner, (&place.namespace, name), (version, content));
     let found = place.inside.copies.get(name);
     match (differs::copy(found, &wanted), found) {
@@ -123,12 +123,17 @@ fn copy(site: &Site, (name, version, content): (&str, &str, &ByteString), work: 
     }
     // A copy of an older source is behind, not changed by somebody.
     let is_behind = found.and_then(source_version).is_some_and(|copied| copied != version);
-    note(observed, drift && !is_behind, ("RestorePullSecret", format!("Secret {}/{name}", place.namespace)), work);
+    note(
+        observed,
+        blame.only_if(!is_behind),
+        ("RestorePullSecret", format!("Secret {}/{name}", place.namespace)),
+        work,
+    );
 }
 
 /// Adds the change of the account that pods have by default: it names our copies, and what others added stays.
 fn offer(site: &Site, usable: &[String], known: &BTreeSet<String>, work: &mut Work) {
-    let Site { observed, place, drift } = *site;
+    let Site { observed, place, blame } = *site;
     let account = place.inside.default_account.as_ref();
     let found: Vec<String> = account
         .and_then(|account| account.image_pull_secrets.as_ref())
@@ -143,7 +148,7 @@ fn offer(site: &Site, usable: &[String], known: &BTreeSet<String>, work: &mut Wo
         return;
     }
     change(work, Effect::Apply(Object::Account(Box::new(wanted))));
-    note(observed, drift, ("RestoreDefaultAccount", format!("ServiceAccount {}/default", place.namespace)), work);
+    note(observed, blame, ("RestoreDefaultAccount", format!("ServiceAccount {}/default", place.namespace)), work);
 }
 
 /// Whether a Secret is a copy of ours, even if somebody took one of its marks off.

@@ -87,6 +87,15 @@ fn transition(before: &EnvironmentStatus, after: &EnvironmentStatus, standing: &
     }
 }
 
+/// Something that this version of Gantry has in every namespace, and an older one did not.
+#[must_use]
+pub fn added(action: &'static str, what: &str, environment: &str) -> Note {
+    let message = format!(
+        "{what} was added or changed: an older version of Gantry provisioned environment {environment}, and this one has more in it"
+    );
+    Note { severity: Severity::Normal, reason: Reason::Upgraded.as_str(), action, message }
+}
+
 /// Something that somebody changed, and that is as it should be again. Actions differ by object, since Events that are alike
 /// are folded and keep the first text.
 #[must_use]

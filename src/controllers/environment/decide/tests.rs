@@ -13,6 +13,7 @@ use crate::api::v1alpha1::Environment;
 use crate::api::v1alpha1::bounds::{Amount, Amounts, Isolation, Limits};
 use crate::api::v1alpha1::environment::{DeletionPolicy, EnvironmentSpec, Target, TargetStatus};
 use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
+use crate::controllers::decision::Severity;
 use crate::controllers::environment::bounds;
 use crate::controllers::environment::desired::{self, CREATED_FOR, Grant, MANAGED_BY_LABEL};
 use crate::controllers::environment::effect::Object;
@@ -253,6 +254,7 @@ fn a_created_namespace_gets_its_accounts_and_bindings_and_is_ready() {
     );
     assert_eq!(ready(&decision.status), ("True", "Provisioned", "namespace shop-dev is provisioned"));
     let row = TargetStatus {
+        edition: 1,
         name: "default".into(),
         namespace: "shop-dev".into(),
         uid: Some("ns-uid".into()),
@@ -400,6 +402,26 @@ fn whatever_somebody_changes_is_put_back_and_said() {
         assert!(decision.events[0].message.contains(said), "{what}: {}", decision.events[0].message);
         assert_eq!(ready(&decision.status).0, "True", "{what}");
     }
+}
+
+#[test]
+fn what_an_older_version_of_gantry_did_not_have_is_added_and_nobody_is_blamed_for_it() {
+    let mut environment = settled(EnvironmentSpec::default(), &whole());
+    let row = environment.status.as_mut().unwrap().targets.first_mut().unwrap();
+    let edition = std::mem::replace(&mut row.edition, 0);
+    assert!(edition > 0);
+    let mut place = whole();
+    (place.inside.isolation, place.inside.limits) = (None, None);
+    let decision = decide(&observed(environment, place));
+    assert_eq!(decision.effects.len(), 2, "{:?}", decision.effects);
+    let told: Vec<_> = decision.events.iter().map(|note| (note.reason, note.severity)).collect();
+    assert_eq!(told, [("Upgraded", Severity::Normal); 2]);
+    let said = &decision.events[0].message;
+    assert!(
+        said.starts_with("NetworkPolicy shop-dev/gantry-isolation was added or changed: an older version"),
+        "{said}"
+    );
+    assert_eq!(decision.status.targets[0].edition, edition, "from now on a difference is somebody's doing");
 }
 
 #[test]
