@@ -419,6 +419,32 @@ async fn a_recovery_lets_each_pin_pass_the_lifecycle_until_its_first_success_and
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_lets_each_pin_pass_approvals_once() {
+    let space = shop().await;
+    let approvals = json!({"required": 2});
+    space.environment_with("production", json!({"order": 20, "approvals": approvals})).await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let by = json!({"version": "1.0.0", "onBehalfOf": "ada@example.com"});
+    pin(&space, "production", by).await;
+    let waiting = says(&space, "production", "Waiting").await;
+    assert!(ready(&waiting).1.contains("2 of 2 approvals are missing"), "{waiting:?}");
+    assert_eq!(runs(&space, "production").await, None);
+    let recovery = json!({"reason": "INC-44", "until": "2099-01-01T00:00:00Z"});
+    let opened = json!({"order": 20, "approvals": approvals, "recovery": recovery});
+    space.environment_with("production", opened).await;
+    let passed = says(&space, "production", "Deployed").await.promotion.expect("a promotion");
+    assert_eq!(runs(&space, "production").await.as_deref(), Some("1.0.0"));
+    let record = space.audit_record(&passed).await.recovery.expect("a recovery");
+    assert_eq!(record.reason, "INC-44", "who looks at it later sees why nobody approved");
+    // Once: the next change waits for people again, although the recovery is still open.
+    space.deploy("checkout", "1.1.0", "dev").await;
+    pin(&space, "production", json!({"version": "1.1.0", "onBehalfOf": "ada@example.com"})).await;
+    let again = says(&space, "production", "Waiting").await;
+    assert!(ready(&again).1.contains("2 of 2 approvals are missing"), "{again:?}");
+    assert_eq!(runs(&space, "production").await.as_deref(), Some("1.0.0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_of_an_environment_that_lives_lets_no_new_project_through() {
     let space = shop().await;
     space.deploy("checkout", "1.0.0", "dev").await;
