@@ -5,6 +5,7 @@
 mod approvals;
 mod attacks;
 mod changes;
+mod cis;
 mod commands;
 mod confinement;
 mod ownership;
