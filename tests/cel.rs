@@ -218,6 +218,14 @@ fn command(change: Value) -> Value {
     object("CommandRun", "cel", spec)
 }
 
+/// The same with a script.
+fn script(change: Value) -> Value {
+    let mut object = command(json!({"script": {"image": "localhost:5000/tools:1", "run": "ls", "timeout": "5m"}}));
+    object["spec"].as_object_mut().expect("a spec").remove("restart");
+    merge(&mut object["spec"]["script"], change);
+    object
+}
+
 fn of_commands() -> Vec<Case> {
     let (same, logs) = (|| command(json!({})), json!({"workload": "Deployment/checkout", "tail": 100}));
     let named = |name: &str, mut object: Value| {
@@ -241,7 +249,18 @@ fn of_commands() -> Vec<Case> {
         ended
     };
     vec![
-        Case::new("CommandRun", "spec.logs or spec.restart", (same(), command(json!({"logs": logs})))),
+        Case::new("CommandRun", "spec.logs, spec.restart or spec.script", (same(), command(json!({"logs": logs})))),
+        Case::new(
+            "CommandRun",
+            "spec.script.image needs a tag",
+            (script(json!({})), script(json!({"image": "x:1/y"}))),
+        ),
+        Case::new("CommandRun", "spec.script.run is empty", (script(json!({})), script(json!({"run": " \n"})))),
+        Case::new(
+            "CommandRun",
+            "spec.script.timeout is at least",
+            (script(json!({})), script(json!({"timeout": "7h"}))),
+        ),
         changed(
             "cel-a",
             "spec.environment, spec.project",
@@ -249,6 +268,11 @@ fn of_commands() -> Vec<Case> {
         ),
         changed("cel-b", "spec.logs is immutable", (only_logs.clone(), only_logs, fewer)),
         changed("cel-c", "spec.restart is immutable", (same(), same(), other)),
+        changed(
+            "cel-g",
+            "spec.script is immutable",
+            (script(json!({})), script(json!({})), script(json!({"run": "rm"}))),
+        ),
         changed("cel-d", "spec.by is written by the API server", (stamped(), stamped(), same()))
             .shadowed("the API server restores the caller before it asks the rule"),
         changed("cel-e", "spec.cancel cannot be taken back", (canceled(), canceled(), same())),

@@ -11,6 +11,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
+use crate::support::image::push;
 use crate::support::manifest::{config_map, deployment, real};
 use crate::support::proxy::{Fault, Moment};
 use crate::support::quiet;
@@ -202,11 +203,14 @@ async fn a_command_that_is_canceled_before_it_begins_is_not_carried_out_and_its_
 #[tokio::test(flavor = "multi_thread")]
 async fn the_samples_are_carried_out() {
     let space = shop().await;
+    let registry = shared().await.plane.registry().host();
+    push((&registry, None), ("tools", "1.0.0"), "tools").await;
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/samples/checkout/9-commands.yaml");
     let text = std::fs::read_to_string(path).expect("the sample");
     let text = text.replace("namespace: shop", &format!("namespace: {}", space.name));
+    let text = text.replace("localhost:5000", &registry);
     gantry_plane::manifests::apply(&space.client, "test", &text).await.expect("they are taken");
-    for name in ["checkout-logs-1", "checkout-restart-1"] {
+    for name in ["checkout-logs-1", "checkout-restart-1", "checkout-script-1"] {
         let status = ended(&space, name).await;
         assert_eq!(phase(&status), "Succeeded", "{status:?}");
     }

@@ -73,6 +73,8 @@ mod release;
 #[cfg(test)]
 mod rollback;
 #[cfg(test)]
+mod scripts;
+#[cfg(test)]
 mod steps;
 #[cfg(test)]
 mod steps_apply;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use gantry::api::v1alpha1::Pin;
 use gantry::telemetry::metrics::DOCUMENTED;
 
+use crate::support::image::push;
 use crate::support::shared::shared;
 use crate::support::space::Space;
 use crate::support::wait;
@@ -17,6 +18,7 @@ fn readme() -> String {
 async fn every_manifest_in_the_readme_is_applied_and_leads_to_a_success() {
     let cluster = shared().await;
     let space = Space::create(cluster.admin().await).await;
+    push((&cluster.plane.registry().host(), None), ("tools", "1.0.0"), "tools").await;
     let text = readme();
     let mut manifests = 0;
     for block in text.split("```yaml\n").skip(1) {
@@ -30,8 +32,8 @@ async fn every_manifest_in_the_readme_is_applied_and_leads_to_a_success() {
         manifests += 1;
     }
     assert_eq!(
-        manifests, 15,
-        "one manifest for each of the kinds that people write, a release whose channel chooses, several steps, and the files of a repository"
+        manifests, 16,
+        "one manifest for each of the kinds that people write, a script, a release whose channel chooses, several steps, and the files of a repository"
     );
     wait::object(&space.api(), "banner.production", "deployed", |known: &Pin| {
         known.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Succeeded"))

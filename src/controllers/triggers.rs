@@ -13,6 +13,7 @@
 //! | a pin | itself, and promotions that wait in its place |
 //! | an approval | itself, and the promotion that it names |
 //! | a command | itself |
+//! | the Job of a script | its command: `command/wake.rs` |
 //! | the guard | everything |
 //! | a variable set | itself, and the projects that use it when its spec changes |
 //! | an end | the rows of project, environment and release, the pin of its place, and promotions of the project that wait |

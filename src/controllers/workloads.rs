@@ -97,6 +97,12 @@ impl Workloads {
         self.objects.iter().find(|(known, _)| *known == kind).map(|(_, cache)| cache)
     }
 
+    /// The Jobs among them.
+    #[must_use]
+    pub fn jobs(&self) -> Option<&Cache<Workload>> {
+        self.objects.iter().find(|(kind, _)| kind.plural == "jobs").map(|(_, cache)| cache)
+    }
+
     /// Wakes the projects whose answer changes, until the caches end.
     pub async fn wake(self, projects: Queue) {
         let objects = self.objects.iter().map(|(_, cache)| {

@@ -4,6 +4,7 @@
 //! begun and has no end does not begin it again: it finds out, or says that nobody knows.
 
 pub mod output;
+pub mod reason;
 
 use std::fmt;
 
@@ -14,11 +15,13 @@ pub enum Stand {
     Pending,
     /// It was begun.
     Started,
+    /// It was begun, and is to be stopped.
+    Stopping,
     /// It was carried out.
     Succeeded,
     /// It was not carried out, or not well.
     Failed,
-    /// It was canceled before it was begun.
+    /// Somebody kept it from beginning, or stopped it.
     Canceled,
     /// It was begun, and nobody knows whether it was carried out.
     Unknown,
@@ -48,21 +51,36 @@ pub enum Step {
     Begin(usize),
     /// Find out what became of it in this target, without doing it.
     FindOut(usize),
+    /// Write that it is to be stopped in this target, then stop it there.
+    Stop(usize),
     /// Keep it from all targets in which it has not begun.
     CancelRest,
     /// It has ended.
     End(Phase),
 }
 
+/// What somebody who cancels a command can hinder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancel {
+    /// Nobody canceled it.
+    No,
+    /// That it begins anywhere else: once it has begun it is done.
+    Rest,
+    /// That as well, and that it goes on where it has begun.
+    All,
+}
+
 /// What is done next, from how it stands in each target. Total.
 #[must_use]
-pub fn step(targets: &[Stand], cancel: bool) -> Step {
+pub fn step(targets: &[Stand], cancel: Cancel) -> Step {
     let first = |stand: Stand| targets.iter().position(|known| *known == stand);
-    match (first(Stand::Started), first(Stand::Pending)) {
-        (Some(started), _) => Step::FindOut(started),
-        (None, Some(_)) if cancel => Step::CancelRest,
-        (None, Some(pending)) => Step::Begin(pending),
-        (None, None) => Step::End(end(targets)),
+    match (first(Stand::Stopping), first(Stand::Started), first(Stand::Pending)) {
+        (Some(stopping), ..) => Step::Stop(stopping),
+        (None, Some(started), _) if cancel == Cancel::All => Step::Stop(started),
+        (None, Some(started), _) => Step::FindOut(started),
+        (None, None, Some(_)) if cancel != Cancel::No => Step::CancelRest,
+        (None, None, Some(pending)) => Step::Begin(pending),
+        (None, None, None) => Step::End(end(targets)),
     }
 }
 
@@ -82,8 +100,8 @@ fn end(targets: &[Stand]) -> Phase {
 
 impl Stand {
     /// Every one, in the order of declaration.
-    pub const ALL: [Self; 6] =
-        [Self::Pending, Self::Started, Self::Succeeded, Self::Failed, Self::Canceled, Self::Unknown];
+    pub const ALL: [Self; 7] =
+        [Self::Pending, Self::Started, Self::Stopping, Self::Succeeded, Self::Failed, Self::Canceled, Self::Unknown];
 
     /// The word as it is written in status.
     #[must_use]
@@ -91,6 +109,7 @@ impl Stand {
         match self {
             Self::Pending => "Pending",
             Self::Started => "Started",
+            Self::Stopping => "Stopping",
             Self::Succeeded => "Succeeded",
             Self::Failed => "Failed",
             Self::Canceled => "Canceled",
@@ -145,7 +164,7 @@ mod tests {
             (vec![Canceled, Failed, Succeeded], Phase::Failed),
             (vec![Failed, Unknown], Phase::Unknown),
         ] {
-            assert_eq!(step(&targets, true), Step::End(phase));
+            assert_eq!(step(&targets, Cancel::All), Step::End(phase));
         }
     }
 
@@ -157,21 +176,32 @@ mod tests {
         assert_eq!(Stand::parse("pending"), Stand::Unknown);
     }
 
+    fn cancels() -> impl Strategy<Value = Cancel> {
+        prop::sample::select(vec![Cancel::No, Cancel::Rest, Cancel::All])
+    }
+
     proptest! {
         #[test]
-        fn only_what_was_never_begun_is_begun_and_never_when_it_is_canceled(targets in stands(), cancel in any::<bool>()) {
+        fn only_what_was_never_begun_is_begun_and_never_when_it_is_canceled(targets in stands(), cancel in cancels()) {
             match step(&targets, cancel) {
-                Step::Begin(index) => prop_assert!(targets[index] == Stand::Pending && !cancel),
+                Step::Begin(index) => prop_assert!(targets[index] == Stand::Pending && cancel == Cancel::No),
                 Step::FindOut(index) => prop_assert_eq!(targets[index], Stand::Started),
-                Step::CancelRest => prop_assert!(cancel && targets.contains(&Stand::Pending)),
-                Step::End(_) => prop_assert!(!targets.iter().any(|stand| [Stand::Pending, Stand::Started].contains(stand))),
+                Step::Stop(index) => {
+                    let wanted = targets[index] == Stand::Started && cancel == Cancel::All;
+                    prop_assert!(wanted || targets[index] == Stand::Stopping);
+                }
+                Step::CancelRest => prop_assert!(cancel != Cancel::No && targets.contains(&Stand::Pending)),
+                Step::End(_) => {
+                    let under_way = [Stand::Pending, Stand::Started, Stand::Stopping];
+                    prop_assert!(!targets.iter().any(|stand| under_way.contains(stand)));
+                }
             }
         }
 
         #[test]
         fn whatever_comes_of_each_target_it_ends_and_none_is_begun_twice(
             mut targets in stands(), ends in prop::collection::vec(prop::sample::select(vec![Stand::Succeeded, Stand::Failed, Stand::Unknown]), 32),
-            cancels in prop::collection::vec(any::<bool>(), 32),
+            cancels in prop::collection::vec(cancels(), 32),
         ) {
             let mut begun = vec![0; targets.len()];
             let mut ended = false;
@@ -181,7 +211,7 @@ mod tests {
                         begun[index] += 1;
                         targets[index] = Stand::Started;
                     }
-                    Step::FindOut(index) => targets[index] = end,
+                    Step::FindOut(index) | Step::Stop(index) => targets[index] = end,
                     Step::CancelRest => targets.iter_mut().filter(|stand| **stand == Stand::Pending).for_each(|stand| *stand = Stand::Canceled),
                     Step::End(_) => {
                         ended = true;

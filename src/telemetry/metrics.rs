@@ -93,6 +93,7 @@ pub struct Metrics {
     running: IntGaugeVec,
     failed_since: GaugeVec,
     lead_time: HistogramVec,
+    commands: IntCounterVec,
     runs: IntCounterVec,
     run_duration: HistogramVec,
     api_requests: IntCounterVec,
@@ -128,6 +129,11 @@ pub const DOCUMENTED: &[Documented] = &[
         "Unix time of the last end, while it was a failure",
     ),
     doc("gantry_lead_time_seconds", "space, project, environment", "from a release's creation to its success there"),
+    doc(
+        "gantry_commands_total",
+        "space, project, environment, command, result",
+        "finished commands: logs, restart or script",
+    ),
     doc("gantry_reconciles_total", "controller, outcome", "runs of the controllers"),
     doc("gantry_reconcile_duration_seconds", "controller", "how long a run takes"),
     doc("gantry_api_requests_total", "verb, resource, code", "requests to the API server"),
@@ -198,6 +204,10 @@ impl Metrics {
             running: IntGaugeVec::new(opts("gantry_promotions_running"), &PLACE)?,
             failed_since: GaugeVec::new(opts("gantry_failed_since_seconds"), &PLACE)?,
             lead_time: histogram("gantry_lead_time_seconds", &LEAD_BUCKETS, &PLACE)?,
+            commands: IntCounterVec::new(
+                opts("gantry_commands_total"),
+                &["space", "project", "environment", "command", "result"],
+            )?,
             runs: IntCounterVec::new(opts("gantry_reconciles_total"), &["controller", "outcome"])?,
             run_duration: histogram("gantry_reconcile_duration_seconds", &CALL_BUCKETS, &["controller"])?,
             api_requests: IntCounterVec::new(opts("gantry_api_requests_total"), &["verb", "resource", "code"])?,
@@ -220,6 +230,7 @@ impl Metrics {
         registry.register(Box::new(self.running.clone()))?;
         registry.register(Box::new(self.failed_since.clone()))?;
         registry.register(Box::new(self.lead_time.clone()))?;
+        registry.register(Box::new(self.commands.clone()))?;
         registry.register(Box::new(self.runs.clone()))?;
         registry.register(Box::new(self.run_duration.clone()))?;
         registry.register(Box::new(self.api_requests.clone()))?;
@@ -282,6 +293,12 @@ impl Metrics {
         }
     }
 
+    /// A command ended: its word, and how.
+    pub fn command_ended(&self, place: &Place, (command, result): (&str, &str)) {
+        let [space, project, environment] = place.labels();
+        self.commands.with_label_values(&[space, project, environment, command, result]).inc();
+    }
+
     /// A release succeeded in an environment, this long after it was made.
     pub fn lead_time(&self, place: &Place, took: Duration) {
         self.lead_time.with_label_values(&place.labels()).observe(took.as_secs_f64());
@@ -298,6 +315,7 @@ impl Metrics {
         remove_all(&self.running, place);
         remove_all(&self.failed_since, place);
         remove_all(&self.lead_time, place);
+        remove_all(&self.commands, place);
     }
 
     /// How many promotions run in a place.
@@ -366,6 +384,7 @@ mod tests {
         metrics.running(&place, 1);
         metrics.failed_since(&place, Some(1.0));
         metrics.lead_time(&place, Duration::ZERO);
+        metrics.command_ended(&place, ("script", "Succeeded"));
         metrics.run("promotion", RunOutcome::Ok, Duration::ZERO);
         metrics.api_request(("get", "promotions"), "2xx", Duration::ZERO);
         let gathered: Vec<String> = metrics.registry.gather().iter().map(|family| family.name().to_owned()).collect();
@@ -387,6 +406,7 @@ mod tests {
             metrics.running(&place, 1);
             metrics.failed_since(&place, Some(1.0));
             metrics.lead_time(&place, Duration::ZERO);
+            metrics.command_ended(&place, ("logs", "Failed"));
         }
         let before = metrics.text().unwrap().matches("kept").count();
         metrics.forget(&place("gone"));

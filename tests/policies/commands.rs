@@ -22,6 +22,39 @@ fn logs() -> Value {
     json!({"logs": {"workload": "Deployment/checkout"}})
 }
 
+fn script() -> Value {
+    json!({"script": {"image": "localhost/tools:1", "run": "ls"}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_needs_the_verb_run_which_no_shipped_role_has() {
+    let shop = Shop::open().await;
+    for role in ["gantry-developer", "gantry-approver", "gantry-space-admin"] {
+        shop.space.apply(person_may(&shop.space.name, role, "alice")).await;
+    }
+    wait::eventually("alice may restart", || async {
+        create(&shop.alice, command(&shop, "x", restart()), DryRun::Yes).await.ok()
+    })
+    .await;
+    for person in [&shop.alice, &shop.mallory] {
+        let said = create(person, command(&shop, "x", script()), DryRun::Yes).await.expect_err("nobody may");
+        assert!(said.contains("may not use the command script in dev; ask"), "{said}");
+        assert!(said.contains("verb run on environments.gantry.dev/dev in namespace"), "{said}");
+    }
+    let rules = json!([{"apiGroups": ["gantry.dev"], "resources": ["environments"], "resourceNames": ["dev"], "verbs": ["run"]}]);
+    shop.space
+        .apply(json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": "runs-scripts-in-dev"}, "rules": rules}))
+        .await;
+    shop.space.apply(person_may(&shop.space.name, "runs-scripts-in-dev", "alice")).await;
+    wait::eventually("who was given the verb on one environment may there", || async {
+        create(&shop.alice, command(&shop, "x", script()), DryRun::Yes).await.ok()
+    })
+    .await;
+    let elsewhere = with(script(), json!({"environment": "production"}));
+    create(&shop.alice, command(&shop, "x", elsewhere), DryRun::Yes).await.expect_err("and nowhere else");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_command_needs_its_verb_on_the_environment_and_shipped_roles_have_them() {
     let shop = Shop::open().await;

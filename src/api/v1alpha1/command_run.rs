@@ -1,4 +1,4 @@
-//! `CommandRun`: "restart checkout in production", "what does it log", once. Immutable but for `cancel`.
+//! `CommandRun`: "restart checkout in production", "what does it log", "run this script there", once. Immutable but for `cancel`.
 #![allow(clippy::duplicated_attributes, reason = "every printer column has a type and a path of its own")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
@@ -30,14 +30,16 @@ use super::promotion::Cancel;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.logs) != has(self.restart)")
-        .message("spec.logs or spec.restart: a command is one of the two; give exactly one"),
+    validation = Rule::new("[has(self.logs), has(self.restart), has(self.script)].filter(given, given).size() == 1")
+        .message("spec.logs, spec.restart or spec.script: a command is one of the three; give exactly one"),
     validation = Rule::new("self.environment == oldSelf.environment && self.project == oldSelf.project && self.reason == oldSelf.reason && has(self.targets) == has(oldSelf.targets) && (!has(self.targets) || self.targets == oldSelf.targets)")
         .message("spec.environment, spec.project, spec.targets and spec.reason are immutable; make a new command with another name"),
     validation = Rule::new("has(self.logs) == has(oldSelf.logs) && (!has(self.logs) || self.logs == oldSelf.logs)")
         .message("spec.logs is immutable; make a new command with another name"),
     validation = Rule::new("has(self.restart) == has(oldSelf.restart) && (!has(self.restart) || self.restart == oldSelf.restart)")
         .message("spec.restart is immutable; make a new command with another name"),
+    validation = Rule::new("has(self.script) == has(oldSelf.script) && (!has(self.script) || self.script == oldSelf.script)")
+        .message("spec.script is immutable; make a new command with another name"),
     validation = Rule::new("!has(oldSelf.by) || (has(self.by) && self.by == oldSelf.by)")
         .message("spec.by is written by the API server; leave it out"),
     validation = Rule::new("!has(oldSelf.cancel) || (has(self.cancel) && self.cancel == oldSelf.cancel)")
@@ -52,7 +54,7 @@ pub struct CommandRunSpec {
     #[schemars(length(max = 8), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Set)]
     pub targets: Vec<String>,
-    /// The project whose workload it is about. Example: `project: checkout`
+    /// The project that it is about. Example: `project: checkout`
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub project: String,
     /// Why, for the record. Example: `reason: CHG-1234, it leaks memory`
@@ -64,7 +66,11 @@ pub struct CommandRunSpec {
     /// Restarts the pods of a workload, a few at a time; needs the verb `restart` on the environment. Example: `restart: {workload: Deployment/checkout}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartCommand>,
-    /// Keeps it from targets in which it has not begun. Example: `cancel: {reason: wrong workload}`
+    /// Runs a script in a container, as the account `gantry-console` of each target; needs the verb `run` on the environment.
+    /// Example: `script: {image: "ghcr.io/acme/tools:1.2", run: "psql -c 'select 1'"}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<ScriptCommand>,
+    /// Keeps it from targets in which it has not begun, and stops a script that runs. Example: `cancel: {reason: wrong workload}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<Cancel>,
     /// Who asked. Written by the API server; any other value is replaced. Example: `by: {username: alice}`
@@ -115,6 +121,53 @@ pub struct RestartCommand {
     pub workload: String,
 }
 
+/// What is run, and in what.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptCommand {
+    /// The image, with a tag or a digest; it has a shell at /bin/sh, and runs as a user that is not root. The tag is resolved to a
+    /// digest before the script begins. Example: `image: ghcr.io/acme/tools:1.2`
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.contains('@sha256:') || self.matches('[^/]+:[^/]+$')")
+        .message("spec.script.image needs a tag or a digest, e.g. ghcr.io/acme/tools:1.2"))]
+    pub image: String,
+    /// The script, which /bin/sh runs. What it writes is shown, and its exit code. Example: `run: ls /data`
+    #[schemars(length(min = 1, max = 16384))]
+    #[x_kube(validation = Rule::new("self.matches('[^[:space:]]')")
+        .message("spec.script.run is empty; write what /bin/sh is to run"))]
+    pub run: String,
+    /// Environment variables; no place for secrets. Example: `env: [{name: LEVEL, value: debug}]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub env: Vec<ScriptVariable>,
+    /// How long it may run in each target before it is stopped, at most 6 hours. Example: `timeout: 10m`
+    #[serde(default = "ScriptCommand::timeout")]
+    #[schemars(length(min = 2, max = 8), regex(pattern = "^([0-9]+(s|m|h))+$"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('6h')")
+        .message("spec.script.timeout is at least 1s and at most 6h"))]
+    pub timeout: String,
+}
+
+impl ScriptCommand {
+    /// How long a script may run unless somebody says otherwise.
+    fn timeout() -> String {
+        "10m".to_owned()
+    }
+}
+
+/// One environment variable of a script.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptVariable {
+    /// Its name. Example: `name: LEVEL`
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
+    pub name: String,
+    /// Its value, as it is. Example: `value: debug`
+    #[schemars(length(max = 4096))]
+    pub value: String,
+}
+
 /// What came of it.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -136,10 +189,18 @@ pub struct CommandRunStatus {
     /// True once the phase will never change again.
     #[serde(default)]
     pub finished: bool,
-    /// The command in one word: `logs` or `restart`.
+    /// The command in one word: `logs`, `restart` or `script`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub command: Option<String>,
+    /// The SHA-256 of the script, in hexadecimal: `printf %s "$script" | sha256sum` is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub script_sha256: Option<String>,
+    /// The image of the script, by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 640))]
+    pub image: Option<String>,
     /// How it stands and what to do next, in one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
@@ -163,14 +224,27 @@ pub struct CommandTarget {
     /// Its namespace.
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// `Pending`, `Started`, `Succeeded`, `Failed`, `Canceled` or `Unknown`: it was begun, and nobody knows whether it was carried out.
+    /// `Pending`, `Started`, `Stopping`, `Succeeded`, `Failed`, `Canceled` or `Unknown`: it was begun, and nobody knows whether it was
+    /// carried out.
     #[schemars(length(max = 16))]
     pub phase: String,
+    /// Why it ended so, in one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub reason: Option<String>,
+    /// The exit code of the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The Job of the script, which is kept for an hour after its end: `kubectl logs job/<name> -n <namespace>` has all that it
+    /// wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub job: Option<String>,
     /// What happened, in one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub message: Option<String>,
-    /// The last of what it shows, without control characters.
+    /// The last of what it shows, without control characters, and with `***` for the values of Secrets that Gantry knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8192))]
     pub output: Option<String>,

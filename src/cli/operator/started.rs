@@ -10,6 +10,7 @@ use crate::cluster::error::ClusterError;
 use crate::cluster::runner::{self, Next, Queue, Quiet};
 use crate::cluster::tasks::Tasks;
 use crate::controllers::command::CommandController;
+use crate::controllers::command::wake::wake as wake_commands;
 use crate::controllers::context::Context;
 use crate::controllers::environment::provisioned::Provisioned;
 use crate::controllers::environment::wake;
@@ -66,6 +67,8 @@ impl Started {
             async move { Box::pin(controller.reconcile(key)).await }
         };
         self.run(tasks, ("command", requests, Quiet::NONE), reconcile);
+        let (workloads, stores) = (self.context.workloads.clone(), self.context.stores.clone());
+        self.until_stopped(tasks, "the wake-ups by scripts", wake_commands(workloads, stores, queue.clone()));
         queue
     }
 

@@ -12,8 +12,12 @@ use crate::api::v1alpha1::command_run::LogsCommand;
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::controllers::environment::desired::CONSOLE;
-use crate::domain::command::Stand;
-use crate::domain::command::output::{self, Output};
+use crate::controllers::promotion::redaction::hidden;
+use crate::domain::command::output;
+use crate::domain::command::reason::Reason;
+use crate::domain::variable::SecretText;
+
+use super::end::{End, is_refused, reason, told};
 
 /// Annotation on the template of a workload's pods with the UID of the command that restarted them.
 pub const RESTARTED_BY: &str = "gantry.dev/restarted-by";
@@ -23,33 +27,6 @@ const PODS: usize = 8;
 const TRIES: usize = 5;
 /// The most bytes that are read of one log: lines may be of any length.
 const READ: i64 = 256 * 1024;
-
-/// How a command ended in a target.
-#[derive(Clone, Debug, PartialEq)]
-pub struct End {
-    /// Whether it was carried out.
-    pub stand: Stand,
-    /// What happened, in one sentence.
-    pub message: String,
-    /// What it shows.
-    pub output: Option<Output>,
-}
-
-impl End {
-    fn succeeded(message: String) -> Self {
-        Self { stand: Stand::Succeeded, message, output: None }
-    }
-
-    /// It was not carried out.
-    #[must_use]
-    pub fn failed(message: String) -> Self {
-        Self { stand: Stand::Failed, message, output: None }
-    }
-
-    fn unknown(message: String) -> Self {
-        Self { stand: Stand::Unknown, message, output: None }
-    }
-}
 
 /// One command in one namespace.
 pub struct Console<'a> {
@@ -67,46 +44,34 @@ impl<'a> Console<'a> {
         Ok(Self { client: cluster.acting_as(namespace, CONSOLE)?, command, namespace: namespace.to_owned() })
     }
 
-    /// Does it.
-    pub async fn carry_out(&self) -> End {
-        let spec = &self.command.spec;
-        match (&spec.logs, &spec.restart) {
-            (Some(logs), _) => self.logs(logs).await.unwrap_or_else(End::failed),
-            (None, Some(restart)) => self.restart(&restart.workload).await,
-            (None, None) => End::failed("it says neither logs nor restart".to_owned()),
-        }
-    }
-
-    /// Finds out what became of it that was begun, without changing anything. To read again changes nothing.
-    pub async fn find_out(&self) -> End {
-        match &self.command.spec.restart {
-            Some(restart) => self.was_restarted(&restart.workload, "Gantry stopped in between").await,
-            None => self.carry_out().await,
-        }
-    }
-
     /// The workload, if a release of the project made it.
-    async fn workload(&self, workload: &str) -> Result<(Api<DynamicObject>, DynamicObject), String> {
+    async fn workload(&self, workload: &str) -> Result<(Api<DynamicObject>, DynamicObject), End> {
         let (kind, name) = workload.split_once('/').unwrap_or_default();
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("apps", "v1", kind));
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
-        let read = api.get_opt(name).await.map_err(|error| format!("{workload} cannot be read: {error}"))?;
+        let unread = |error: kube::Error| {
+            End::failed(reason(&error), format!("{workload} cannot be read: {}", told(&error, CONSOLE)))
+        };
+        let read = api.get_opt(name).await.map_err(unread)?;
         let project = &self.command.spec.project;
         let Some(found) = read else {
-            return Err(format!("{workload} does not exist in namespace {}", self.namespace));
+            let message = format!("{workload} does not exist in namespace {}", self.namespace);
+            return Err(End::failed(Reason::NotFound, message));
         };
         if found.labels().get(PROJECT_LABEL) != Some(project) {
-            return Err(format!("{workload} was not made by a release of project {project} (label {PROJECT_LABEL})"));
+            let message = format!("{workload} was not made by a release of project {project} (label {PROJECT_LABEL})");
+            return Err(End::failed(Reason::NotOfProject, message));
         }
         Ok((api, found))
     }
 
-    async fn restart(&self, workload: &str) -> End {
+    /// Restarts the pods of a workload.
+    pub async fn restart(&self, workload: &str) -> End {
         let uid = self.command.uid().unwrap_or_default();
         for _ in 0..TRIES {
             let (api, found) = match self.workload(workload).await {
                 Ok(known) => known,
-                Err(why) => return End::failed(why),
+                Err(end) => return end,
             };
             // Of the very object that was read, and as it was: a restart is not to undo what somebody else writes meanwhile.
             let patch = json!({
@@ -116,17 +81,18 @@ impl<'a> Console<'a> {
             match api.patch(&found.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
                 Ok(_) => return End::succeeded(format!("{workload} restarts its pods")),
                 Err(kube::Error::Api(status)) if status.code == 409 => {}
-                Err(kube::Error::Api(status)) if (400..500).contains(&status.code) => {
-                    return End::failed(format!("{workload} was not restarted: {}", status.message));
+                Err(error) if is_refused(&error) => {
+                    let message = format!("{workload} was not restarted: {}", told(&error, CONSOLE));
+                    return End::failed(reason(&error), message);
                 }
-                Err(error) => return self.was_restarted(workload, &error.to_string()).await,
+                Err(error) => return self.was_restarted(workload, &told(&error, CONSOLE)).await,
             }
         }
-        End::failed(format!("{workload} was not restarted: others change it all the time"))
+        End::failed(Reason::Busy, format!("{workload} was not restarted: others change it all the time"))
     }
 
     /// Whether it was restarted by this command, after something went wrong.
-    async fn was_restarted(&self, workload: &str, wrong: &str) -> End {
+    pub async fn was_restarted(&self, workload: &str, wrong: &str) -> End {
         let known = self.workload(workload).await;
         let by = |found: &DynamicObject| -> Option<String> {
             let annotations = found.data.pointer("/spec/template/metadata/annotations")?;
@@ -136,19 +102,30 @@ impl<'a> Console<'a> {
             Ok((_, found)) if by(&found).is_some() && by(&found) == self.command.uid() => {
                 End::succeeded(format!("{workload} restarts its pods"))
             }
-            _ => End::unknown(format!("nobody knows whether {workload} was restarted: {wrong}")),
+            _ => {
+                let message = format!("nobody knows whether {workload} was restarted: {wrong}");
+                End::unknown(Reason::NoAnswer, message)
+            }
         }
     }
 
-    async fn logs(&self, logs: &LogsCommand) -> Result<End, String> {
+    /// The last lines of a workload's pods, without these secrets.
+    ///
+    /// # Errors
+    /// How it ended without them.
+    pub async fn logs(&self, logs: &LogsCommand, secrets: &[SecretText]) -> Result<End, End> {
         let (_, found) = self.workload(&logs.workload).await?;
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let selector = found.data.pointer("/spec/selector").and_then(selector);
-        let selector = selector
-            .ok_or_else(|| format!("{} selects its pods in a way that Gantry does not understand", logs.workload))?;
-        let listed = pods.list(&ListParams::default().labels(&selector)).await;
-        let mut listed =
-            listed.map_err(|error| format!("the pods of {} cannot be listed: {error}", logs.workload))?.items;
+        let selector = selector.ok_or_else(|| {
+            let message = format!("{} selects its pods in a way that Gantry does not understand", logs.workload);
+            End::failed(Reason::NotUnderstood, message)
+        })?;
+        let unlisted = |error: kube::Error| {
+            let message = format!("the pods of {} cannot be listed: {}", logs.workload, told(&error, CONSOLE));
+            End::failed(reason(&error), message)
+        };
+        let mut listed = pods.list(&ListParams::default().labels(&selector)).await.map_err(unlisted)?.items;
         listed.sort_by_key(ResourceExt::name_any);
         let (all, mut text) = (listed.len(), String::new());
         for pod in listed.iter().take(PODS) {
@@ -156,7 +133,8 @@ impl<'a> Console<'a> {
         }
         let shown = if all > PODS { format!("{PODS} of {all} pods") } else { format!("{all} pods") };
         let message = format!("the last {} lines of {shown} of {}", logs.tail, logs.workload);
-        Ok(End { output: Some(output::tail(&text, output::BYTES)), ..End::succeeded(message) })
+        let output = output::tail(&hidden(output::plain(&text), secrets), output::BYTES);
+        Ok(End { output: Some(output), ..End::succeeded(message) })
     }
 
     /// The log of one pod under its name, or why there is none.
@@ -170,7 +148,8 @@ impl<'a> Console<'a> {
             limit_bytes: Some(READ),
             ..LogParams::default()
         };
-        let said = pods.logs(&name, &params).await.unwrap_or_else(|error| format!("(no log: {error})"));
+        let none = |error: kube::Error| format!("(no log: {})", told(&error, CONSOLE));
+        let said = pods.logs(&name, &params).await.unwrap_or_else(none);
         format!("==> {name}/{container} <==\n{}\n", said.trim_end())
     }
 }

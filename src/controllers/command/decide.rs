@@ -4,13 +4,16 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use super::Observed;
-use super::console::End;
+use super::end::End;
+use super::pin::Unpinned;
+use super::{job, pace};
 use crate::api::condition::{self, ConditionType, Fact, Stamp, Standing};
 use crate::api::v1alpha1::command_run::{CommandRunStatus, CommandTarget};
 use crate::api::v1alpha1::{CommandRunSpec, Environment};
 use crate::controllers::decision::{self, Next, Note, Severity};
 use crate::controllers::environment::desired;
-use crate::domain::command::{self, Phase, Stand, Step};
+use crate::domain::command::reason::Reason;
+use crate::domain::command::{self, Cancel, Phase, Stand, Step};
 
 /// What one turn of a command will do.
 pub type Decision = decision::Decision<CommandRunStatus, Effect>;
@@ -18,6 +21,8 @@ pub type Decision = decision::Decision<CommandRunStatus, Effect>;
 /// Something to do once the status is written. At most one a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// Ask which digest the tag of its image has.
+    Pin,
     /// Carry it out in this target.
     CarryOut {
         /// Its index in the status.
@@ -28,15 +33,32 @@ pub enum Effect {
         /// Its index in the status.
         target: usize,
     },
+    /// Stop it there.
+    Stop {
+        /// Its index in the status.
+        target: usize,
+    },
 }
 
-/// What came of a command in a target.
+/// What came of an effect.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// Its index in the status.
-    pub target: usize,
-    /// How it ended there.
-    pub end: End,
+pub enum Outcome {
+    /// Its image has this digest, or none.
+    Pinned(Result<String, Unpinned>),
+    /// It goes on in a target.
+    Goes {
+        /// Its index in the status.
+        target: usize,
+        /// What it does or waits for.
+        message: String,
+    },
+    /// It ended in a target.
+    Ended {
+        /// Its index in the status.
+        target: usize,
+        /// How.
+        end: End,
+    },
 }
 
 /// How old a command may be that has not begun: people mean now, and not whenever Gantry is back.
@@ -45,36 +67,56 @@ const FRESH: SignedDuration = SignedDuration::from_mins(10);
 /// Decides.
 #[must_use]
 pub fn decide(observed: &Observed) -> Decision {
+    let spec = &observed.command.spec;
     let mut status = observed.command.status.clone().unwrap_or_default();
     if status.finished {
         return Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await };
     }
-    status.command = Some(word(&observed.command.spec).to_owned());
+    status.command = Some(word(spec).to_owned());
+    status.script_sha256 = spec.script.as_ref().map(|script| job::sha256(&script.run));
     if status.targets.is_empty() {
-        match admit(observed) {
-            Ok(targets) => status.targets = targets,
+        let targets = match admit(observed) {
+            Ok(targets) => targets,
             Err(why) => return end(observed, status, (Phase::Refused, &why)),
+        };
+        if spec.script.is_some() && spec.cancel.is_none() {
+            match &observed.outcome {
+                Some(Outcome::Pinned(Ok(image))) => status.image = Some(image.clone()),
+                Some(Outcome::Pinned(Err(unpinned))) => return unpinned_yet(observed, status, unpinned),
+                Some(Outcome::Goes { .. } | Outcome::Ended { .. }) | None => return go_on(status, vec![Effect::Pin]),
+            }
         }
+        status.targets = targets;
     }
-    if let Some(outcome) = &observed.outcome {
-        conclude(observed, &mut status, outcome);
+    if let Some(Outcome::Ended { target, end }) = &observed.outcome {
+        conclude(observed, &mut status, (*target, end));
     }
-    let stands: Vec<Stand> = status.targets.iter().map(|row| Stand::parse(&row.phase)).collect();
-    match command::step(&stands, observed.command.spec.cancel.is_some()) {
+    let going = match &observed.outcome {
+        Some(Outcome::Goes { target, message }) => Some((*target, message.as_str())),
+        Some(Outcome::Pinned(_) | Outcome::Ended { .. }) | None => None,
+    };
+    match command::step(&stands(&status), cancel(spec)) {
         Step::Begin(target) => begin(observed, status, target),
-        Step::FindOut(target) => go_on(status, vec![Effect::FindOut { target }]),
-        Step::CancelRest => {
-            for row in status.targets.iter_mut().filter(|row| Stand::parse(&row.phase) == Stand::Pending) {
-                Stand::Canceled.as_str().clone_into(&mut row.phase);
-                row.message = Some("canceled before it began".to_owned());
-            }
-            let ended = status.targets.iter().map(|row| Stand::parse(&row.phase)).collect::<Vec<_>>();
-            match command::step(&ended, true) {
-                Step::End(phase) => ended_as(observed, status, phase),
-                Step::Begin(_) | Step::FindOut(_) | Step::CancelRest => go_on(status, Vec::new()),
-            }
+        Step::FindOut(target) | Step::Stop(target) if going.is_some_and(|(going, _)| going == target) => {
+            wait(observed, status, going)
         }
+        Step::FindOut(target) => go_on(status, vec![Effect::FindOut { target }]),
+        Step::Stop(target) => stop(observed, status, target),
+        Step::CancelRest => cancel_rest(observed, status),
         Step::End(phase) => ended_as(observed, status, phase),
+    }
+}
+
+fn stands(status: &CommandRunStatus) -> Vec<Stand> {
+    status.targets.iter().map(|row| Stand::parse(&row.phase)).collect()
+}
+
+/// What a cancel hinders: a script can be stopped, the others are done in a moment.
+fn cancel(spec: &CommandRunSpec) -> Cancel {
+    match (&spec.cancel, &spec.script) {
+        (None, _) => Cancel::No,
+        (Some(_), None) => Cancel::Rest,
+        (Some(_), Some(_)) => Cancel::All,
     }
 }
 
@@ -82,9 +124,63 @@ fn go_on(status: CommandRunStatus, effects: Vec<Effect>) -> Decision {
     Decision { status, effects, events: Vec::new(), next: Next::Again }
 }
 
+/// Without its digest no image runs. Where asking again may help, it waits.
+fn unpinned_yet(observed: &Observed, mut status: CommandRunStatus, unpinned: &Unpinned) -> Decision {
+    if !unpinned.heals {
+        let why = format!("{}; correct it, in a new command", unpinned.message);
+        return end(observed, status, (Phase::Refused, &why));
+    }
+    say(observed, &mut status, (Phase::Running, &unpinned.message));
+    Decision { status, effects: Vec::new(), events: Vec::new(), next: pace::after(observed.now, pace::REGISTRY) }
+}
+
+/// It goes on in a target: whatever changes there wakes it, but for some things that are looked for.
+fn wait(observed: &Observed, mut status: CommandRunStatus, going: Option<(usize, &str)>) -> Decision {
+    let Some((target, message)) = going else { return go_on(status, Vec::new()) };
+    let mut place = String::new();
+    let mut next = pace::after(observed.now, pace::LOOK);
+    if let Some(row) = status.targets.get_mut(target) {
+        row.message = Some(condition::cut(message, 512));
+        place = format!("{} (namespace {})", row.name, row.namespace);
+        if let Some((script, began)) = observed.command.spec.script.as_ref().zip(row.started_at.as_ref()) {
+            next = next.sooner(pace::deadline(job::Span::of(script, began.0), observed.now));
+        }
+    }
+    let message = format!("{} in target {place}: {message}", word(&observed.command.spec));
+    say(observed, &mut status, (Phase::Running, &message));
+    Decision { status, effects: Vec::new(), events: Vec::new(), next }
+}
+
+/// That it is to be stopped is written before it is stopped.
+fn stop(observed: &Observed, mut status: CommandRunStatus, target: usize) -> Decision {
+    if let Some(row) = status.targets.get_mut(target) {
+        Stand::Stopping.as_str().clone_into(&mut row.phase);
+        let message = format!("{} in target {} is being stopped", word(&observed.command.spec), row.name);
+        say(observed, &mut status, (Phase::Running, &message));
+    }
+    go_on(status, vec![Effect::Stop { target }])
+}
+
+fn cancel_rest(observed: &Observed, mut status: CommandRunStatus) -> Decision {
+    for row in status.targets.iter_mut().filter(|row| Stand::parse(&row.phase) == Stand::Pending) {
+        Stand::Canceled.as_str().clone_into(&mut row.phase);
+        row.reason = Some(Reason::Canceled.as_str().to_owned());
+        row.message = Some("canceled before it began".to_owned());
+    }
+    match command::step(&stands(&status), cancel(&observed.command.spec)) {
+        Step::End(phase) => ended_as(observed, status, phase),
+        Step::Begin(_) | Step::FindOut(_) | Step::Stop(_) | Step::CancelRest => go_on(status, Vec::new()),
+    }
+}
+
 /// The command in one word.
-fn word(spec: &CommandRunSpec) -> &'static str {
-    if spec.restart.is_some() { "restart" } else { "logs" }
+#[must_use]
+pub fn word(spec: &CommandRunSpec) -> &'static str {
+    match (&spec.restart, &spec.script) {
+        (Some(_), _) => "restart",
+        (None, Some(_)) => "script",
+        (None, None) => "logs",
+    }
 }
 
 /// The targets in which it is carried out.
@@ -152,6 +248,8 @@ fn begin(observed: &Observed, mut status: CommandRunStatus, target: usize) -> De
     if let Some(row) = status.targets.get_mut(target) {
         Stand::Started.as_str().clone_into(&mut row.phase);
         row.started_at = Some(MicroTime(observed.now));
+        let uid = observed.command.metadata.uid.as_deref().unwrap_or_default();
+        row.job = observed.command.spec.script.as_ref().map(|_| job::name(uid, &row.name));
         place = format!("{} (namespace {})", row.name, row.namespace);
     }
     let message = format!("{} in target {place}", word(&observed.command.spec));
@@ -159,13 +257,16 @@ fn begin(observed: &Observed, mut status: CommandRunStatus, target: usize) -> De
     go_on(status, vec![Effect::CarryOut { target }])
 }
 
-fn conclude(observed: &Observed, status: &mut CommandRunStatus, outcome: &Outcome) {
-    let row = status.targets.get_mut(outcome.target).filter(|row| Stand::parse(&row.phase) == Stand::Started);
+fn conclude(observed: &Observed, status: &mut CommandRunStatus, (target, end): (usize, &End)) {
+    let under_way = [Stand::Started, Stand::Stopping];
+    let row = status.targets.get_mut(target).filter(|row| under_way.contains(&Stand::parse(&row.phase)));
     let Some(row) = row else { return };
-    outcome.end.stand.as_str().clone_into(&mut row.phase);
+    end.stand.as_str().clone_into(&mut row.phase);
     row.finished_at = Some(MicroTime(observed.now));
-    row.message = Some(condition::cut(&outcome.end.message, 512));
-    if let Some(output) = &outcome.end.output {
+    row.reason = Some(end.reason.as_str().to_owned());
+    row.message = Some(condition::cut(&end.message, 512));
+    row.exit_code = end.exit_code;
+    if let Some(output) = &end.output {
         row.output = Some(output.text.clone());
         row.truncated = output.truncated;
     }

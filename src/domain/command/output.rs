@@ -12,11 +12,17 @@ pub struct Output {
     pub truncated: bool,
 }
 
+/// A text without what a terminal would obey.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
 /// The last whole lines of a text that fit into so many bytes, without control characters. Of a line that alone is too long, its
 /// end.
 #[must_use]
 pub fn tail(text: &str, most: usize) -> Output {
-    let plain: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+    let plain = plain(text);
     let plain = plain.trim_end_matches('\n');
     if plain.len() <= most {
         return Output { text: plain.to_owned(), truncated: false };

@@ -41,9 +41,84 @@ fn next(mut observed: Observed, decision: &Decision, outcome: Option<(usize, Sta
     observed.command = Arc::new(command);
     observed.outcome = outcome.map(|(target, stand)| {
         let output = Some(Output { text: "said".to_owned(), truncated: true });
-        Outcome { target, end: End { stand, message: format!("it is {}", stand.as_str()), output } }
+        let end = End::failed(Reason::ExitCode, format!("it is {}", stand.as_str()));
+        Outcome::Ended { target, end: End { stand, output, exit_code: Some(3), ..end } }
     });
     observed
+}
+
+fn script(more: &Value) -> Value {
+    let mut spec = json!({"restart": null, "script": {"image": "tools:1", "run": "ls", "timeout": "1m"}});
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    spec
+}
+
+/// The same with another outcome.
+fn came(observed: Observed, decision: &Decision, outcome: Outcome) -> Observed {
+    Observed { outcome: Some(outcome), ..next(observed, decision, None) }
+}
+
+#[test]
+fn the_image_of_a_script_has_its_digest_before_it_begins_anywhere() {
+    let first = observed(&script(&json!({})));
+    let asked = decide(&first);
+    assert_eq!((rows(&asked), asked.effects.as_slice()), (vec![], [Effect::Pin].as_slice()));
+    assert_eq!(asked.status.script_sha256, Some(job::sha256("ls")));
+    let wait = Unpinned { heals: true, message: "registry x did not answer".to_owned() };
+    let waits = decide(&came(first.clone(), &asked, Outcome::Pinned(Err(wait))));
+    assert_eq!((said(&waits), waits.effects.len()), (("Running", "registry x did not answer"), 0));
+    assert!(matches!(waits.next, Next::At(_)));
+    let no = Unpinned { heals: false, message: "spec.script.image: it is none".to_owned() };
+    let refused = decide(&came(first.clone(), &asked, Outcome::Pinned(Err(no))));
+    assert_eq!(said(&refused), ("Refused", "spec.script.image: it is none; correct it, in a new command"));
+    let begun = decide(&came(first.clone(), &asked, Outcome::Pinned(Ok("tools:1@sha256:x".to_owned()))));
+    assert_eq!(
+        (rows(&begun), begun.effects.as_slice()),
+        (vec!["Started", "Pending"], [Effect::CarryOut { target: 0 }].as_slice())
+    );
+    assert_eq!(begun.status.image.as_deref(), Some("tools:1@sha256:x"));
+    assert!(begun.status.targets[0].job.as_deref().is_some_and(|job| job.starts_with("gantry-run-")));
+    let mut late = came(first, &asked, Outcome::Pinned(Ok("tools:1@sha256:x".to_owned())));
+    late.now = "2026-12-24T12:10:01Z".parse().unwrap();
+    assert_eq!(said(&decide(&late)).0, "Refused", "people mean now");
+}
+
+#[test]
+fn a_script_that_goes_on_is_looked_at_again_and_never_begun_again() {
+    let first = observed(&script(&json!({})));
+    let begun = decide(&came(first.clone(), &decide(&first), Outcome::Pinned(Ok("i".to_owned()))));
+    let going = Outcome::Goes { target: 0, message: "its Job x runs".to_owned() };
+    let waits = decide(&came(first.clone(), &begun, going));
+    assert_eq!((rows(&waits), waits.effects.len()), (vec!["Started", "Pending"], 0));
+    assert_eq!(said(&waits).1, "script in target eu (namespace shop-eu): its Job x runs");
+    assert!(matches!(waits.next, Next::At(at) if at > first.now));
+    let again = decide(&next(first.clone(), &waits, None));
+    assert_eq!(again.effects, [Effect::FindOut { target: 0 }]);
+    let ended = decide(&next(first, &waits, Some((0, Stand::Failed))));
+    assert_eq!(rows(&ended), ["Failed", "Started"]);
+    let row = &ended.status.targets[0];
+    assert_eq!((row.exit_code, row.reason.as_deref()), (Some(3), Some("ExitCode")));
+}
+
+#[test]
+fn that_a_script_is_to_be_stopped_is_written_before_it_is_stopped() {
+    let first = observed(&script(&json!({})));
+    let begun = decide(&came(first.clone(), &decide(&first), Outcome::Pinned(Ok("i".to_owned()))));
+    let canceled = observed(&script(&json!({"cancel": {"reason": "wrong"}})));
+    let stops = decide(&next(canceled.clone(), &begun, None));
+    assert_eq!(
+        (rows(&stops), stops.effects.as_slice()),
+        (vec!["Stopping", "Pending"], [Effect::Stop { target: 0 }].as_slice())
+    );
+    let died = decide(&next(canceled.clone(), &stops, None));
+    assert_eq!((&died.status, died.effects.as_slice()), (&stops.status, [Effect::Stop { target: 0 }].as_slice()));
+    let cannot = Outcome::Goes { target: 0, message: "its Job x cannot be deleted".to_owned() };
+    let waits = decide(&came(canceled.clone(), &stops, cannot));
+    assert_eq!((rows(&waits), waits.effects.len()), (vec!["Stopping", "Pending"], 0));
+    let ended = decide(&next(canceled, &stops, Some((0, Stand::Canceled))));
+    assert_eq!((rows(&ended), said(&ended).0), (vec!["Canceled", "Canceled"], "Canceled"));
+    let never = decide(&observed(&script(&json!({"cancel": {"reason": "wrong"}}))));
+    assert_eq!((rows(&never), never.status.finished), (vec!["Canceled", "Canceled"], true));
 }
 
 fn rows(decision: &Decision) -> Vec<&str> {
