@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use gantry::api::v1alpha1::CommandRun;
+use gantry::api::v1alpha1::audit_record::AuditKind;
 use gantry::api::v1alpha1::command_run::CommandRunStatus;
 use gantry_plane::node::real::RealNode;
 use gantry_plane::{Identity, Options, Plane, image};
@@ -43,10 +44,10 @@ async fn ended_within(space: &Space, name: &str, patience: Duration) -> CommandR
     let ended = wait::eventually_within(patience, &what, || async {
         commands.get(name).await.ok()?.status.filter(|status| status.finished)
     });
-    match std::panic::AssertUnwindSafe(ended).catch_unwind().await {
-        Ok(status) => status,
-        Err(_) => panic!("{name} has not ended: {:?}", commands.get(name).await.map(|known| known.status)),
+    if let Ok(status) = std::panic::AssertUnwindSafe(ended).catch_unwind().await {
+        return status;
     }
+    panic!("{name} has not ended: {:?}", commands.get(name).await.map(|known| known.status))
 }
 
 async fn ended(space: &Space, name: &str) -> CommandRunStatus {
@@ -191,6 +192,7 @@ async fn a_real_container_runs_the_script_and_its_exit_code_and_its_last_lines_a
     assert!(output(&logs).contains("password ***") && !output(&logs).contains(SECRET), "{logs:?}");
 }
 
+// Attack T17.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_is_one_job_of_the_deployers_that_runs_as_the_console_and_is_counted() {
     let cluster = shared().await;
@@ -224,6 +226,11 @@ async fn a_script_is_one_job_of_the_deployers_that_runs_as_the_console_and_is_co
     let pod = job.spec.expect("a spec").template.spec.expect("a pod");
     assert_eq!(pod.service_account_name.as_deref(), Some("gantry-console"));
     assert_eq!(pod.containers[0].image, status.image);
+    let record = space.audit_records(AuditKind::Command).await.pop().expect("a record").spec;
+    assert_eq!(record.by.map(|by| by.username).as_deref(), Some("gantry-plane-admin"));
+    let command = record.command.expect("a command");
+    assert_eq!((command.script_sha256.as_deref(), command.image), (Some(hash), status.image.clone()));
+    assert_eq!((command.reason_given.as_str(), command.targets[0].exit_code), ("CHG-1234", Some(0)));
     let labels = format!(
         "command=\"script\",environment=\"dev\",project=\"checkout\",result=\"Succeeded\",space=\"{}\"",
         space.name
@@ -319,8 +326,8 @@ async fn what_no_node_takes_never_ran_and_what_somebody_deletes_or_a_node_takes_
 }
 
 /// What happens to the operator at the writes of a script: to say that it looks for its image, that it begins, to make the Job, to say that it
-/// goes on, what came of it.
-const DEATHS: [(usize, Moment, &str, usize); 8] = [
+/// goes on, to record what came of it, to say it.
+const DEATHS: [(usize, Moment, &str, usize); 11] = [
     (1, Moment::Before, "Succeeded", 1),
     (1, Moment::AfterCommit, "Succeeded", 1),
     (2, Moment::Before, "Succeeded", 1),
@@ -330,6 +337,9 @@ const DEATHS: [(usize, Moment, &str, usize); 8] = [
     (3, Moment::AfterCommit, "Succeeded", 1),
     (4, Moment::Before, "Succeeded", 1),
     (4, Moment::AfterCommit, "Succeeded", 1),
+    (5, Moment::Before, "Succeeded", 1),
+    (5, Moment::AfterCommit, "Succeeded", 1),
+    (6, Moment::AfterCommit, "Succeeded", 1),
 ];
 
 /// What goes wrong with the making of the Job.
@@ -360,6 +370,10 @@ async fn checked(world: &World, space: &Space, (what, phase, made): (&str, &str,
         })
         .count();
     assert_eq!((status.phase.as_deref(), jobs), (Some(phase), made), "{what}: {status:?}");
+    let records = space.audit_records(AuditKind::Command).await;
+    let recorded: Vec<_> =
+        records.iter().filter_map(|record| Some(record.spec.command.as_ref()?.phase.as_str())).collect();
+    assert_eq!(recorded, [phase], "{what}: each end is recorded once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ pub mod end;
 pub mod job;
 pub mod pace;
 pub mod pin;
+pub mod record;
 pub mod script;
 pub mod secrets;
 pub mod wake;
@@ -25,7 +26,7 @@ use crate::cluster::error::ClusterError;
 use crate::cluster::runner::Next;
 use crate::cluster::status as status_write;
 use crate::controllers::context::Context;
-use crate::controllers::pipeline;
+use crate::controllers::{pipeline, records};
 use crate::domain::command::reason::Reason;
 use crate::domain::guard::Guard;
 use crate::telemetry::metrics::Place;
@@ -77,6 +78,9 @@ impl CommandController {
             let observed = self.observe(&command, outcome.take());
             let decision = decide::decide(&observed);
             let before = command.status.clone().unwrap_or_default();
+            if decision.status.finished && !before.finished {
+                records::keep(&self.context, &record::record(&command, &decision.status)).await?;
+            }
             let written = status_write::write(&commands, command.as_ref(), (&before, &decision.status)).await?;
             for note in decision.events {
                 pipeline::say(&self.context.events, note, (pipeline::reference(command.as_ref()), None));

@@ -1,7 +1,7 @@
 //! What is recorded for good: one record of each thing that happened, written once, under a name that follows from what it is of.
 //!
 //! Whoever judges something writes its record before its status says so: promotions
-//! ([`crate::controllers::promotion::recording`]), approvals and environments. What people write and nobody has to judge (blocks, and
+//! ([`crate::controllers::promotion::recording`]), approvals, environments and commands. What people write and nobody has to judge (blocks, and
 //! changes of what gates look at) is seen by the [`recorder`], generation by generation. Records are sealed by
 //! [`crate::controllers::audit`].
 

@@ -537,6 +537,7 @@ async fn tried(client: &Client, namespace: &str) -> BTreeMap<&'static str, bool>
     tried
 }
 
+// Attack T35.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_gantry_installs_and_provisions_meets_every_control_of_cis_section_5_that_it_can() {
     let cluster = shared().await;

@@ -26,6 +26,7 @@ fn script() -> Value {
     json!({"script": {"image": "localhost/tools:1", "run": "ls"}})
 }
 
+// Attack T18.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_needs_the_verb_run_which_no_shipped_role_has() {
     let shop = Shop::open().await;

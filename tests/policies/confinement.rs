@@ -263,6 +263,7 @@ async fn nobody_gets_a_token_of_an_account_that_gantry_acts_as() {
     }
 }
 
+// Attack T17.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_console_runs_in_jobs_of_gantry_only_and_without_a_token() {
     let shop = Shop::open().await;

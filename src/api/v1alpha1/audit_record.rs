@@ -6,9 +6,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::environment::Recovery;
 use super::history::{Person, PinnedPackage};
 use super::promotion::Cause;
+use super::{audit_command::CommandPart, environment::Recovery};
 
 /// One thing that happened. Outlives everything it speaks of. It says who, when and what, and has one part that says how; that
 /// of a finished promotion is spread over the spec, as it was before there were others, and is the memory that its name was used.
@@ -20,7 +20,7 @@ use super::promotion::Cause;
     namespaced,
     derive = "PartialEq",
     category = "gantry",
-    doc = "What happened, for good: promotions, approvals, blocks, changes of what gates look at, provisioning. Example: `kubectl get auditrecords -n shop`",
+    doc = "What happened, for good: promotions, approvals, blocks, changes of what gates look at, provisioning, commands. Example: `kubectl get auditrecords -n shop`",
     selectable = ".spec.kind",
     selectable = ".spec.project",
     selectable = ".spec.environment",
@@ -35,9 +35,9 @@ use super::promotion::Cause;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("spec is immutable; audit records are never edited"))]
-#[x_kube(validation = Rule::new("[has(self.phase), has(self.approval), has(self.override), has(self.block), has(self.provisioning), has(self.change)].filter(given, given).size() == 1")
-    .message("spec has exactly one part: phase and what belongs to it, approval, override, block, provisioning or change"))]
-#[x_kube(validation = Rule::new("!has(self.kind) || self.kind == 'Promotion' ? has(self.phase) : self.kind == 'Approval' ? has(self.approval) : self.kind == 'Override' ? has(self.override) : self.kind == 'Block' ? has(self.block) : self.kind == 'Provisioning' ? has(self.provisioning) : has(self.change)")
+#[x_kube(validation = Rule::new("[has(self.phase), has(self.approval), has(self.override), has(self.block), has(self.provisioning), has(self.command), has(self.change)].filter(given, given).size() == 1")
+    .message("spec has exactly one part: phase and what belongs to it, approval, override, block, provisioning, command or change"))]
+#[x_kube(validation = Rule::new("!has(self.kind) || self.kind == 'Promotion' ? has(self.phase) : self.kind == 'Approval' ? has(self.approval) : self.kind == 'Override' ? has(self.override) : self.kind == 'Block' ? has(self.block) : self.kind == 'Provisioning' ? has(self.provisioning) : self.kind == 'Command' ? has(self.command) : has(self.change)")
     .message("spec.kind says which part it has; a record without it is of a promotion"))]
 #[x_kube(validation = Rule::new("!has(self.phase) || (has(self.promotion) && has(self.promotionUid) && has(self.project) && has(self.version) && has(self.environment) && has(self.reason) && has(self.message) && has(self.applied) && has(self.createdAt) && has(self.finishedAt))")
     .message("spec.phase: the record of a promotion says which one, what, where, why and when"))]
@@ -80,6 +80,9 @@ pub struct AuditRecordSpec {
     /// What Gantry did to the namespaces of an environment. Example: `provisioning: {action: Claimed, objects: [namespace shop-dev]}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisioning: Option<ProvisioningPart>,
+    /// A command ended. Example: `command: {command: script, phase: Succeeded}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandPart>,
     /// Something that gates look at was changed. Example: `change: {action: Changed, digest: 9f86d081884c…}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<ChangePart>,
@@ -102,6 +105,8 @@ pub enum AuditKind {
     Block,
     /// Gantry claimed a namespace for an environment, or put back what somebody had changed in one.
     Provisioning,
+    /// A command ended.
+    Command,
     /// Somebody made, changed or deleted what gates look at: an environment, a lifecycle, a freeze, a project.
     Change,
 }

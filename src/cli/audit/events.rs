@@ -107,7 +107,18 @@ fn word(spec: &AuditRecordSpec) -> &'static str {
         (_, Some(block)) if block.blocked => "blocked",
         (_, Some(_)) => "unblocked",
         (_, None) if spec.overridden.is_some() => "overrides",
-        (_, None) => "recorded",
+        (_, None) => spec.command.as_ref().map_or("recorded", |part| ended(&part.phase)),
+    }
+}
+
+/// How a command ended, in one word.
+fn ended(phase: &str) -> &'static str {
+    match phase {
+        "Succeeded" => "succeeded",
+        "Failed" => "failed",
+        "Refused" => "refused",
+        "Canceled" => "canceled",
+        _ => "unknown",
     }
 }
 

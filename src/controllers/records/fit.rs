@@ -46,6 +46,10 @@ fn texts(spec: &mut AuditRecordSpec) -> Vec<&mut String> {
     }
     texts.extend(spec.overridden.as_mut().map(|part| &mut part.reason));
     texts.extend(spec.block.as_mut().and_then(|block| block.reason.as_mut()));
+    if let Some(command) = &mut spec.command {
+        texts.push(&mut command.reason_given);
+        texts.push(&mut command.message);
+    }
     // The digest stands for the whole.
     texts.extend(spec.change.as_mut().and_then(|change| change.spec.as_mut()));
     texts

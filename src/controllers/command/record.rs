@@ -1,0 +1,90 @@
+//! The record of a command that has ended: who had what done where, and how it ended; never what it showed. Pure.
+
+use kube::Resource;
+use kube::core::ObjectMeta;
+
+use crate::api::condition::cut;
+use crate::api::v1alpha1::audit_command::{AuditCommandTarget, CommandPart};
+use crate::api::v1alpha1::audit_record::{AuditKind, AuditObject};
+use crate::api::v1alpha1::command_run::{CommandRunStatus, CommandTarget};
+use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, CommandRun};
+
+/// The record of a command with the status that it is about to have.
+#[must_use]
+pub fn record(command: &CommandRun, status: &CommandRunStatus) -> AuditRecord {
+    let (meta, spec) = (&command.metadata, &command.spec);
+    let uid = meta.uid.clone().unwrap_or_default();
+    let workload = spec.logs.as_ref().map(|logs| &logs.workload);
+    let workload = workload.or(spec.restart.as_ref().map(|restart| &restart.workload));
+    AuditRecord {
+        metadata: ObjectMeta {
+            name: Some(format!("command-{uid}")),
+            namespace: meta.namespace.clone(),
+            ..ObjectMeta::default()
+        },
+        spec: AuditRecordSpec {
+            kind: Some(AuditKind::Command),
+            by: spec.by.clone(),
+            at: status.finished_at.clone(),
+            object: Some(AuditObject {
+                kind: CommandRun::kind(&()).into_owned(),
+                name: meta.name.clone().unwrap_or_default(),
+                uid,
+                generation: meta.generation,
+            }),
+            project: Some(spec.project.clone()),
+            environment: Some(spec.environment.clone()),
+            command: Some(CommandPart {
+                command: status.command.clone().unwrap_or_default(),
+                workload: workload.cloned(),
+                image: status.image.clone(),
+                script_sha256: status.script_sha256.clone(),
+                reason_given: spec.reason.clone(),
+                phase: status.phase.clone().unwrap_or_default(),
+                message: cut(status.message.as_deref().unwrap_or_default(), 1024),
+                targets: status.targets.iter().map(target).collect(),
+            }),
+            ..AuditRecordSpec::default()
+        },
+    }
+}
+
+fn target(row: &CommandTarget) -> AuditCommandTarget {
+    AuditCommandTarget {
+        name: row.name.clone(),
+        namespace: row.namespace.clone(),
+        phase: row.phase.clone(),
+        reason: row.reason.clone(),
+        exit_code: row.exit_code,
+        started_at: row.started_at.clone(),
+        finished_at: row.finished_at.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn it_says_who_what_where_and_how_it_ended_and_never_what_it_showed() {
+        let command = json!({
+            "metadata": {"name": "clean", "namespace": "shop", "uid": "u", "generation": 1},
+            "spec": {"environment": "dev", "project": "checkout", "reason": "CHG-1", "by": {"username": "ada"},
+                "script": {"image": "tools:1", "run": "echo hello", "timeout": "1m"}},
+        });
+        let row = json!({"name": "eu", "namespace": "shop-eu", "phase": "Failed", "reason": "ExitCode", "exitCode": 3, "output": "hello"});
+        let status = json!({"phase": "Failed", "finished": true, "command": "script", "message": "m", "image": "i",
+            "scriptSha256": "h", "targets": [row]});
+        let record = record(&serde_json::from_value(command).unwrap(), &serde_json::from_value(status).unwrap());
+        let said = serde_json::to_value(&record).unwrap();
+        assert_eq!((&said["metadata"]["name"], &said["spec"]["by"]["username"]), (&json!("command-u"), &json!("ada")));
+        let expected = json!({
+            "command": "script", "image": "i", "scriptSha256": "h", "reasonGiven": "CHG-1", "phase": "Failed", "message": "m",
+            "targets": [{"name": "eu", "namespace": "shop-eu", "phase": "Failed", "reason": "ExitCode", "exitCode": 3}],
+        });
+        assert_eq!(said["spec"]["command"], expected);
+        assert!(!said.to_string().contains("hello"));
+    }
+}
