@@ -2,6 +2,7 @@
 
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::Environment;
+use gantry_plane::{Identity, Options};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, LimitRange, Namespace, Pod, ResourceQuota, Secret, ServiceAccount};
 use k8s_openapi::api::events::v1::Event;
@@ -11,7 +12,8 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::support::shared::shared;
+use crate::support::operator::Operator;
+use crate::support::shared::{self, shared};
 use crate::support::space::Space;
 use crate::support::wait;
 
@@ -396,6 +398,43 @@ async fn each_bound_can_be_set_for_an_environment_and_goes_with_its_field() {
     wait::gone(&policies, "gantry-isolation").await;
     wait::gone(&inside::<ResourceQuota>(&space, &name), "gantry-quota").await;
     wait::gone(&inside::<LimitRange>(&space, &name), "gantry-limits").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_older_version_of_gantry_did_not_make_is_added_and_told_as_that() {
+    let plane = shared::own(Options::default().with_simulated_nodes(0)).await;
+    let operator = Operator::start(&plane, "older").await;
+    let space = Space::create(plane.client(&Identity::Admin).await.expect("a client")).await;
+    space.environment("dev", 10).await;
+    operator.kill(&plane);
+    let name = format!("{}-dev", space.name);
+    let policies = inside::<NetworkPolicy>(&space, &name);
+    policies.delete("gantry-isolation", &DeleteParams::default()).await.expect("it was not there yet");
+    let limits = inside::<LimitRange>(&space, &name);
+    limits.delete("gantry-limits", &DeleteParams::default()).await.expect("they were not there yet");
+    // As the older version wrote it, which only the operator may.
+    let account = Identity::service_account("gantry-system", "gantry");
+    let environments: Api<Environment> = Api::namespaced(plane.client(&account).await.expect("a client"), &space.name);
+    let known = space.api::<Environment>().get("dev").await.expect("it").status.expect("a status").targets;
+    let mut rows = serde_json::to_value(known).expect("JSON");
+    let edition = rows[0].as_object_mut().expect("a row").remove("edition");
+    assert!(edition.is_some());
+    let older = Patch::Merge(json!({"status": {"targets": rows}}));
+    environments.patch_status("dev", &PatchParams::default(), &older).await.expect("the operator may");
+    operator.resume(&plane).await;
+    event(&space, "dev", ("Upgraded", &format!("NetworkPolicy {name}/gantry-isolation was added or changed"))).await;
+    event(&space, "dev", ("Upgraded", &format!("LimitRange {name}/gantry-limits"))).await;
+    wait::object(&policies, "gantry-isolation", "there", |_| true).await;
+    wait::object(&limits, "gantry-limits", "there", |_| true).await;
+    wait::object(&space.api(), "dev", "of this edition", |known: &Environment| {
+        known.status.as_ref().is_some_and(|status| status.targets.iter().all(|row| row.edition > 0))
+    })
+    .await;
+    let told = space.api::<Event>().list(&ListParams::default()).await.expect("Events").items;
+    assert!(told.iter().all(|event| event.reason.as_deref() != Some("DriftCorrected")), "nobody is blamed: {told:?}");
+    // From now on a difference is somebody's doing.
+    policies.delete("gantry-isolation", &DeleteParams::default()).await.expect("somebody removes it");
+    event(&space, "dev", ("DriftCorrected", &format!("NetworkPolicy {name}/gantry-isolation"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
