@@ -10,6 +10,7 @@
 pub mod bindings;
 pub mod budget;
 pub mod condition;
+pub mod datum;
 pub mod evaluate;
 pub mod expression;
 pub mod fault;
@@ -23,6 +24,7 @@ pub mod stray;
 pub mod template;
 mod text_function;
 pub mod tie;
+mod time_function;
 
 use std::fmt;
 use std::sync::Arc;

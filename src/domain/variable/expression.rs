@@ -1,5 +1,4 @@
-//! One parsed expression. The grammar and the macros are CEL's, by the parser of the `cel` crate; values are those of JSON, so
-//! there are no bytes, timestamps, durations and messages.
+//! One parsed expression. The grammar and the macros are CEL's, by the parser of the `cel` crate; there are no messages.
 
 use std::collections::BTreeSet;
 
@@ -109,7 +108,6 @@ impl Walk {
             Expr::Ident(name) if name == VARIABLES => {
                 Err(Fault::invalid("variables are used by name: write variables.NAME or variables[\"NAME\"]"))
             }
-            Expr::Literal(LiteralValue::Bytes(_)) => Err(Fault::invalid("there are no bytes here: write a text")),
             Expr::Ident(_) | Expr::Literal(_) => Ok(()),
             Expr::Select(select) if is_variables(&select.operand) => {
                 self.variables.insert(select.field.clone());
@@ -168,7 +166,7 @@ mod tests {
     fn what_is_no_expression_says_where() {
         let fault = Expression::parse("1 +").unwrap_err();
         assert!(fault.message.starts_with("the expression is not CEL (column "), "{fault}");
-        for text in ["", "  ", "b'x'", "Pod{name: 'x'}", "a ? b"] {
+        for text in ["", "  ", "Pod{name: 'x'}", "a ? b"] {
             assert!(Expression::parse(text).is_err(), "{text}");
         }
     }

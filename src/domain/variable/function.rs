@@ -9,29 +9,12 @@ use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
 use super::operator::{double, kind};
-use super::text_function;
+use super::{text_function, time_function};
 use crate::domain::version::Version;
 
 /// Every function but `default` and CEL's macros, for messages.
-pub(super) const KNOWN: &str = "size, string, int, double, bool, type, contains, startsWith, endsWith, matches, upper, lower, trim, \
+pub(super) const KNOWN: &str = "size, string, int, uint, double, bool, type, contains, startsWith, endsWith, matches, upper, lower, trim, \
                      replace, split, join, substring, base64, base64Decode, sha256, json, yaml, semver, default, has";
-
-/// The functions of CEL's standard library that are about types which the values of JSON do not have.
-const WITHOUT_TYPE: [&str; 13] = [
-    "bytes",
-    "timestamp",
-    "duration",
-    "getFullYear",
-    "getMonth",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getDayOfYear",
-    "getHours",
-    "getMinutes",
-    "getSeconds",
-    "getMilliseconds",
-];
 
 /// Calls a function.
 ///
@@ -48,7 +31,13 @@ pub fn call(name: &str, arguments: &[Value]) -> Result<Value, Fault> {
         ("dyn", [value]) => Ok(value.clone()),
         ("type", [value]) => Ok(type_name(value).into()),
         ("string", [value]) => Ok(text(value)?.into()),
-        ("int" | "uint", [value]) => integer(value),
+        ("int", [value]) => integer(value),
+        ("uint", [value]) => match integer(value)? {
+            number if number.as_i64().is_some_and(i64::is_negative) => {
+                Err(Fault::invalid("uint() takes no negative numbers: use int()"))
+            }
+            number => Ok(number),
+        },
         ("double", [value]) => float(value),
         ("bool", [Value::Bool(value)]) => Ok((*value).into()),
         ("bool", [Value::String(text)]) => {
@@ -66,7 +55,7 @@ pub fn call(name: &str, arguments: &[Value]) -> Result<Value, Fault> {
         ("json", [value]) => Ok(value.to_string().into()),
         ("yaml", [value]) => yaml(value),
         ("semver", [Value::String(text)]) => semver(text),
-        _ => Err(no_such(name, arguments)),
+        _ => Err(no_such(name, &arguments.iter().map(kind).collect::<Vec<_>>())),
     }
 }
 
@@ -87,7 +76,12 @@ pub fn text(value: &Value) -> Result<String, Fault> {
 /// SHA-256 of a text, in hexadecimal.
 #[must_use]
 pub fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hexadecimal, byte| {
+    hexadecimal(text.as_bytes())
+}
+
+/// SHA-256 of bytes, in hexadecimal.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hexadecimal, byte| {
         // Writing to a String does not fail.
         let _ = write!(hexadecimal, "{byte:02x}");
         hexadecimal
@@ -143,16 +137,11 @@ fn semver(text: &str) -> Result<Value, Fault> {
     }))
 }
 
-fn no_such(name: &str, arguments: &[Value]) -> Fault {
-    let known = KNOWN.split(", ").any(|known| known.trim() == name);
-    if known {
-        let kinds: Vec<_> = arguments.iter().map(kind).collect();
+/// That there is no such function, or not for values of these kinds.
+pub(super) fn no_such(name: &str, kinds: &[&str]) -> Fault {
+    let known = format!("{KNOWN}, {}", time_function::KNOWN);
+    if known.split(", ").any(|known| known.trim() == name) {
         return Fault::invalid(format!("function {name} does not take {}: convert before", kinds.join(", ")));
     }
-    if WITHOUT_TYPE.contains(&name) {
-        return Fault::invalid(format!(
-            "there is no function {name}: values are those of YAML, which has no bytes, timestamps and durations; write a text or a number"
-        ));
-    }
-    Fault::invalid(format!("there is no function {name}: there are {KNOWN}"))
+    Fault::invalid(format!("there is no function {name}: there are {known}"))
 }

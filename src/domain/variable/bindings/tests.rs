@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::domain::variable::{Candidate, Scope, Source, Variable};
+use crate::domain::variable::{Candidate, Scope, Source, Variable, time_function};
 
 fn names() -> Map<String, Value> {
     let names = json!({
@@ -135,6 +135,70 @@ fn operators_functions_and_macros_do_what_cel_says() {
     }
 }
 
+/// Each function of CEL's standard library that is about times and bytes.
+#[test]
+fn timestamps_durations_and_bytes_are_used_inside_of_expressions_and_land_as_texts_and_numbers() {
+    for (expression, expected) in [
+        ("timestamp('2026-01-31T12:00:00+01:00')", json!("2026-01-31T11:00:00Z")),
+        ("timestamp(timestamp('2026-01-31T12:00:00.5Z'))", json!("2026-01-31T12:00:00.5Z")),
+        ("timestamp(0) + duration('36h')", json!("1970-01-02T12:00:00Z")),
+        ("duration('1h') + timestamp(0) - duration('1s')", json!("1970-01-01T00:59:59Z")),
+        ("timestamp('2026-03-01T00:00:00Z') - timestamp('2026-02-01T00:00:00Z')", json!("2419200s")),
+        ("int(timestamp('2026-01-01T00:00:00Z')) + 1", json!(1_767_225_601)),
+        ("string(timestamp(0)) + '!'", json!("1970-01-01T00:00:00Z!")),
+        ("timestamp('2026-01-01T00:00:00Z') < timestamp('2026-01-02T00:00:00Z')", json!(true)),
+        ("timestamp('2026-01-01T01:00:00+01:00') == timestamp('2026-01-01T00:00:00Z')", json!(true)),
+        ("timestamp(0) != timestamp(1) && timestamp(0) != 'x'", json!(true)),
+        ("timestamp('2026-05-28T07:08:09.123Z').getFullYear()", json!(2026)),
+        ("timestamp('2026-05-28T07:08:09.123Z').getMonth()", json!(4)),
+        ("timestamp('2026-05-28T07:08:09.123Z').getDate()", json!(28)),
+        ("timestamp('2026-05-28T07:08:09.123Z').getDayOfMonth()", json!(27)),
+        ("timestamp('2026-05-28T07:08:09.123Z').getDayOfWeek()", json!(4)),
+        ("timestamp('2026-05-31T07:08:09.123Z').getDayOfWeek()", json!(0)),
+        ("timestamp('2026-02-01T07:08:09.123Z').getDayOfYear()", json!(31)),
+        ("timestamp('2026-05-28T07:08:09.123Z').getHours()", json!(7)),
+        ("timestamp('2026-05-28T07:08:09.123Z').getMinutes()", json!(8)),
+        ("timestamp('2026-05-28T07:08:09.123Z').getSeconds()", json!(9)),
+        ("timestamp('2026-05-28T07:08:09.123Z').getMilliseconds()", json!(123)),
+        ("timestamp('2026-05-28T23:08:09Z').getDate('Europe/Berlin')", json!(29)),
+        ("timestamp('2026-05-28T23:08:09Z').getHours('-05:30')", json!(17)),
+        ("timestamp('2026-05-28T23:08:09Z').getMinutes('05:30')", json!(38)),
+        ("duration('1h30m')", json!("5400s")),
+        ("duration(duration('-1.5s'))", json!("-1.5s")),
+        ("duration('1h1m1s1ms1us1ns')", json!("3661.001001001s")),
+        ("duration('0') == duration('0s') && duration('60m') >= duration('1h')", json!(true)),
+        ("duration('1h') - duration('90m')", json!("-1800s")),
+        ("duration('1h') + duration('250ms')", json!("3600.25s")),
+        ("string(duration('2m')) + '/' + string(duration('1.5h').getMinutes())", json!("120s/90")),
+        ("duration('90m').getHours()", json!(1)),
+        ("duration('90m').getSeconds()", json!(5400)),
+        ("duration('1s500ms').getMilliseconds()", json!(1500)),
+        ("bytes('häuser')", json!("häuser")),
+        ("size(bytes('häuser')) * 10 + size('häuser')", json!(76)),
+        ("string(b'ab' + bytes('c'))", json!("abc")),
+        ("b'a' < b'b' && b'a' == bytes('a') && bytes(b'a') != b'b'", json!(true)),
+        ("base64(b'\\xff\\x00')", json!("/wA=")),
+        ("sha256(b'') == sha256('')", json!(true)),
+        (
+            "type(timestamp(0)) + type(duration('1s')) + type(b'')",
+            json!("google.protobuf.Timestampgoogle.protobuf.Durationbytes"),
+        ),
+        ("uint('7') + uint(1.9) + 1u", json!(9)),
+        ("variables.ON ? timestamp(1) : timestamp(0)", json!("1970-01-01T00:00:01Z")),
+        ("default(variables.LABELS.missing, duration('5m'))", json!("300s")),
+        (
+            "['2026-01-01T00:00:00Z', '2025-01-01T00:00:00Z'].filter(t, timestamp(t).getFullYear() > 2025).size()",
+            json!(1),
+        ),
+        ("dyn(duration('1s')) == duration('1s')", json!(true)),
+    ] {
+        assert_eq!(value(&format!("${{{{ {expression} }}}}")), expected, "{expression}");
+    }
+    let variables = [("SINCE", plain(json!("${{ timestamp(0) + duration('1h') }}")))];
+    let since = text(&variables, "since ${{ timestamp(variables.SINCE).getHours() }} (${{ variables.SINCE }})");
+    assert_eq!(since, Ok(Text::Plain(json!("since 1 (1970-01-01T01:00:00Z)"))));
+}
+
 #[test]
 fn what_cannot_be_done_says_what_to_do() {
     let variables = [("N", plain(json!(1))), ("L", plain(json!([1])))];
@@ -148,11 +212,32 @@ fn what_cannot_be_done_says_what_to_do() {
         ("1 / 0", "division by zero"),
         ("9223372036854775807 + 1", "the number is too large"),
         ("nothing(1)", "there is no function nothing: there are size,"),
-        ("timestamp('2026-01-01T00:00:00Z')", "there is no function timestamp: values are those of YAML"),
-        ("duration('1h').getSeconds()", "there is no function duration: values are those of YAML"),
-        ("'2026-01-01T00:00:00Z'.getFullYear()", "there is no function getFullYear: values are those of YAML"),
-        ("bytes('x')", "there is no function bytes: values are those of YAML"),
-        ("b'x'", "there are no bytes here: write a text"),
+        ("timestamp('2026-01-01')", "timestamp() takes a text like 2026-01-31T12:00:00Z"),
+        ("timestamp('2026-01-01T00:00:00+01:00[Europe/Berlin]')", "timestamp() takes a text like"),
+        ("timestamp(-99999999999)", "the time is out of range"),
+        ("timestamp(999999999999999)", "timestamp() takes whole seconds of the years 1 to 9999"),
+        ("timestamp(0) - duration('17520000h')", "the time is out of range"),
+        ("timestamp(0) + timestamp(0)", "operator + is not for a timestamp and a timestamp"),
+        ("timestamp(0) < 1", "operator < is not for a timestamp and a number: convert one"),
+        ("duration('soon')", "duration() takes a text like 1h30m"),
+        ("duration('')", "duration() takes a text like 1h30m"),
+        ("duration('+')", "duration() takes a text like 1h30m"),
+        ("duration('1h30')", "duration() takes a text like 1h30m"),
+        ("duration('1.2.3h')", "duration() takes a text like 1h30m"),
+        ("duration('99999999999999h')", "duration"),
+        ("'2026-01-01T00:00:00Z'.getFullYear()", "function getFullYear does not take a text: convert before"),
+        ("timestamp(0).getHours('Moon/Crater')", "a time zone is a name like Europe/Berlin"),
+        ("timestamp(0).getHours('+1:00')", "a time zone is a name like Europe/Berlin"),
+        ("timestamp(0).getHours('+01:60')", "a time zone is a name like Europe/Berlin"),
+        ("duration('1h').getFullYear()", "function getFullYear does not take a duration: convert before"),
+        ("upper(timestamp(0))", "function upper does not take a timestamp: convert before"),
+        ("[timestamp(0)]", "a timestamp cannot be used here: convert with string()"),
+        ("{'a': duration('1s')}", "a duration cannot be used here: convert with string()"),
+        ("bytes('x') ? 1 : 2", "bytes cannot be used here: convert with string()"),
+        ("b'\\xff'", "these bytes are no text: encode them with base64()"),
+        ("string(b'\\xff')", "these bytes are no text: encode them with base64()"),
+        ("uint(-1)", "uint() takes no negative numbers"),
+        ("now()", "there is no function now"),
         ("size(1)", "function size does not take a number: convert before"),
         ("variables.N ? 1 : 2", "a condition is true or false, not a number"),
         ("'a'.matches('[')", "matches() takes a regular expression"),
@@ -325,6 +410,7 @@ fn every_function_makes_a_secret_of_a_secret() {
         ("size", "size(variables.DB)"),
         ("string", "string(variables.DB)"),
         ("int", "int(size(variables.DB))"),
+        ("uint", "uint(size(variables.DB))"),
         ("double", "double(size(variables.DB))"),
         ("bool", "bool(string(variables.DB == 'x'))"),
         ("type", "type(variables.DB)"),
@@ -347,9 +433,23 @@ fn every_function_makes_a_secret_of_a_secret() {
         ("semver", "semver('1.0.' + string(size(variables.DB))).patch"),
         ("default", "default({'a': variables.DB}.b, 'x')"),
         ("has", "has({'a': variables.DB}.a)"),
+        ("timestamp", "string(timestamp(size(variables.DB)))"),
+        ("duration", "string(duration(string(size(variables.DB)) + 's'))"),
+        ("bytes", "string(bytes(variables.DB))"),
+        ("getFullYear", "timestamp(size(variables.DB)).getFullYear()"),
+        ("getMonth", "timestamp(size(variables.DB)).getMonth()"),
+        ("getDate", "timestamp(size(variables.DB)).getDate()"),
+        ("getDayOfMonth", "timestamp(size(variables.DB)).getDayOfMonth()"),
+        ("getDayOfWeek", "timestamp(size(variables.DB)).getDayOfWeek()"),
+        ("getDayOfYear", "timestamp(size(variables.DB)).getDayOfYear()"),
+        ("getHours", "timestamp(size(variables.DB)).getHours()"),
+        ("getMinutes", "timestamp(size(variables.DB)).getMinutes()"),
+        ("getSeconds", "timestamp(size(variables.DB)).getSeconds()"),
+        ("getMilliseconds", "timestamp(size(variables.DB)).getMilliseconds()"),
     ];
     let named: Vec<&str> = calls.iter().map(|(name, _)| *name).collect();
-    assert_eq!(named.join(", "), function::KNOWN, "a function that nobody tries");
+    let known = format!("{}, {}", function::KNOWN, time_function::KNOWN);
+    assert_eq!(named.join(", "), known, "a function that nobody tries");
     for (name, call) in calls {
         for expression in [call.to_owned(), format!("[1].map(x, {call})[0]"), format!("true ? {call} : {call}")] {
             let result = text(&secrets(), &format!("${{{{ {expression} }}}}"));
@@ -373,6 +473,11 @@ fn no_fault_shows_what_a_secret_holds() {
         "semver(variables.DB)",
         "variables.DB.matches(variables.DB + '[')",
         "base64Decode(variables.DB)",
+        "timestamp(variables.DB)",
+        "duration(variables.DB)",
+        "timestamp(0).getHours(variables.DB)",
+        "bytes(variables.DB) < timestamp(0)",
+        "[bytes(variables.DB)]",
         "double(variables.DB)",
         "bool(variables.DB)",
         "variables.DB ? 1 : 2",
