@@ -140,7 +140,7 @@ async fn a_real_container_runs_the_script_and_its_exit_code_and_its_last_lines_a
     ask(&space, "well", json!({"image": shell, "run": lines, "env": env})).await;
     ask(&space, "badly", json!({"image": shell, "run": "echo no such table >&2; exit 3"})).await;
     ask(&space, "shellless", json!({"image": format!("{registry}/checkout:1.0.0"), "run": "ls"})).await;
-    ask(&space, "long", json!({"image": shell, "run": WAITS, "timeout": "5s"})).await;
+    ask(&space, "long", json!({"image": shell, "run": WAITS, "timeout": "20s"})).await;
     ask(&space, "enough", json!({"image": shell, "run": WAITS})).await;
     let patience = Duration::from_mins(3);
 
