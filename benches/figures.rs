@@ -14,7 +14,10 @@
 #[path = "../tests/support.rs"]
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "burst.rs"]
+mod burst;
+
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -24,7 +27,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client};
-use serde_json::{Value, json};
+use serde_json::json;
 use support::operator::Operator;
 use support::shared;
 use support::space::Space;
@@ -32,9 +35,6 @@ use support::{manifest, wait};
 
 /// How many promotions are measured one after the other.
 const IDLE: usize = 30;
-/// Projects and environments of the burst: 1,000 pairs.
-const PROJECTS: usize = 100;
-const ENVIRONMENTS: usize = 10;
 /// How long nothing is done to see whether anything is written.
 const QUIET: Duration = Duration::from_mins(1);
 
@@ -49,7 +49,7 @@ async fn main() {
     let client = plane.client(&Identity::Admin).await.expect("a client");
     let mut table = Table::default();
     idle(&plane, &client, &mut table).await;
-    burst(&plane, &client, &operator, &mut table).await;
+    at_once(&plane, &client, &operator, &mut table).await;
     quiet(&plane, &mut table).await;
     table.print();
 }
@@ -89,7 +89,7 @@ async fn idle(plane: &Plane, client: &Client, table: &mut Table) {
     for n in 0..IDLE {
         let version = format!("1.0.{n}");
         space.project("checkout", &image, json!([manifest::deployment("checkout", &image)])).await;
-        space.apply(release(&space, "checkout", &version, n)).await;
+        space.apply(burst::release(&space, "checkout", &version, n)).await;
         space.sealed(&format!("checkout-{version}")).await;
         let deployments: Api<Deployment> = space.in_environment("dev");
         let promotions: Api<Promotion> = space.api();
@@ -136,39 +136,11 @@ fn is_healthy(deployment: &Deployment) -> bool {
     })
 }
 
-/// A release whose image needs no registry.
-fn release(space: &Space, project: &str, version: &str, n: usize) -> Value {
-    let digest = format!("sha256:{n:064x}");
-    let packages = json!([{"name": "api", "version": version, "digest": digest}]);
-    let spec = json!({"project": project, "version": version, "packages": packages});
-    space.object("Release", &format!("{project}-{version}"), spec)
-}
-
 /// A thousand promotions at once, each of Deployment, Service and Ingress.
-async fn burst(plane: &Plane, client: &Client, operator: &Operator, table: &mut Table) {
-    let space = Space::create(client.clone()).await;
-    let image = format!("{}/checkout", plane.registry().host());
-    for environment in 0..ENVIRONMENTS {
-        space.environment(&format!("e{environment}"), 10).await;
-    }
-    let projects: Vec<String> = (0..PROJECTS).map(|n| format!("p{n}")).collect();
-    for project in &projects {
-        space.project(project, &image, workload(project, &image)).await;
-        space.apply(release(&space, project, "1.0.0", 1)).await;
-    }
-    for project in &projects {
-        space.sealed(&format!("{project}-1.0.0")).await;
-    }
+async fn at_once(plane: &Plane, client: &Client, operator: &Operator, table: &mut Table) {
+    let space = burst::prepare(plane, client).await;
     let (before, mark) = (writes(plane).await, plane.audit().mark());
-    let ended = tokio::spawn(everyone_ended(space.api(), PROJECTS * ENVIRONMENTS));
-    let pairs = projects.iter().flat_map(|project| (0..ENVIRONMENTS).map(move |n| (project, format!("e{n}"))));
-    let space = &space;
-    let promoted: Vec<String> = futures::stream::iter(pairs)
-        .map(|(project, environment)| async move { space.promote(project, "1.0.0", &environment).await })
-        .buffer_unordered(32)
-        .collect()
-        .await;
-    let took = ended.await.expect("every promotion succeeds");
+    let took = burst::promote(&space).await;
     let [succeeded, recorded] = took.map(|time| format!("{:.0} s", time.as_secs_f64()));
     let after = writes(plane).await;
     table.row(
@@ -178,30 +150,8 @@ async fn burst(plane: &Plane, client: &Client, operator: &Operator, table: &mut 
     );
     let peak = operator.peak_memory(plane);
     table.row("peak memory of the operator", format!("{} MiB", peak / 1024), "≤ 64 MiB");
-    by_resource(&before, &after, promoted.len(), table);
-    by_request(&plane.audit().since(mark).expect("the audit log"), promoted.len());
-}
-
-/// How long it takes from now until this many promotions have succeeded, and until all are recorded everywhere: from one watch,
-/// since lists of a thousand objects would be most of what the API server does.
-async fn everyone_ended(promotions: Api<Promotion>, count: usize) -> [Duration; 2] {
-    let begun = Instant::now();
-    let mut changes = watcher(promotions, watcher::Config::default()).applied_objects().boxed();
-    let (mut ended, mut recorded) = (BTreeSet::new(), BTreeSet::new());
-    let mut took = [Duration::ZERO; 2];
-    while recorded.len() < count {
-        let Some(Ok(promotion)) = changes.next().await else { continue };
-        let Some(status) = promotion.status.as_ref().filter(|status| status.finished) else { continue };
-        assert_eq!(status.phase.as_deref(), Some("Succeeded"), "{status:#?}");
-        let name = promotion.metadata.name.clone().unwrap_or_default();
-        if ended.insert(name.clone()) && ended.len() == count {
-            took[0] = begun.elapsed();
-        }
-        if promotion.metadata.finalizers.is_none() && recorded.insert(name) {
-            took[1] = begun.elapsed();
-        }
-    }
-    took
+    by_resource(&before, &after, burst::PROMOTIONS, table);
+    by_request(&plane.audit().since(mark).expect("the audit log"), burst::PROMOTIONS);
 }
 
 /// What the operator asked of the API server for one promotion, reads and dry runs included.
@@ -218,21 +168,6 @@ fn by_request(events: &[AuditEvent], count: usize) {
             f64::from(u32::try_from(times).unwrap_or(u32::MAX)) / f64::from(u32::try_from(count).unwrap_or(1))
         );
     }
-}
-
-fn workload(name: &str, image: &str) -> Value {
-    let mut deployment = manifest::deployment(name, image);
-    deployment["spec"]["replicas"] = json!(0);
-    let service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
-        "spec": {"clusterIP": "None", "selector": {"app": name}, "ports": [{"port": 80}]},
-    });
-    let backend = json!({"service": {"name": name, "port": {"number": 80}}});
-    let ingress = json!({
-        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": name},
-        "spec": {"defaultBackend": backend},
-    });
-    json!([deployment, service, ingress])
 }
 
 /// Writes that the API server counted, by resource; dry runs apart.

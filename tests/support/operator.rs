@@ -42,7 +42,13 @@ impl Operator {
     /// The same without a line of log that is no warning.
     #[allow(dead_code, reason = "the benchmark uses it")]
     pub async fn start_quietly(plane: &Plane, name: &str) -> Self {
-        Self::start_with(plane, name, (kubeconfig(plane).await, &["--log-level=warn"])).await
+        Self::start_quietly_against(plane, name, kubeconfig(plane).await).await
+    }
+
+    /// The same with a kubeconfig that leads through a proxy.
+    #[allow(dead_code, reason = "the benchmark uses it")]
+    pub async fn start_quietly_against(plane: &Plane, name: &str, kubeconfig: PathBuf) -> Self {
+        Self::start_with(plane, name, (kubeconfig, &["--log-level=warn"])).await
     }
 
     async fn start_with(plane: &Plane, name: &str, (kubeconfig, more): (PathBuf, &[&str])) -> Self {

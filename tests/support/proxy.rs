@@ -69,6 +69,7 @@ struct Inner {
     watched: Mutex<BTreeMap<String, Watched>>,
     changed: Notify,
     trap: Mutex<Option<Trap>>,
+    taken: Mutex<Vec<String>>,
     watches: broadcast::Sender<WatchFault>,
 }
 
@@ -124,6 +125,7 @@ impl Proxy {
             watched: Mutex::default(),
             changed: Notify::new(),
             trap: Mutex::default(),
+            taken: Mutex::default(),
             watches: broadcast::Sender::new(64),
         });
         let router = Router::new().fallback(pass).with_state(Arc::clone(&state));
@@ -206,6 +208,12 @@ impl Proxy {
         self.state.watched.lock().expect("a lock")
     }
 
+    /// From now on what is created under paths that end so is taken, and answered as the API server would, which never sees it.
+    #[allow(dead_code, reason = "the benchmark uses it")]
+    pub fn take(&self, path_ends: &[&str]) {
+        self.state.taken.lock().expect("a lock").extend(path_ends.iter().map(|&end| end.to_owned()));
+    }
+
     /// Is late with the next write whose path ends so.
     pub fn hold(&self, path_end: &str) -> Held {
         let ((reached, is_reached), (release, released)) = (oneshot::channel(), oneshot::channel());
@@ -235,6 +243,9 @@ async fn pass(State(state): State<Arc<Inner>>, request: Request) -> Response {
         return late(&state, Request::from_parts(parts, body), trap).await;
     }
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    if is_taken(&state, &parts) {
+        return created(&body);
+    }
     let stop = stop_at(&state, &parts, &body);
     let is_watch = parts.uri.query().is_some_and(|query| query.contains("watch=true"));
     let request = Request::from_parts(parts, Body::from(body));
@@ -278,6 +289,20 @@ async fn go_wrong(state: &Inner, request: Request, fault: Fault) -> Response {
             forward(state, request).await
         }
     }
+}
+
+fn is_taken(state: &Inner, request: &Parts) -> bool {
+    let taken = state.taken.lock().expect("a lock");
+    request.method == Method::POST && taken.iter().any(|end| request.uri.path().ends_with(end.as_str()))
+}
+
+/// What the API server would answer to whoever creates this.
+fn created(body: &[u8]) -> Response {
+    let mut object: serde_json::Value = serde_json::from_slice(body).expect("an object");
+    let name = object["metadata"]["name"].clone();
+    (object["metadata"]["uid"], object["metadata"]["resourceVersion"]) = (name, "1".into());
+    let answer = Response::builder().status(201).header(http::header::CONTENT_TYPE, "application/json");
+    answer.body(Body::from(object.to_string())).expect("an answer")
 }
 
 /// An error as the API server would write it.
