@@ -53,14 +53,12 @@ impl Wrong {
     }
 }
 
-/// All texts of a document.
-fn texts(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(texts).collect::<Vec<_>>().join("\n"),
-        Value::Object(fields) => fields.values().map(texts).collect::<Vec<_>>().join("\n"),
-        _ => String::new(),
-    }
+/// What a write of a status says to people: its sentence, and those of its conditions.
+fn sentences(written: &Value) -> String {
+    let status = &written["status"];
+    let conditions = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let said = conditions.iter().map(|condition| &condition["message"]).chain([&status["message"]]);
+    said.filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
 }
 
 fn time(text: &str) -> Timestamp {
@@ -78,7 +76,7 @@ async fn measured(space: &Space, wrong: &Wrong, place: (usize, usize)) -> Result
     let made = audit.find(mark, PATIENCE, |event| of_object(event) && event.code == 201).await.expect("it was made");
     let told = |event: &AuditEvent| {
         let status = event.subresource == "status" && event.code == 200 && is_write_of_the_operator(event);
-        (of_object(event) && status).then(|| event.request_object.as_ref().map(texts).unwrap_or_default())
+        (of_object(event) && status).then(|| event.request_object.as_ref().map(sentences).unwrap_or_default())
     };
     let said = |event: &AuditEvent| told(event).is_some_and(|told| wrong.says.iter().all(|word| told.contains(word)));
     match audit.find(mark, PATIENCE / 4, said).await {

@@ -47,6 +47,8 @@ async fn metrics_say_what_runs_what_waits_and_how_it_ended() {
     series(&["gantry_promotion_duration_seconds_count", &here, " 1"]).await;
     series(&["gantry_lead_time_seconds_count", &here, " 1"]).await;
     series(&["gantry_leader", " 1"]).await;
+    series(&["gantry_reconciles_total", "controller=\"promotion\""]).await;
+    series(&["gantry_api_requests_total", "verb=\"get\"", "resource=\"promotions\""]).await;
     space.project("checkout", &image, json!([failing("checkout", &image, "never-ready")])).await;
     space.release("checkout", "1.1.0").await;
     let running = space.promote("checkout", "1.1.0", "dev").await;

@@ -1,16 +1,18 @@
 //! What happens to a promotion, on the real cluster: order, queue, names, cancel, history.
 
 use gantry::api::v1alpha1::{AuditRecord, Environment, Promotion, Release};
-use k8s_openapi::api::apps::v1::Deployment;
+use gantry_plane::AuditEvent;
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::support::manifest::{config_map, deployment, failing};
-use crate::support::shared::{Shared, shared};
+use crate::support::shared::{OPERATOR, Shared, shared};
 use crate::support::space::Space;
 use crate::support::wait;
 
@@ -48,6 +50,7 @@ async fn a_release_moves_through_its_environments_in_order_and_every_history_say
     let deployed: Deployment = space.in_environment("test").get("checkout").await.expect("the Deployment");
     let container = &deployed.spec.expect("a spec").template.spec.expect("a pod").containers[0];
     assert_eq!(container.image.as_deref(), Some(format!("{image}:1.0.0@{digest}").as_str()));
+    is_marked_and_remembered(&space, &deployed.metadata, &second).await;
 
     let project = space
         .project_says("checkout", "in both environments", |project| {
@@ -88,6 +91,25 @@ async fn a_release_moves_through_its_environments_in_order_and_every_history_say
     }
 }
 
+/// What was applied to test says whose it is, the inventory has it, and the slot names the promotion.
+async fn is_marked_and_remembered(space: &Space, applied: &ObjectMeta, promotion: &Promotion) {
+    let managers = applied.managed_fields.iter().flatten().filter_map(|one| one.manager.as_deref());
+    assert!(managers.into_iter().any(|manager| manager == "gantry/checkout"), "{applied:?}");
+    let labels = applied.labels.clone().unwrap_or_default();
+    let expected = [("project", "checkout"), ("environment", "test"), ("release", "1.0.0")];
+    for (label, value) in expected {
+        let found = labels.get(&format!("gantry.dev/{label}")).map(String::as_str);
+        assert_eq!(found, Some(value), "{labels:?}");
+    }
+    let revisions: Api<ControllerRevision> = space.api();
+    let inventory = revisions.get("checkout.test.default").await.expect("an inventory");
+    let inventory = serde_json::to_string(&inventory.metadata.annotations).expect("JSON");
+    let uid = applied.uid.as_deref().expect("a uid");
+    assert!(inventory.contains("Deployment") && inventory.contains(uid), "{inventory}");
+    let slot = space.api::<Lease>().get("checkout.test").await.expect("a slot").spec.expect("a spec");
+    assert_eq!(slot.holder_identity, promotion.metadata.uid);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_transition_is_an_event_on_promotion_release_and_environment() {
     let (space, _) = shop(shared().await).await;
@@ -117,12 +139,14 @@ async fn events_on(space: &Space, (kind, name): (&str, &str)) -> Vec<Event> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_end_is_an_event_and_what_changed_nothing_is_told_on_the_promotion_only() {
+async fn every_end_is_an_event_on_promotion_release_and_environment() {
     let (space, image) = shop(shared().await).await;
     space.release("checkout", "1.0.0").await;
     let early = space.promote("checkout", "1.0.0", "test").await;
     space.ended(&early).await;
-    told(&space, ("Promotion", &early), ("Refused", "Warning")).await;
+    for about in [("Promotion", early.as_str()), ("Release", "checkout-1.0.0"), ("Environment", "test")] {
+        told(&space, about, ("Refused", "Warning")).await;
+    }
 
     space.project("checkout", &image, json!([failing("checkout", &image, "image-pull")])).await;
     space.release("checkout", "1.1.0").await;
@@ -142,17 +166,18 @@ async fn every_end_is_an_event_and_what_changed_nothing_is_told_on_the_promotion
         space.apply(space.object("Promotion", name, spec)).await;
         told(&space, ("Promotion", name), ("Waiting", "Normal")).await;
     }
-    told(&space, ("Promotion", "again-1"), ("Superseded", "Normal")).await;
+    for about in [("Promotion", "again-1"), ("Release", "checkout-1.0.0"), ("Environment", "dev")] {
+        told(&space, about, ("Superseded", "Normal")).await;
+    }
     cancel(&space, &running).await;
     space.ended(&running).await;
     for about in [("Promotion", running.as_str()), ("Release", "checkout-2.0.0"), ("Environment", "dev")] {
         told(&space, about, ("Canceled", "Normal")).await;
     }
-    let quiet = ["Refused", "Superseded", "Waiting"];
+    // What happens within a phase is news for whoever looks at the promotion alone.
     for about in [("Release", "checkout-1.0.0"), ("Environment", "test"), ("Environment", "dev")] {
         let said = events_on(&space, about).await;
-        let loud = |event: &&Event| event.reason.as_deref().is_some_and(|reason| quiet.contains(&reason));
-        assert!(!said.iter().any(|event| loud(&event)), "{about:?}: {said:?}");
+        assert!(!said.iter().any(|event| event.reason.as_deref() == Some("Waiting")), "{about:?}: {said:?}");
     }
 }
 
@@ -329,16 +354,40 @@ async fn history_survives_the_promotions_that_made_it() {
     let project = space.project_says("checkout", "there", |_| true).await.status.expect("a status");
     let row = project.environments.iter().find(|row| row.name == "dev").expect("a row");
     assert_eq!(row.last.as_ref().expect("a last end").promotion, "checkout-1.0.0-dev");
-    let environments: Api<Environment> = space.api();
-    let dev = environments.get("dev").await.expect("dev").status.expect("a status");
-    assert_eq!(dev.history.len(), 1);
     let release = wait::object(&space.api(), "checkout-1.0.0", "still in dev", |known: &Release| {
         let rows = known.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
         rows.iter().any(|row| row.name == "dev" && row.succeeded && row.current)
     })
     .await;
     assert_eq!(release.status.expect("a status").environments.iter().filter(|row| row.succeeded).count(), 1);
-    assert_eq!(space.audit_record("checkout-1.0.0-dev").await.phase, "Succeeded");
+
+    // What follows is joined to all that, and takes nothing away.
+    space.release("checkout", "1.1.0").await;
+    space.deploy("checkout", "1.1.0", "dev").await;
+    let dev = wait::object(&space.api(), "dev", "the history of both", |known: &Environment| {
+        known.status.as_ref().is_some_and(|status| status.history.len() == 2)
+    })
+    .await;
+    let dev = dev.status.expect("a status");
+    let promotions: Vec<_> = dev.history.iter().map(|entry| entry.promotion.as_str()).collect();
+    assert!(promotions.contains(&"checkout-1.0.0-dev"), "{promotions:?}");
+    assert_eq!(dev.deployments.iter().map(|row| row.release.as_str()).collect::<Vec<_>>(), ["checkout-1.1.0"]);
+    let project = space
+        .project_says("checkout", "at 1.1.0, before at 1.0.0", |project| {
+            let rows = project.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
+            rows.iter().any(|row| row.current.as_ref().is_some_and(|current| current.version == "1.1.0"))
+        })
+        .await;
+    let row = project.status.expect("a status").environments.into_iter().find(|row| row.name == "dev").expect("a row");
+    assert_eq!(row.previous.map(|previous| previous.version).as_deref(), Some("1.0.0"));
+    for about in [("Promotion", "checkout-1.0.0-dev"), ("Release", "checkout-1.0.0"), ("Environment", "dev")] {
+        told(&space, about, ("Succeeded", "Normal")).await;
+    }
+    let record = space.audit_record("checkout-1.0.0-dev").await;
+    assert_eq!(record.phase, "Succeeded");
+    let steps: Vec<_> = record.steps.iter().map(|step| (step.name.as_str(), step.phase.as_str())).collect();
+    assert_eq!(steps, [("deploy", "Succeeded")]);
+    assert!(record.steps.iter().all(|step| step.started_at.is_some() && step.finished_at.is_some()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -358,6 +407,82 @@ async fn what_the_last_release_had_and_this_one_has_not_is_pruned_once_it_is_hea
     assert!(config_maps.get_opt("settings").await.expect("an answer").is_none(), "pruned");
     assert!(config_maps.get_opt("strangers").await.expect("an answer").is_some(), "not ours, so not touched");
     assert_eq!(ended.status.expect("a status").steps[0].pruned, ["ConfigMap/settings"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failed_promotion_left_behind_is_pruned_by_the_next_success() {
+    let (space, image) = shop(shared().await).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let broken = failing("checkout", &image, "image-pull");
+    space.project("checkout", &image, json!([config_map("settings", "one"), config_map("left", "x"), broken])).await;
+    space.release("checkout", "1.1.0").await;
+    let failed = space.promote("checkout", "1.1.0", "dev").await;
+    assert_eq!(space.ended(&failed).await.status.expect("a status").phase.as_deref(), Some("Failed"));
+    let config_maps: Api<ConfigMap> = space.in_environment("dev");
+    config_maps.get("left").await.expect("a failure takes nothing away");
+
+    space.project("checkout", &image, json!([deployment("checkout", &image), config_map("settings", "one")])).await;
+    space.release("checkout", "2.0.0").await;
+    let ended = space.deploy("checkout", "2.0.0", "dev").await;
+    assert!(config_maps.get_opt("left").await.expect("an answer").is_none());
+    assert_eq!(ended.status.expect("a status").steps[0].pruned, ["ConfigMap/left"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_whose_environment_is_not_ready_waits_and_goes_on_once_it_is() {
+    let (space, image) = space(shared().await).await;
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(space.client.clone());
+    let taken = format!("{}-taken", space.name);
+    let namespace = serde_json::from_value(json!({"metadata": {"name": taken}})).expect("a namespace");
+    namespaces.create(&PostParams::default(), &namespace).await.expect("somebody's namespace");
+    let spec = json!({"order": 10, "targets": [{"name": "default", "namespace": taken}]});
+    space.apply(space.object("Environment", "dev", spec)).await;
+    space.project("checkout", &image, json!([config_map("settings", "one")])).await;
+    space.release("checkout", "1.0.0").await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    let waiting = space.in_phase(&name, "Pending", Some("EnvironmentNotReady")).await;
+    let said = message(&waiting);
+    assert!(said.contains("environment dev is not ready") && said.contains(&taken), "{said}");
+
+    let given = Patch::Merge(json!({"metadata": {"labels": {"gantry.dev/space": space.name}}}));
+    namespaces.patch(&taken, &PatchParams::default(), &given).await.expect("an administrator may");
+    let ended = space.ended(&name).await;
+    assert_eq!(ended.status.as_ref().expect("a status").phase.as_deref(), Some("Succeeded"), "{}", message(&ended));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_step_waits_nothing_is_read_but_by_watches() {
+    let cluster = shared().await;
+    let (space, image) = space(cluster).await;
+    space.environment("dev", 10).await;
+    space.project("checkout", &image, json!([failing("checkout", &image, "never-ready")])).await;
+    space.release("checkout", "1.0.0").await;
+    let name = space.promote("checkout", "1.0.0", "dev").await;
+    // It says so ten seconds after it was applied; from then on nothing changes.
+    wait::object(&space.api(), &name, "waiting for its pods", |known: &Promotion| {
+        message(known).contains("Deployment checkout")
+    })
+    .await;
+    let audit = cluster.plane.audit();
+    let mark = audit.mark();
+    let deployments: Api<Deployment> = space.in_environment("dev");
+    // Each is a change that the operator hears of; the last one shows that it has heard of all before.
+    for n in 0..5 {
+        let note = Patch::Merge(json!({"metadata": {"annotations": {"example.com/note": n.to_string()}}}));
+        deployments.patch("checkout", &PatchParams::default(), &note).await.expect("an administrator may");
+    }
+    cancel(&space, &name).await;
+    let ended = |event: &AuditEvent| event.name == name && event.subresource == "status" && event.code == 200;
+    audit.find(mark, wait::PATIENCE, ended).await.expect("its end");
+    let place = format!("{}-dev", space.name);
+    let seen = audit.since(mark).expect("the audit log");
+    let reads = seen.iter().take_while(|event| !ended(event)).filter(|event| {
+        let reads = ["get", "list"].contains(&event.verb.as_str());
+        event.user == OPERATOR && reads && event.namespace == place
+    });
+    let reads: Vec<_> = reads.map(|event| &event.request_uri).collect();
+    assert!(reads.is_empty(), "{reads:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,7 @@ pub mod hindrance;
 pub mod inventory;
 pub mod lookout;
 pub mod manifests;
+pub mod news;
 pub mod object;
 pub mod observe;
 pub mod pinned;

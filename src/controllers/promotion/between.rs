@@ -4,11 +4,12 @@
 //! holds its slot. One in which a step has failed is not paused: its clean-up belongs to its end.
 
 use super::decide::{Decision, Effect, effect, finish, rest, unreadable};
+use super::news::News;
 use super::observe::Observed;
 use super::progress::{self, Progress};
 use super::{freezes, reads, status, turn};
 use crate::api::v1alpha1::Promotion;
-use crate::controllers::decision::{Next, Note, Severity};
+use crate::controllers::decision::Next;
 use crate::domain::promotion::reason::Reason;
 
 /// Whether a promotion runs and is kept from its next step.
@@ -37,7 +38,7 @@ pub fn steps(observed: &Observed) -> Decision {
     }
     let spec = &observed.promotion.spec;
     let message = format!("{} {} to {} goes on: the freeze is over", spec.project, spec.version, spec.environment);
-    let event = Note { severity: Severity::Normal, reason: "Resumed", action: "Promote", message };
+    let event = News::Resumed.note(message);
     Decision { status: status::resumed(observed), events: vec![event], next: Next::Again, ..rest(observed) }
 }
 
@@ -51,7 +52,7 @@ fn halt(observed: &Observed, done: Option<&Progress>) -> Option<Decision> {
     };
     let message = format!("paused before its next step by {holding}: it goes on by itself afterwards, or cancel it");
     let known = observed.promotion.status.as_ref().and_then(|status| status.reason.as_deref());
-    let event = Note { severity: Severity::Normal, reason: "Paused", action: "Promote", message: message.clone() };
+    let event = News::Paused.note(message.clone());
     let events = if known == Some(Reason::Frozen.as_str()) { Vec::new() } else { vec![event] };
     Some(Decision { status: status::paused(observed, done, &message), effects: Vec::new(), events, next })
 }

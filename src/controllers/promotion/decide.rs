@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use super::conditions::{self, Chosen};
 use super::facts::{self, facts, phase};
 use super::hindrance::{self, Hindrance};
+use super::news::News;
 use super::observe::Observed;
 use super::plan::PlanState;
 use super::progress::{Progress, State};
 use super::{between, freezes, pinned, retry, status, timeout, turn};
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::v1alpha1::{Promotion, PromotionSpec, PromotionStatus};
-use crate::controllers::decision::{self, Next, Note, Severity};
+use crate::controllers::decision::{self, Next, Note};
 use crate::domain::promotion::machine::{self, End, Failure, Transition};
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
@@ -111,12 +112,7 @@ fn wait(observed: &Observed, reason: &Reason, message: &str) -> Decision {
     let until = window.until().filter(|_| pending);
     let message = until.map_or_else(|| message.to_owned(), |until| format!("{message}; {until}"));
     let known = observed.promotion.status.as_ref().and_then(|status| status.reason.as_deref());
-    let event = Note {
-        severity: Severity::Normal,
-        reason: "Waiting",
-        action: "Promote",
-        message: format!("{}: {message}", reason.as_str()),
-    };
+    let event = News::Waiting.note(format!("{}: {message}", reason.as_str()));
     let events = if known == Some(reason.as_str()) { Vec::new() } else { vec![event] };
     let status = status::waiting(observed, reason, &message);
     // One that runs and must wait for its slot is looked at again at its deadline at the latest, one that has not started when
@@ -154,8 +150,7 @@ fn start(observed: &Observed) -> Decision {
     if let Some(failure) = failure {
         return fail_at_start(observed, (records, failure));
     }
-    let event =
-        Note { severity: Severity::Normal, reason: "Started", action: "Promote", message: status::starts(observed) };
+    let event = News::Started.note(status::starts(observed));
     let status = status::started(observed, plan, records);
     let events = std::iter::once(event).chain(recovered(observed)).chain(freezes::overridden(observed)).collect();
     Decision { status, effects: Vec::new(), events, next: Next::Again }
@@ -184,7 +179,7 @@ fn recovered(observed: &Observed) -> Option<Note> {
         "{} {} goes to {} without earlier phases and approvals, since {by} opened a recovery: {}",
         spec.project, spec.version, spec.environment, recovery.reason
     );
-    Some(Note { severity: Severity::Warning, reason: "Recovered", action: "Promote", message })
+    Some(News::Recovered.note(message))
 }
 
 /// Goes on with the step that runs, or starts the next one.
@@ -228,7 +223,7 @@ fn work(observed: &Observed) -> Decision {
 /// A step failed for good, and steps run that are there for that.
 fn fail_step(observed: &Observed, (name, failure): (&str, &FailureRecord)) -> Decision {
     let message = format!("step {name} failed, and steps for that case run now: {}", failure.message);
-    let event = Note { severity: Severity::Warning, reason: "StepFailed", action: "Promote", message };
+    let event = News::StepFailed.note(message);
     let status = status::failing(observed, failure);
     Decision { status, effects: Vec::new(), events: vec![event], next: Next::Again }
 }
@@ -240,7 +235,7 @@ fn retry(
     (record, failure, at): (&StepRecord, &FailureRecord, Timestamp),
 ) -> Decision {
     let message = retry::sentence(record, failure, at);
-    let event = Note { severity: Severity::Warning, reason: "Retrying", action: "Promote", message: message.clone() };
+    let event = News::Retrying.note(message.clone());
     let status = status::retrying(observed, progress, (at, &message));
     Decision { status, effects: Vec::new(), events: vec![event], next: Next::At(at) }
 }
@@ -248,12 +243,8 @@ fn retry(
 /// Failed, and is rolled back: the promotion that does so is named before it is made.
 fn roll_back(observed: &Observed, failure: &Failure, message: &str) -> Decision {
     let spec = &observed.promotion.spec;
-    let event = Note {
-        severity: Severity::Warning,
-        reason: Phase::RollingBack.as_str(),
-        action: "Promote",
-        message: format!("{} {} to {}: {message}", spec.project, spec.version, spec.environment),
-    };
+    let said = format!("{} {} to {}: {message}", spec.project, spec.version, spec.environment);
+    let event = News::Became(Phase::RollingBack).note(said);
     let status = status::rolling_back(observed, failure, message);
     Decision { status, effects: Vec::new(), events: vec![event], next: Next::Again }
 }
@@ -273,17 +264,7 @@ pub fn ended(promotion: &Promotion) -> Option<Note> {
 }
 
 fn end_note(spec: &PromotionSpec, phase: Phase, message: &str) -> Note {
-    let severity = match phase {
-        Phase::Pending
-        | Phase::Running
-        | Phase::RollingBack
-        | Phase::Succeeded
-        | Phase::Superseded
-        | Phase::Canceled => Severity::Normal,
-        Phase::Failed | Phase::RolledBack | Phase::Refused | Phase::Rejected | Phase::Expired => Severity::Warning,
-    };
-    let message = format!("{} {} to {}: {message}", spec.project, spec.version, spec.environment);
-    Note { severity, reason: phase.as_str(), action: "Promote", message }
+    News::Became(phase).note(format!("{} {} to {}: {message}", spec.project, spec.version, spec.environment))
 }
 
 /// The end of a promotion that nobody can make sense of.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::news::News;
 use super::observe::Observed;
 use super::{between, reads as promotion_reads, rollback};
 use crate::api::convert::freezes as convert;
 use crate::api::v1alpha1::promotion_status::FreezeOverrideRecord;
 use crate::api::v1alpha1::{Freeze as Object, Promotion};
-use crate::controllers::decision::{Next, Note, Severity};
+use crate::controllers::decision::{Next, Note};
 use crate::domain::freeze::{self, Freeze, Freezes};
 use crate::domain::promotion::window::Window;
 
@@ -122,7 +123,7 @@ pub fn overridden(observed: &Observed) -> Option<Note> {
         spec.environment,
         passed.join(", ")
     );
-    Some(Note { severity: Severity::Warning, reason: "FreezeOverridden", action: "Promote", message })
+    Some(News::FreezeOverridden.note(message))
 }
 
 /// The freezes that the gate looked at.

@@ -1,6 +1,7 @@
 //! What is said of a promotion in Events and counted in metrics: on the promotion, and what changes the environment also on that and
 //! on the release.
 
+use super::news::News;
 use super::{decide, reads, record};
 use crate::api::v1alpha1::Promotion;
 use crate::cluster::cache::Key;
@@ -9,23 +10,10 @@ use crate::controllers::decision::Note;
 use crate::controllers::pipeline;
 use crate::domain::promotion::outcome::Outcome;
 
-/// What is also said on the environment and on the release.
-const ELSEWHERE: [&str; 9] = [
-    "Started",
-    "Recovered",
-    "FreezeOverridden",
-    "Succeeded",
-    "Failed",
-    "Canceled",
-    "Rejected",
-    "RollingBack",
-    "RolledBack",
-];
-
 /// Says what happened.
 pub fn tell(context: &Context, promotion: &Promotion, note: Note) {
     let about = pipeline::reference(promotion);
-    if ELSEWHERE.contains(&note.reason) {
+    if News::is_told_elsewhere(note.reason) {
         let space = about.namespace.clone().unwrap_or_default();
         let (spec, stores) = (&promotion.spec, &context.stores);
         let environment = stores.environments.get(&Key::new(&space, spec.environment.as_str()));

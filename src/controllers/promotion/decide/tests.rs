@@ -9,6 +9,7 @@ use crate::api::v1alpha1::history::Person;
 use crate::api::v1alpha1::promotion::{Cancel, Cause};
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
+use crate::controllers::decision::Severity;
 use crate::controllers::lifecycle::course::{Choice, Course};
 use crate::controllers::promotion::observe::{Trace, Unreadable};
 use crate::controllers::promotion::pinned::Pinned;
