@@ -92,3 +92,5 @@ mod uninstall;
 mod variables;
 #[cfg(test)]
 mod window;
+#[cfg(test)]
+mod words;

@@ -246,11 +246,22 @@ pub fn is_true(conditions: &[Condition], kind: ConditionType) -> bool {
     find(conditions, kind).is_some_and(|condition| condition.status == "True")
 }
 
-/// The text, cut at a character boundary to at most `longest` bytes, with an ellipsis where something is missing.
+/// The text on one line, with a space for whatever a terminal would obey instead of showing it: controls, and characters that turn the
+/// direction of writing.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let obeyed = |c: char| {
+        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if obeyed(c) { ' ' } else { c }).collect()
+}
+
+/// The plain text, cut at a character boundary to at most `longest` bytes, with an ellipsis where something is missing.
 #[must_use]
 pub fn cut(text: &str, longest: usize) -> String {
+    let text = plain(text);
     if text.len() <= longest {
-        return text.to_owned();
+        return text;
     }
     let mut end = longest.saturating_sub('…'.len_utf8());
     while !text.is_char_boundary(end) {
@@ -294,6 +305,13 @@ mod tests {
         set_standing(&mut conditions, &Standing::Ready, ("A", "x"), stamp(2));
         let types: Vec<_> = conditions.iter().map(|c| c.type_.as_str()).collect();
         assert_eq!(types, ["Ready", "Reconciling", "Stalled"]);
+    }
+
+    #[test]
+    fn nothing_is_left_that_a_terminal_would_obey() {
+        let words = "red \u{1b}[31m\u{7}bell\r\nline\u{9b}1m\u{202e}back\u{2028}end — äöü";
+        assert_eq!(plain(words), "red  [31m bell  line 1m back end — äöü");
+        assert_eq!(cut("a\nb", 3), "a b");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::decision::{Decision, Next, Note, Severity};
+use crate::api::condition;
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::cluster::events::{Events, Said};
@@ -124,6 +125,7 @@ pub async fn reconcile<C: Controller>(
 /// Says one note about an object, and about another that has to do with it: Events that differ in that are not folded into one.
 /// What is about the object alone is also logged, so logs tell the same story.
 pub fn say(events: &Events, note: Note, (regarding, related): (ObjectReference, Option<ObjectReference>)) {
+    let note = plain(note);
     if related.is_none() {
         log(&note, &regarding);
     }
@@ -132,7 +134,13 @@ pub fn say(events: &Events, note: Note, (regarding, related): (ObjectReference, 
 
 /// Says on an object what is said of another in full: many of these within seconds become one.
 pub fn mention(events: &Events, note: Note, (regarding, of): (ObjectReference, ObjectReference)) {
-    events.say(Said { related: Some(of), foldable: true, ..said(note, regarding) });
+    events.say(Said { related: Some(of), foldable: true, ..said(plain(note), regarding) });
+}
+
+/// People's own words may be part of a note.
+fn plain(mut note: Note) -> Note {
+    note.message = condition::plain(&note.message);
+    note
 }
 
 fn said(note: Note, regarding: ObjectReference) -> Said {

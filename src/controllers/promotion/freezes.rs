@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::news::News;
 use super::observe::Observed;
 use super::{between, reads as promotion_reads, rollback};
+use crate::api::condition;
 use crate::api::convert::freezes as convert;
 use crate::api::v1alpha1::promotion_status::FreezeOverrideRecord;
 use crate::api::v1alpha1::{Freeze as Object, Promotion};
@@ -106,7 +107,7 @@ pub fn record(observed: &Observed) -> Option<FreezeOverrideRecord> {
     let freezes = concerning(observed);
     let passed: Vec<String> =
         freezes.overrode(observed.now).iter().map(|freeze| freeze.name.clone()).take(LISTED).collect();
-    let (by, reason) = (observed.promotion.spec.requested_by.clone(), given.reason.clone());
+    let (by, reason) = (observed.promotion.spec.requested_by.clone(), condition::plain(&given.reason));
     (!passed.is_empty()).then_some(FreezeOverrideRecord { passed, by, reason })
 }
 

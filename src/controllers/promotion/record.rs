@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::api::ObjectMeta;
 use kube::{Api, Client, Resource};
 
-use crate::api::condition::cut;
+use crate::api::condition::{cut, plain};
 use crate::api::v1alpha1::audit_record::{
     AuditApproval, AuditFreezeOverride, AuditKind, AuditObject, AuditStep, PromotionEnd,
 };
@@ -164,7 +164,7 @@ pub fn outcome(promotion: &Promotion) -> Option<Outcome> {
         version: promotion.spec.version.as_str().try_into().ok()?,
         environment: promotion.spec.environment.as_str().try_into().ok()?,
         requested_by: promotion.spec.requested_by.as_ref().map(|by| by.username.clone()).unwrap_or_default(),
-        reason_given: promotion.spec.reason.clone(),
+        reason_given: promotion.spec.reason.as_deref().map(plain),
         mode: status.mode.as_deref().and_then(Mode::parse),
         partial: promotion.spec.is_partial(),
         phase: status.phase.as_deref().and_then(Phase::parse)?,
