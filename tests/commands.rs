@@ -73,6 +73,7 @@ async fn generation(space: &Space) -> i64 {
     found.metadata.generation.expect("a generation")
 }
 
+// Attack T29.
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_show_what_containers_said_last_without_what_a_terminal_would_obey() {
     let cluster = shared().await;
@@ -174,6 +175,7 @@ async fn what_no_release_of_the_project_made_is_left_alone_and_what_cannot_be_sa
     assert_eq!(found.metadata.generation, Some(1), "it was left alone");
 }
 
+// Attack T18.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_is_canceled_before_it_begins_is_not_carried_out_and_its_spec_never_changes() {
     let space = shop().await;

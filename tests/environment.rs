@@ -304,6 +304,7 @@ async fn a_role_that_is_not_on_the_administrators_list_is_refused_and_the_old_on
     assert_eq!(binding.role_ref.name, "gantry-deployer", "a role of the list");
 }
 
+// Attack T35.
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_are_bounded_and_get_no_token_and_what_somebody_changes_of_that_is_put_back() {
     let space = space().await;

@@ -177,7 +177,7 @@ fn unbounded(path: &str, schema: &Value, found: &mut (Vec<String>, Vec<String>))
     }
 }
 
-// Attacks T11, T34.
+// Attacks T11, T26, T34.
 #[test]
 fn nothing_grows_without_end_and_nothing_refers_into_another_namespace() {
     let mut found = (Vec::new(), Vec::new());

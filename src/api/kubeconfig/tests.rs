@@ -41,6 +41,7 @@ fn a_server_whom_to_trust_and_one_credential_are_taken() {
     assert!(parse(&yaml).is_ok(), "as kubectl writes it: {yaml}");
 }
 
+// Attack T22.
 #[test]
 fn every_field_that_leads_out_of_the_text_is_refused_alone_with_its_name_and_a_remedy() {
     let (cluster, user) = ("clusters[0].cluster", "users[0].user");
@@ -79,6 +80,7 @@ fn every_field_that_leads_out_of_the_text_is_refused_alone_with_its_name_and_a_r
     assert_eq!(preferences, ["preferences: it is not needed: remove it or leave it empty"]);
 }
 
+// Attack T22.
 #[test]
 fn fields_that_nobody_knows_are_refused_wherever_they_are() {
     for pointer in ["", "/clusters/0", "/clusters/0/cluster", "/users/0", "/users/0/user", "/contexts/0/context"] {

@@ -113,6 +113,7 @@ mod tests {
         );
     }
 
+    // Attack T26.
     #[test]
     fn aliases_work_and_a_bomb_of_them_is_refused() {
         assert_eq!(read("a: &x {k: v}\nb: *x\n").unwrap()[0].value, json!({"a": {"k": "v"}, "b": {"k": "v"}}));

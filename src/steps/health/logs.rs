@@ -58,6 +58,7 @@ fn last_lines(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    // Attack T29.
     #[test]
     fn the_last_lines_are_kept_in_order_and_without_control_characters() {
         assert_eq!(last_lines("a\n\u{1b}[31mred\u{1b}[0m\r\nlast\n\n"), ["a", "[31mred[0m", "last"]);
