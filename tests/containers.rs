@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use gantry::api::v1alpha1::Promotion;
-use gantry_plane::image::ask;
+use gantry_plane::image::{ask, push_sample};
+use gantry_plane::{Login, Registry, RegistryOptions};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
@@ -33,11 +34,16 @@ async fn containers(test: &str) -> Option<&'static Shared> {
 async fn shop(cluster: &Shared, manifests: impl Fn(&str) -> Value) -> (Space, String) {
     let space = Space::create(cluster.admin().await).await;
     let image = format!("{}/checkout", cluster.plane.registry().host());
-    // Nothing fails because it takes long: an image only if the registry's answer is certain.
-    let fail_after = json!({"imagePull": "1h", "crashLoop": 2, "unschedulable": "5m"});
-    space.environment_with("dev", json!({"order": 10, "failAfter": fail_after})).await;
+    space.environment_with("dev", environment(json!([]))).await;
     space.project("checkout", &image, manifests(&image)).await;
     (space, image)
+}
+
+/// An environment in which nothing fails because it takes long: an image only if the registry's answer is certain.
+#[expect(clippy::needless_pass_by_value, reason = "callers write the literal in place")]
+fn environment(pull_secrets: Value) -> Value {
+    let fail_after = json!({"imagePull": "1h", "crashLoop": 2, "unschedulable": "5m"});
+    json!({"order": 10, "failAfter": fail_after, "pullSecrets": pull_secrets})
 }
 
 /// Where a Service sends requests: the addresses that its `EndpointSlices` say are ready.
@@ -163,6 +169,52 @@ async fn an_image_that_is_not_in_the_registry_is_reported_at_once() {
     let message = status.message.unwrap_or_default();
     let expected = format!("Deployment checkout: ImagePullBackOff: {image}:9.9.9 not found (pod checkout-");
     assert!(message.contains(&expected), "{message}");
+}
+
+/// Pods are given the Secret when they are made, so the second promotion is of another version.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_with_a_password_is_pulled_from_with_the_environments_pull_secrets_only() {
+    let test = "a_registry_with_a_password_is_pulled_from_with_the_environments_pull_secrets_only";
+    let Some(cluster) = containers(test).await else { return };
+    let login = Login { user: "robot".to_owned(), password: "swordfish".to_owned() };
+    let options = RegistryOptions { auth: Some(login.clone()), ..RegistryOptions::default() };
+    let registry = Registry::start(options).await.expect("a registry");
+    for version in ["1.0.0", "1.1.0"] {
+        push_sample(&registry, "private", version).await.expect("a sample image");
+    }
+    let (space, _) = shop(cluster, |_| json!([config_map("none", "x")])).await;
+    let config = json!({"auths": {registry.host(): {"username": login.user, "password": login.password}}});
+    space
+        .apply(json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+            "metadata": {"name": "private", "namespace": space.name},
+            "stringData": {".dockerconfigjson": config.to_string()},
+        }))
+        .await;
+    // The package's own Secret is for asking the registry, and no pod has it.
+    let image = format!("{}/private", registry.host());
+    let spec = json!({
+        "packages": [{"name": "api", "image": image, "pullSecret": "private"}],
+        "process": [{"name": "deploy", "timeout": "2m", "apply": {"manifests": [real("checkout", &image, &[])]}}],
+    });
+    space.apply(space.object("Project", "checkout", spec)).await;
+    space.release("checkout", "1.0.0").await;
+    space.release("checkout", "1.1.0").await;
+    let status = failed(&space, "1.0.0").await.status.expect("a status");
+    assert_eq!(status.reason.as_deref(), Some("ImagePullBackOff"), "{status:?}");
+    let message = status.message.unwrap_or_default();
+    let expected = format!("Deployment checkout: ImagePullBackOff: {image}:1.0.0 is refused by the registry: check ");
+    assert!(message.contains(&expected) && message.contains("the environment's pullSecrets"), "{message}");
+    space.environment_with("dev", environment(json!(["private"]))).await;
+    space.deploy("checkout", "1.1.0", "dev").await;
+    let pods: Api<Pod> = space.in_environment("dev");
+    wait::eventually("a container answers with the version of the image behind the password", || async {
+        let pods = pods.list(&ListParams::default().labels("app=checkout")).await.expect("pods");
+        let addresses: Vec<_> = pods.iter().filter_map(|pod| pod.status.as_ref()?.pod_ip.clone()).collect();
+        let answers = join_all(addresses.iter().map(|ip| version(ip))).await;
+        answers.iter().any(|answer| answer.as_ref().is_ok_and(|said| said.contains("1.1.0"))).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
