@@ -1,10 +1,11 @@
 //! What a cluster promises to those who test with it. One cluster serves all but one of these.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail so")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail so")]
 
 use std::time::Duration;
 
 use gantry_plane::node::simulated::{EXIT_CODE, FAIL, LOG, TERMINATION_MESSAGE};
 use gantry_plane::{AuditMark, Identity, Login, Options, Plane, Program, Registry, RegistryOptions};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, ContainerStatus, Namespace, Pod};
@@ -16,6 +17,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::OnceCell;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Programs that lost their server try again after growing pauses.
+const AFTER_A_RESTART: Duration = Duration::from_mins(2);
 
 async fn plane() -> &'static Plane {
     static PLANE: OnceCell<Plane> = OnceCell::const_new();
@@ -196,17 +199,38 @@ async fn a_registry_with_a_password_lets_in_who_knows_it() {
     assert!(answer(&registry, known).await.contains("200"));
 }
 
+/// Makes a Deployment and waits until its pod is ready: each program of the cluster has to do its part.
+async fn becomes_ready(client: &Client, name: &str) {
+    let deployments: Api<Deployment> = Api::default_namespaced(client.clone());
+    let labels = json!({ "app": name });
+    let deployment = json!({
+        "metadata": { "name": name },
+        "spec": { "selector": { "matchLabels": labels }, "template": {
+            "metadata": { "labels": labels },
+            "spec": { "containers": [{ "name": "app", "image": "localhost:5000/checkout:1.0.0" }] },
+        } },
+    });
+    deployments.create(&PostParams::default(), &serde_json::from_value(deployment).unwrap()).await.unwrap();
+    let ready = |deployment: Option<&Deployment>| {
+        deployment.and_then(|deployment| deployment.status.as_ref()?.ready_replicas) == Some(1)
+    };
+    let condition = await_condition(deployments, name, ready);
+    let waited = tokio::time::timeout(AFTER_A_RESTART, condition).await;
+    waited.unwrap_or_else(|_| panic!("Deployment {name} is not ready in time")).unwrap();
+}
+
 #[tokio::test]
-async fn a_second_cluster_keeps_its_data_when_its_programs_are_killed() {
+async fn a_second_cluster_keeps_its_data_and_goes_on_working_when_its_programs_are_killed() {
     let plane = Plane::start(Options::default().with_simulated_nodes(2)).await.unwrap();
     let client = plane.client(&Identity::Admin).await.unwrap();
-    let maps: Api<ConfigMap> = Api::default_namespaced(client);
+    let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
     let map = serde_json::from_value(json!({ "metadata": { "name": "kept" } })).unwrap();
     let made: ConfigMap = maps.create(&PostParams::default(), &map).await.unwrap();
     for program in [Program::ApiServer, Program::Etcd, Program::ControllerManager, Program::Scheduler, Program::Kwok] {
         plane.restart(program).await.unwrap();
         let found = maps.get("kept").await.unwrap();
         assert_eq!(found.metadata.uid, made.metadata.uid, "after a restart of {}", program.name());
+        becomes_ready(&client, &format!("after-{}", program.name())).await;
     }
     let directory = plane.directory().to_owned();
     plane.stop();
