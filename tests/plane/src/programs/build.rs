@@ -183,32 +183,29 @@ impl GoProgram {
             .stderr(log)
             .spawn()
             .map_err(system(format!("starting go build for {}", self.name)))?;
-        if !self.follow(child)? {
+        if !self.follow(child, PROGRESS, |line| eprintln!("{line}"))? {
             return Err(ProgramError::Build { program: self.name, output: tail(&mut output) });
         }
         fs::rename(&unfinished, &path).map_err(system(format!("keeping {}", path.display())))?;
         Ok(path)
     }
 
-    /// Waits for the build and says how it goes; true if it succeeded.
-    fn follow(self, mut child: Child) -> Result<bool, ProgramError> {
+    /// Waits for the build and says how it goes, at least as often as given; true if it succeeded.
+    fn follow(self, mut child: Child, often: Duration, mut say: impl FnMut(String)) -> Result<bool, ProgramError> {
         let start = Instant::now();
         let mut said = start;
-        eprintln!("building {} from source (about {} s if nothing of it was built before)", self.name, self.seconds);
+        say(format!("building {} from source (about {} s if nothing of it was built before)", self.name, self.seconds));
         loop {
             let ended = child.try_wait().map_err(system(format!("waiting for the build of {}", self.name)))?;
             let elapsed = start.elapsed().as_secs();
             if let Some(status) = ended {
-                eprintln!(
-                    "building {}: {} after {elapsed} s",
-                    self.name,
-                    if status.success() { "done" } else { "failed" }
-                );
+                let how = if status.success() { "done" } else { "failed" };
+                say(format!("building {}: {how} after {elapsed} s", self.name));
                 return Ok(status.success());
             }
-            if said.elapsed() >= PROGRESS {
+            if said.elapsed() >= often {
                 said = Instant::now();
-                eprintln!("building {}: {elapsed} s so far, about {} s expected", self.name, self.seconds);
+                say(format!("building {}: {elapsed} s so far, about {} s expected", self.name, self.seconds));
             }
             std::thread::sleep(LOOK);
         }
@@ -281,4 +278,30 @@ fn tail(output: &mut File) -> String {
     let mut text = String::new();
     let _ = output.rewind().and_then(|()| output.read_to_string(&mut text));
     crate::run::last_lines(&text, 40)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_is_never_silent_for_long_until_it_ends() {
+        let program = GoProgram { module: "images", package: "./pause", name: "pause", seconds: 40 };
+        // It runs until its input ends, which is after it was told of twice.
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take();
+        let mut said = Vec::new();
+        let done = program.follow(child, Duration::ZERO, |line| {
+            said.push(line);
+            if said.len() == 3 {
+                drop(input.take());
+            }
+        });
+        assert!(done.unwrap());
+        assert_eq!(said[0], "building pause from source (about 40 s if nothing of it was built before)");
+        for line in &said[1..3] {
+            assert!(line.starts_with("building pause: ") && line.ends_with(" s so far, about 40 s expected"), "{line}");
+        }
+        assert!(said.last().unwrap().starts_with("building pause: done after "), "{said:?}");
+    }
 }
