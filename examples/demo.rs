@@ -6,6 +6,7 @@
 #[path = "demo/stage.rs"]
 mod stage;
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,9 @@ use kube::Api;
 use kube::api::ListParams;
 use serde_json::json;
 use stage::{Outcome, SPACE, Story, object, root};
+
+/// How many changes of a promotion are told at most.
+const CHANGES: usize = 20;
 
 /// What the demo is asked for.
 #[derive(Parser)]
@@ -91,6 +95,11 @@ impl Story {
             let namespaces: Vec<_> = namespaces.into_iter().map(|target| target.namespace).collect();
             self.say(&format!("environment {name} is ready: namespace {}", namespaces.join(", ")));
         }
+        let seen = |known: &Project| {
+            known.status.as_ref().is_some_and(|status| condition::is_true(&status.conditions, ConditionType::Ready))
+        };
+        self.until("checkout", seen).await?;
+        self.say("project checkout is ready");
         Ok(())
     }
 
@@ -110,9 +119,11 @@ impl Story {
         self.sample("4-release-1.0.0").await?;
         self.sealed("checkout-1.0.0").await?;
         self.sample("5-promotions-1.0.0").await?;
-        for environment in ["dev", "test", "production"] {
-            self.succeeds(&format!("checkout-1.0.0-{environment}"), environment, "1.0.0").await?;
-        }
+        // All are asked for at once, and each waits for the one before it.
+        let ends = ["dev", "test", "production"].map(|environment| async move {
+            self.succeeds(&format!("checkout-1.0.0-{environment}"), environment, "1.0.0").await
+        });
+        futures::future::try_join_all(ends).await?;
         Ok(())
     }
 
@@ -222,8 +233,22 @@ impl Story {
         Ok(versions)
     }
 
+    /// Waits for the end of a promotion, and tells what it says of itself until then, whenever that changes.
     async fn ended(&self, name: &str) -> Outcome<Promotion> {
-        self.until(name, |known: &Promotion| known.status.as_ref().is_some_and(|status| status.finished)).await
+        let told = RefCell::new(Vec::new());
+        self.until(name, |known: &Promotion| {
+            let Some(status) = &known.status else { return false };
+            if let (Some(phase), Some(message), false) = (&status.phase, &status.message, status.finished) {
+                let now = format!("{name} is {phase}: {message}");
+                let mut told = told.borrow_mut();
+                if told.last() != Some(&now) && told.len() < CHANGES {
+                    self.say(&now);
+                    told.push(now);
+                }
+            }
+            status.finished
+        })
+        .await
     }
 
     /// The promotion succeeds, and the containers themselves say the version, and the value of a variable that differs by environment.

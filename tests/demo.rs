@@ -78,6 +78,8 @@ fn kept_the_demo_tells_everything_runs_on_until_it_is_interrupted_and_can_be_loo
         "a forged request is stamped with its real author: gantry-plane-admin",
         "environment production is ready: namespace shop-production",
         "release checkout-1.0.0 is sealed: api is localhost:",
+        "checkout-1.0.0-production is Pending: ",
+        "checkout-1.0.0-production is Running: ",
         "production runs 1.0.0",
         "production runs 1.1.0",
         "/checkout:1.2.0-rc.1@sha256:",
