@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use gantry::controllers::guard::forged;
 use gantry_plane::node::real::RealNode;
 use gantry_plane::programs::{Programs, find_or_build};
 use gantry_plane::run::Invocation;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 /// How long one step of the story may take, on two slow cores.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// How often is looked whether the operator still runs.
+/// How often is looked at what cannot be watched.
 const LOOK: Duration = Duration::from_millis(500);
 /// The team's space.
 pub const SPACE: &str = "shop";
@@ -91,7 +92,9 @@ impl Story {
 
     /// The operator, as its own ServiceAccount and with no other right.
     pub async fn operator(&self) -> Outcome<()> {
-        let kubeconfig = self.plane.kubeconfig(&Identity::service_account("gantry-system", "gantry")).await?;
+        let account = Identity::service_account("gantry-system", "gantry");
+        self.policies_act(&account).await?;
+        let kubeconfig = self.plane.kubeconfig(&account).await?;
         let port = self.plane.run().free_port()?;
         let invocation = Invocation {
             program: std::env::current_exe()?,
@@ -108,6 +111,20 @@ impl Story {
             "operator started as system:serviceaccount:gantry-system:gantry (metrics on :{port}/metrics)"
         ));
         Ok(())
+    }
+
+    /// Waits until every admission policy acts, which takes a moment: an operator that sees it only later refuses what was asked for
+    /// before.
+    async fn policies_act(&self, operator: &Identity) -> Outcome<()> {
+        let client = self.plane.client(operator).await?;
+        let act = async {
+            let mut tick = tokio::time::interval(LOOK);
+            while forged::refused(&client, "gantry-system").await.is_err() {
+                tick.tick().await;
+            }
+        };
+        let acted = tokio::time::timeout(PATIENCE, act).await;
+        acted.map_err(|_| format!("the admission policies did not act within {PATIENCE:?}").into())
     }
 
     /// Waits until there is no operator any more, which is the end of the demo.
