@@ -453,6 +453,14 @@ fn of_channels() -> Vec<Case> {
         ),
         Case::new(
             "Project",
+            "spec.channels must have exactly one default",
+            (
+                channels(json!([stable(true), {"name": "beta", "default": false}])),
+                channels(json!([stable(true), {"name": "beta", "default": true}])),
+            ),
+        ),
+        Case::new(
+            "Project",
             "spec.channels[].rules[] needs a range or a pattern",
             (rule(json!({"versions": ">=1.0, <2"})), rule(json!({"packages": ["api"]}))),
         ),

@@ -545,6 +545,25 @@ async fn a_blocked_release_goes_only_where_it_has_been_until_it_is_unblocked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_of_a_blocked_release_that_may_wait_goes_on_when_it_is_unblocked() {
+    let phases = json!([{"name": "dev", "environments": ["dev"]}, {"name": "live", "environments": ["production"]}]);
+    let space = shop(&["dev", "production"], phases).await;
+    let spec = json!({"project": "checkout", "version": "1.0.0", "blocked": {"reason": "bug 42"}});
+    space.apply(space.object("Release", "checkout-1.0.0", spec)).await;
+    space.sealed("checkout-1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "production", "whenNotReady": "Wait"});
+    space.apply(space.object("Promotion", "patient", spec)).await;
+    let waiting = space.in_phase("patient", "Pending", Some("ReleaseBlocked")).await;
+    let message = waiting.status.and_then(|status| status.message).unwrap_or_default();
+    assert!(message.contains("checkout-1.0.0 is blocked (bug 42)"), "{message}");
+    let unblock = Patch::Merge(json!({"spec": {"blocked": null}}));
+    let releases: Api<Release> = space.api();
+    releases.patch("checkout-1.0.0", &PatchParams::default(), &unblock).await.expect("an edit");
+    assert_eq!(space.ended("patient").await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_release_is_not_promoted_by_itself_and_goes_on_when_it_is_unblocked() {
     let phases = json!([
         {"name": "dev", "environments": ["dev"]},

@@ -1,7 +1,7 @@
 //! What runs after its promotion has ended is shown: in the rows of the project, in metrics, in Events; and nothing is put back.
 
 use gantry::api::v1alpha1::project::{EnvironmentRow, Health};
-use gantry::api::v1alpha1::{Project, Promotion};
+use gantry::api::v1alpha1::{Environment, Project, Promotion, Release};
 use gantry_plane::{AuditEvent, Identity, Options};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -271,6 +271,17 @@ async fn the_overview_says_which_release_runs_and_how_the_last_attempt_ended_and
     }
     let after = row(&space, "there", |_| true).await;
     assert_eq!(both(&after), both(&before));
+    // Nor does what runs vanish with its release.
+    let releases: Api<Release> = space.api();
+    releases.delete("checkout-1.0.0", &DeleteParams::default()).await.expect("an administrator may");
+    wait::gone(&releases, "checkout-1.0.0").await;
+    space.project("checkout", &image, json!([config_map("settings", "later")])).await;
+    release(&space, "1.2.0").await;
+    let after = row(&space, "still there", |_| true).await;
+    assert_eq!(both(&after), both(&before));
+    let dev: Environment = space.api().get("dev").await.expect("dev");
+    let runs = dev.status.expect("a status").deployments;
+    assert!(runs.iter().any(|row| row.release == "checkout-1.0.0"), "{runs:?}");
     let (_, metrics) = shared().await.operator.get("/metrics").await.expect("metrics");
     let here = format!("space=\"{}\"", space.name);
     let info = metrics.lines().filter(|line| line.starts_with("gantry_deployment_info{") && line.contains(&here));

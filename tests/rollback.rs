@@ -114,6 +114,13 @@ async fn deploy_1_0_then_1_1_then_1_0_again_is_a_rollback_to_the_images_of_the_f
     let record = space.audit_record("back").await;
     assert_eq!((record.mode.as_deref(), record.reason_given.as_deref()), (Some("Rollback"), Some("CHG-1")));
     assert_eq!(record.packages, packages(&first));
+    space
+        .project_says("checkout", "at 1.0.0 by the way back", |project| {
+            let rows = project.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
+            let current = rows.iter().find(|row| row.name == "dev").and_then(|row| row.current.as_ref());
+            current.is_some_and(|current| (current.version.as_str(), current.promotion.as_str()) == ("1.0.0", "back"))
+        })
+        .await;
 
     let again = promote(&space, "again", "1.0.0", json!({})).await;
     assert_eq!((phase(&again), mode(&again)), ("Succeeded", "Redeploy"));

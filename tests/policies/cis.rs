@@ -161,7 +161,7 @@ const CONTROLS: [Control; 31] = [
 const RESTRICTED: &str = "refused by Pod Security `restricted`";
 
 /// What is not in the table of the checker, and why.
-const BESIDE: &str = "| 5.4.1 | Secrets as files rather than environment variables | up to the manifests of a project; Gantry itself gives no pod a Secret |\n";
+const BESIDE: &str = "| 5.4.1 | Secrets as files rather than environment variables | up to the manifests of a project; Gantry itself makes a Secret for an environment variable only where a release puts a secret there |\n";
 
 /// What was read of the cluster.
 struct Cluster {

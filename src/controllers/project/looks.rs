@@ -175,6 +175,8 @@ fn pause(id: &(Key, TriggerName), trigger: &Trigger, (known, failures): (&Known,
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::api::condition::Reason;
 
@@ -262,6 +264,18 @@ mod tests {
         assert_eq!(looks.look(&id(), &basis(1), at(1)).known.unwrap().refused.as_deref(), Some("no"));
         looks.heard((&key(), &trigger), &basis(1), (Heard::Unchanged, at(2)));
         assert_eq!(looks.look(&id(), &basis(1), at(3)).known.unwrap().refused, None);
+    }
+
+    #[test]
+    fn while_nothing_fails_the_interval_is_kept_give_or_take_a_tenth_and_differs_between_triggers() {
+        let of = |project: &str| {
+            let id = (Key::new("shop", project), id().1);
+            super::pause(&id, &trigger(0), (&Known::default(), 0)).as_millis()
+        };
+        let pauses: BTreeSet<i128> = ["checkout", "payments", "stock", "search"].into_iter().map(of).collect();
+        let whole = trigger(0).interval.as_millis();
+        assert!(pauses.iter().all(|pause| (whole * 9 / 10..=whole * 11 / 10).contains(pause)), "{pauses:?}");
+        assert_eq!(pauses.len(), 4, "they do not ask in step: {pauses:?}");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use super::{text_function, time_function};
 use crate::domain::version::Version;
 
 /// Every function but `default` and CEL's macros, for messages.
-pub(super) const KNOWN: &str = "size, string, int, uint, double, bool, type, contains, startsWith, endsWith, matches, upper, lower, trim, \
-                     replace, split, join, substring, base64, base64Decode, sha256, json, yaml, semver, default, has";
+pub(super) const KNOWN: &str = "size, string, int, uint, double, bool, type, contains, startsWith, endsWith, matches, upper, upperAscii, lower, \
+                     lowerAscii, trim, replace, split, join, substring, base64, base64Decode, sha256, json, yaml, semver, default, has, dyn";
 
 /// Calls a function.
 ///

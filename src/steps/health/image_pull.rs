@@ -17,13 +17,13 @@ const ANSWERS: [(&str, &str); 12] = [
     ("manifest unknown", "not found"),
     ("name unknown", "not found"),
     ("404 Not Found", "not found"),
-    ("pull access denied", "is refused by the registry: check its name and the environment's pullSecrets"),
-    ("insufficient_scope", "is refused by the registry: check its name and the environment's pullSecrets"),
-    ("authorization failed", "is refused by the registry: check the environment's pullSecrets"),
-    ("no basic auth credentials", "is refused by the registry: check the environment's pullSecrets"),
-    ("401 Unauthorized", "is refused by the registry: check the environment's pullSecrets"),
-    ("403 Forbidden", "is refused by the registry: check the rights of the environment's pullSecrets"),
-    ("code = Unauthenticated", "is refused by the registry: check the environment's pullSecrets"),
+    ("pull access denied", "is refused by the registry: check its name and the environment's pullSecrets, and delete the pod afterwards"),
+    ("insufficient_scope", "is refused by the registry: check its name and the environment's pullSecrets, and delete the pod afterwards"),
+    ("authorization failed", "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards"),
+    ("no basic auth credentials", "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards"),
+    ("401 Unauthorized", "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards"),
+    ("403 Forbidden", "is refused by the registry: check the rights of the environment's pullSecrets, and delete the pod afterwards"),
+    ("code = Unauthenticated", "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards"),
 ];
 
 /// Reads the message of a waiting container.
@@ -55,15 +55,15 @@ mod tests {
             ),
             (
                 r#"failed to pull and unpack image "docker.io/acme/private:1": failed to resolve reference "docker.io/acme/private:1": pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed"#,
-                "is refused by the registry: check its name and the environment's pullSecrets",
+                "is refused by the registry: check its name and the environment's pullSecrets, and delete the pod afterwards",
             ),
             (
                 "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token: 401 Unauthorized",
-                "is refused by the registry: check the environment's pullSecrets",
+                "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards",
             ),
             (
                 r#"failed to resolve reference "r.example/a:1": unexpected status from HEAD request to https://r.example/v2/a/manifests/1: 403 Forbidden"#,
-                "is refused by the registry: check the rights of the environment's pullSecrets",
+                "is refused by the registry: check the rights of the environment's pullSecrets, and delete the pod afterwards",
             ),
         ] {
             assert_eq!(cause(message), Cause::Certain(expected), "{message}");
