@@ -86,32 +86,36 @@ async fn a_new_version_in_a_registry_makes_one_release_in_the_right_channel() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_packages_released_at_once_make_one_release() {
     let (space, front, host) = begin().await;
-    let all: Vec<String> = (0..10).map(|number| format!("p{number}")).collect();
-    let package = |name: &String| json!({"name": name, "image": format!("{}/ten/{name}", front.host)});
-    let packages: Vec<Value> = all.iter().map(package).collect();
+    let name = |number: usize| format!("p{number}");
+    let package = |number| json!({"name": name(number), "image": format!("{}/ten/{}", front.host, name(number))});
+    let packages: Vec<Value> = (0..10).map(package).collect();
+    // Neither the first nor the last, and of neither the lowest nor the highest version.
     let spec =
-        |trigger: Value| json!({"packages": packages, "versioning": {"fromPackage": "p0"}, "triggers": [trigger]});
-    let push_all = async |version: &str| {
-        for name in &all {
-            push((&host, None), (&format!("ten/{name}"), version), version).await;
+        |trigger: Value| json!({"packages": packages, "versioning": {"fromPackage": "p5"}, "triggers": [trigger]});
+    // From p5 on, so that the release has a version before the others are there.
+    let push_all = async |version: &dyn Fn(usize) -> String| {
+        for number in (5..10).chain(0..5) {
+            let version = version(number);
+            push((&host, None), (&format!("ten/{}", name(number)), &version), &version).await;
         }
     };
+    let chosen = |release: Release| -> Vec<(String, Option<String>)> {
+        release.spec.packages.into_iter().map(|package| (package.name, package.version)).collect()
+    };
+    let all = |version: &dyn Fn(usize) -> String| -> Vec<(String, Option<String>)> {
+        (0..10).map(|number| (name(number), Some(version(number)))).collect()
+    };
     project(&space, spec(json!({"name": "together", "sameVersion": true, "interval": "5s"}))).await;
-    push_all("1.0.0").await;
-    let first = made(&space, "checkout-1.0.0").await;
-    assert!(first.spec.packages.iter().all(|package| package.version.as_deref() == Some("1.0.0")));
-    assert_eq!(first.spec.packages.len(), 10);
+    let same = |_: usize| "1.0.0".to_owned();
+    push_all(&same).await;
+    assert_eq!(chosen(made(&space, "checkout-1.0.0").await), all(&same));
 
     // Without a common version: once it has been quiet.
     project(&space, spec(json!({"name": "quiet", "settle": "6s", "interval": "5s"}))).await;
-    push_all("2.0.0").await;
-    let second = made(&space, "checkout-2.0.0").await;
-    assert!(
-        second.spec.packages.iter().all(|package| package.version.as_deref() == Some("2.0.0")),
-        "{:?}",
-        second.spec
-    );
-    assert_eq!(names(&space).await, ["checkout-1.0.0", "checkout-2.0.0"]);
+    let own = |number: usize| format!("2.{number}.0");
+    push_all(&own).await;
+    assert_eq!(chosen(made(&space, "checkout-2.5.0").await), all(&own));
+    assert_eq!(names(&space).await, ["checkout-1.0.0", "checkout-2.5.0"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
