@@ -433,15 +433,8 @@ async fn a_secret_of_the_space_is_nowhere_but_in_secrets_whatever_goes_wrong() {
     assert_eq!(next.len(), 1, "the one before is pruned");
     assert_ne!(next[0].0, made[0].0);
 
-    for (version, manifests) in wrong_uses(&image) {
-        project(&space, &image, (variables.clone(), manifests)).await;
-        let release =
-            json!({"project": "checkout", "version": version, "packages": [{"name": "api", "version": "1.0.0"}]});
-        space.apply(space.object("Release", &format!("checkout-{version}"), release)).await;
-        space.sealed(&format!("checkout-{version}")).await;
-        let name = space.promote("checkout", version, "dev").await;
-        failure(&space.ended(&name).await);
-        space.audit_record(&name).await;
+    for wrong in wrong_uses(&image) {
+        is_refused(&space, &image, (&variables, wrong)).await;
     }
     in_conditions_and_answers(&space, &variables).await;
     let theirs = canary("theirs");
@@ -459,14 +452,32 @@ async fn a_secret_of_the_space_is_nowhere_but_in_secrets_whatever_goes_wrong() {
     }
 }
 
+/// Releases and promotes a wrong use, which fails for its reason with its sentences and no others.
+async fn is_refused(space: &Space, image: &str, (variables, wrong): (&Value, WrongUse)) {
+    let WrongUse { version, manifests, reason, said } = wrong;
+    project(space, image, (variables.clone(), manifests)).await;
+    let release = json!({"project": "checkout", "version": version, "packages": [{"name": "api", "version": "1.0.0"}]});
+    space.apply(space.object("Release", &format!("checkout-{version}"), release)).await;
+    space.sealed(&format!("checkout-{version}")).await;
+    let name = space.promote("checkout", version, "dev").await;
+    let (found, sentences) = failure(&space.ended(&name).await);
+    assert_eq!((found.as_str(), sentences.len()), (reason, said.len()), "{version}: {sentences:#?}");
+    for (sentence, wanted) in sentences.iter().zip(said) {
+        assert!(sentence.starts_with(wanted), "{version}: {wanted}: {sentences:#?}");
+    }
+    space.audit_record(&name).await;
+}
+
 /// A secret that decides whether a step runs, and one that answers a prompt and lands in plain text.
 async fn in_conditions_and_answers(space: &Space, variables: &Value) {
     let mut variables = variables.clone();
     let asked = json!({"name": "ASKED", "prompt": {"required": true, "sensitive": true}});
     variables.as_array_mut().expect("variables").push(asked);
     let token = json!({"name": "token", "key": "token", "from": "Space"});
-    for (version, when, text) in
-        [("3.0.0", "variables.TOKEN == 'x'", "fine"), ("3.0.1", "true", "${{ variables.ASKED.trim() }}")]
+    let reads = "step deploy: Project checkout: spec.process[0].when: the condition reads a secret";
+    let shows = "step deploy: ConfigMap settings: data.text: would show a secret";
+    for (version, when, text, said) in
+        [("3.0.0", "variables.TOKEN == 'x'", "fine", reads), ("3.0.1", "true", "${{ variables.ASKED.trim() }}", shows)]
     {
         let apply = json!({"manifests": [settings(json!({"text": text}))]});
         let process = json!([{"name": "deploy", "timeout": "2m", "when": when, "apply": apply}]);
@@ -476,8 +487,9 @@ async fn in_conditions_and_answers(space: &Space, variables: &Value) {
         space.sealed(&format!("checkout-{version}")).await;
         let name = format!("asked-{version}");
         let given = json!([{"name": "ASKED", "secretKeyRef": token}]);
-        let (reason, _) = failure(&promoted_with_version(space, (&name, version), given).await);
-        assert_eq!(reason, "SecretInPlainText", "{version}");
+        let (reason, sentences) = failure(&promoted_with_version(space, (&name, version), given).await);
+        assert_eq!((reason.as_str(), sentences.len()), ("SecretInPlainText", 1), "{version}: {sentences:?}");
+        assert!(sentences[0].starts_with(said), "{version}: {said}: {sentences:?}");
         space.audit_record(&name).await;
     }
 }
@@ -596,41 +608,117 @@ async fn made_secrets(space: &Space) -> Vec<(String, std::collections::BTreeMap<
     listed.items.into_iter().filter_map(texts).collect()
 }
 
+/// A release that uses a secret in a wrong way.
+struct WrongUse {
+    version: &'static str,
+    manifests: Value,
+    /// Why it fails.
+    reason: &'static str,
+    /// How each sentence begins.
+    said: &'static [&'static str],
+}
+
 /// Releases that use secrets in every wrong way.
-fn wrong_uses(image: &str) -> Vec<(&'static str, Value)> {
+fn wrong_uses(image: &str) -> Vec<WrongUse> {
     let mut arguments = deployment("checkout", image);
     arguments["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["--password=${{ variables.DB }}"]);
     let mut annotated = deployment("annotated", image);
     annotated["metadata"]["annotations"] = json!({"token": "${{ variables.TOKEN.upper() }}"});
-    let secret = |fields: Value| {
-        let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}});
-        secret.as_object_mut().expect("an object").extend(fields.as_object().expect("fields").clone());
-        secret
+    let sized = settings(json!({"text": "${{ size(variables.DB) }}"}));
+    let shown = &[
+        "step deploy: Deployment checkout: spec.template.spec.containers[0].args[0]: would show a secret",
+        "step deploy: Deployment annotated: metadata.annotations.token: would show a secret",
+        "step deploy: ConfigMap settings: data.text: would show a secret",
+    ];
+    let mut uses = vec![WrongUse {
+        version: "2.0.0",
+        manifests: json!([arguments, annotated, sized]),
+        reason: "SecretInPlainText",
+        said: shown,
+    }];
+    uses.extend(wrong_expressions());
+    uses.extend(wrong_secrets());
+    uses
+}
+
+/// Expressions for plain text, over secrets that there are, and over secrets that may not be used or are not there.
+fn wrong_expressions() -> impl Iterator<Item = WrongUse> {
+    let one = |(version, expression, reason, said): (_, &str, _, _)| {
+        let manifests = json!([settings(json!({"text": format!("${{{{ {expression} }}}}")}))]);
+        WrongUse { version, manifests, reason, said }
     };
-    let one = |expression: &str| json!([settings(json!({"text": format!("${{{{ {expression} }}}}")}))]);
-    vec![
-        ("2.0.0", json!([arguments, annotated, settings(json!({"text": "${{ size(variables.DB) }}"}))])),
-        ("2.0.1", one("int(variables.DB)")),
-        ("2.0.2", one("{'a': 1}[variables.TOKEN]")),
-        ("2.0.3", one("variables.OTHER")),
-        ("2.0.4", one("variables.NO_KEY")),
-        ("2.0.5", one("variables.GONE")),
-        ("2.0.6", one("variables.DB == 'x' ? 'yes' : 'no'")),
-        // The API server refuses these, and would quote what it refuses.
-        ("2.0.7", json!([secret(json!({"data": {"token": "${{ variables.TOKEN }}"}}))])),
+    [
+        (
+            "2.0.1",
+            "int(variables.DB)",
+            "InvalidExpression",
+            &["step deploy: ConfigMap settings: data.text: int() takes whole numbers and their texts, and this is a text"]
+                as &[_],
+        ),
+        (
+            "2.0.2",
+            "{'a': 1}[variables.TOKEN]",
+            "UnresolvedVariable",
+            &["step deploy: ConfigMap settings: data.text: the map has no such key: test with has() or in before"],
+        ),
+        (
+            "2.0.3",
+            "variables.OTHER",
+            "SecretUnavailable",
+            &["step deploy: ConfigMap settings: data.text: Secret other may not be used in environment dev: add it to the Secret's label gantry.dev/environments"],
+        ),
+        (
+            "2.0.4",
+            "variables.NO_KEY",
+            "SecretUnavailable",
+            &["step deploy: ConfigMap settings: data.text: Secret db has no key missing: add it, or correct the variable"],
+        ),
+        (
+            "2.0.5",
+            "variables.GONE",
+            "SecretUnavailable",
+            &["step deploy: ConfigMap settings: data.text: Secret gone does not exist in this space: create it"],
+        ),
+        (
+            "2.0.6",
+            "variables.DB == 'x' ? 'yes' : 'no'",
+            "SecretInPlainText",
+            &["step deploy: ConfigMap settings: data.text: would show a secret to everybody who may read the object"],
+        ),
+    ]
+    .into_iter()
+    .map(one)
+}
+
+/// Secrets that cannot be written: the API server refuses some, and would quote what it refuses.
+fn wrong_secrets() -> impl Iterator<Item = WrongUse> {
+    let secret = |(version, fields, reason, said): (_, Value, _, _)| {
+        let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrong"}});
+        secret.as_object_mut().expect("an object").extend(fields.as_object().expect("fields").clone());
+        WrongUse { version, manifests: json!([secret]), reason, said }
+    };
+    [
+        (
+            "2.0.7",
+            json!({"data": {"token": "${{ variables.TOKEN }}"}}),
+            "InvalidManifest",
+            &["step deploy: Secret wrong: has data that is not base64: encode it, or write it as stringData"] as &[_],
+        ),
         (
             "2.0.8",
-            json!([secret(
-                json!({"type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": "${{ variables.TOKEN }}"}})
-            )]),
+            json!({"type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": "${{ variables.TOKEN }}"}}),
+            "InvalidManifest",
+            &["step deploy: Secret wrong: data[.dockerconfigjson]: FieldValueInvalid: correct the manifest"],
         ),
         (
             "2.0.9",
-            json!([secret(
-                json!({"stringData": {"a b ${{ variables.TOKEN }}": "x", "c d": "${{ variables.TOKEN }}"}})
-            )]),
+            json!({"stringData": {"a b ${{ variables.TOKEN }}": "x", "c d": "${{ variables.TOKEN }}"}}),
+            "InvalidExpression",
+            &["step deploy: Secret wrong: stringData.a b ${{ variables.TOKEN }}: a key cannot hold an expression"],
         ),
     ]
+    .into_iter()
+    .map(secret)
 }
 
 #[tokio::test(flavor = "multi_thread")]
