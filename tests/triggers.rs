@@ -119,6 +119,51 @@ async fn ten_packages_released_at_once_make_one_release() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_of_one_package_makes_releases_of_its_version_with_the_highest_of_the_other_that_the_rule_accepts() {
+    let (space, front, host) = begin().await;
+    let push_all = async |name: &str, versions: &[&str]| {
+        for version in versions {
+            push((&host, None), (&format!("one/{name}"), version), version).await;
+        }
+    };
+    push_all("web", &["1.0.0"]).await;
+    push_all("api", &["0.9.0", "1.2.0", "1.10.0", "1.11.0-rc.1", "2.0.0", "latest"]).await;
+    let package = |name: &str| json!({"name": name, "image": format!("{}/one/{name}", front.host)});
+    // As the README has it.
+    let channels = json!([
+        {"name": "stable", "default": true, "rules": [{"versions": ">=1.0, <2"}]},
+        {"name": "next", "rules": [{"packages": ["web"], "prerelease": "^rc"}]},
+    ]);
+    let triggers = json!([
+        {"name": "new", "packages": ["web"], "interval": "5s"},
+        {"name": "candidates", "packages": ["web"], "channel": "next", "interval": "5s"},
+    ]);
+    project(&space, json!({"packages": [package("web"), package("api")], "channels": channels, "triggers": triggers}))
+        .await;
+    let sealed = async |name: &str| {
+        let release = made(&space, name).await;
+        let asked: Vec<_> = release.spec.packages.iter().map(|package| package.name.clone()).collect();
+        assert_eq!(asked, ["web"], "{name}: the other one is chosen when it is sealed");
+        let status = release.status.expect("a status");
+        let chosen = status.packages.into_iter().map(|one| format!("{} {}", one.name, one.version.unwrap_or_default()));
+        (status.channel.unwrap_or_default(), chosen.collect::<Vec<_>>())
+    };
+    let of = |channel: &str, chosen: [&str; 2]| (channel.to_owned(), chosen.map(str::to_owned).to_vec());
+    assert_eq!(sealed("checkout-1.0.0").await, of("stable", ["web 1.0.0", "api 1.10.0"]));
+
+    // A version of the other one makes no release, and is in the next. What the channel does not take of either makes none.
+    push_all("api", &["1.12.0"]).await;
+    push_all("web", &["2.0.0", "1.1.0"]).await;
+    assert_eq!(sealed("checkout-1.1.0").await, of("stable", ["web 1.1.0", "api 1.12.0"]));
+
+    // In a channel whose rules do not speak of the other one it has the highest that is no pre-release.
+    push_all("web", &["1.2.0-rc.1"]).await;
+    assert_eq!(sealed("checkout-1.2.0-rc.1").await, of("next", ["web 1.2.0-rc.1", "api 2.0.0"]));
+    says(&space, "True", "Watching").await;
+    assert_eq!(names(&space).await, ["checkout-1.0.0", "checkout-1.1.0", "checkout-1.2.0-rc.1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trigger_never_releases_a_version_older_than_the_newest_of_its_channel() {
     let (space, front, host) = begin().await;
     push((&host, None), ("older/api", "1.0.0"), "one").await;
