@@ -28,7 +28,7 @@ pub mod problem;
 pub mod prune;
 mod refusal;
 pub mod substitute;
-mod unquoted;
+pub mod unquoted;
 pub mod write;
 
 pub use write::Applied;

@@ -21,6 +21,7 @@ use crate::api::v1alpha1::Environment;
 use crate::api::{ENVIRONMENT_LABEL, PROVISIONED_FINALIZER};
 use crate::cluster::error::ClusterError;
 use crate::controllers::records;
+use crate::steps::apply::unquoted;
 
 /// The manager of every field that is applied here.
 const MANAGER: &str = "gantry/environment";
@@ -133,7 +134,7 @@ where
 {
     let parameters = PatchParams::apply(MANAGER).force();
     let written = api.patch(name, &parameters, &Patch::Apply(object)).await;
-    written.map(drop).map_err(|error| ClusterError::api(format!("apply {}", title(object, name)), error))
+    written.map(drop).map_err(|error| failed::<K>(format!("apply {}", title(object, name)), error))
 }
 
 /// A namespace that appeared meanwhile is judged by the next run.
@@ -156,7 +157,7 @@ async fn release_namespace(client: &Client, namespace: &Namespace) -> Result<(),
         [ENVIRONMENT_LABEL, MANAGED_BY_LABEL].iter().map(|mark| ((*mark).to_owned(), Value::Null)).collect();
     let patch = json!({"metadata": {"uid": uid, "resourceVersion": version, "labels": marks}});
     let action = format!("release namespace {name}");
-    gone_is_done(patched(&Api::<Namespace>::all(client.clone()), name, &patch).await, action)
+    gone_is_done::<Namespace>(patched(&Api::<Namespace>::all(client.clone()), name, &patch).await, action)
 }
 
 async fn set_finalizers(client: &Client, environment: &Environment, wanted: bool) -> Result<(), ClusterError> {
@@ -170,7 +171,7 @@ async fn set_finalizers(client: &Client, environment: &Environment, wanted: bool
         "finalizers": finalizers,
     }});
     let api = Api::<Environment>::namespaced(client.clone(), space);
-    gone_is_done(patched(&api, name, &patch).await, format!("set the finalizers of environment {name}"))
+    gone_is_done::<Environment>(patched(&api, name, &patch).await, format!("set the finalizers of environment {name}"))
 }
 
 async fn patched<K>(api: &Api<K>, name: &str, patch: &Value) -> Result<(), kube::Error>
@@ -189,13 +190,25 @@ where
     let only = Preconditions { uid: identity.uid.clone(), ..Preconditions::default() };
     let deleted = api.delete(&identity.name, &DeleteParams::background().preconditions(only)).await.map(drop);
     let place = if identity.namespace.is_empty() { String::new() } else { format!("{}/", identity.namespace) };
-    gone_is_done(deleted, format!("remove {} {place}{}", K::kind(&()), identity.name))
+    gone_is_done::<K>(deleted, format!("remove {} {place}{}", K::kind(&()), identity.name))
 }
 
-fn gone_is_done(written: Result<(), kube::Error>, action: String) -> Result<(), ClusterError> {
+fn gone_is_done<K: Resource<DynamicType = ()>>(
+    written: Result<(), kube::Error>,
+    action: String,
+) -> Result<(), ClusterError> {
     match written {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        result => result.map_err(|error| ClusterError::api(action, error)),
+        result => result.map_err(|error| failed::<K>(action, error)),
+    }
+}
+
+/// What is said of a refused change; policies and webhooks of others may quote a Secret that they refuse.
+fn failed<K: Resource<DynamicType = ()>>(action: String, error: kube::Error) -> ClusterError {
+    if K::kind(&()) == Secret::kind(&()) {
+        unquoted::of_secret(action, error)
+    } else {
+        ClusterError::api(action, error)
     }
 }
 
@@ -203,5 +216,28 @@ fn title<K: Resource<DynamicType = ()>>(object: &K, name: &str) -> String {
     match &object.meta().namespace {
         Some(namespace) => format!("{} {namespace}/{name}", K::kind(&())),
         None => format!("{} {name}", K::kind(&())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_say_about_a_copy_of_a_pull_secret_is_not_repeated() {
+        let refused = || {
+            let said = json!({"code": 403, "message": "secrets \"ghcr\" is forbidden: ValidatingAdmissionPolicy 'strict' with binding 'all' denied request: no hunter2"});
+            kube::Error::Api(serde_json::from_value(said).unwrap())
+        };
+        let written = failed::<Secret>("apply Secret shop-dev/ghcr".to_owned(), refused());
+        let removed = gone_is_done::<Secret>(Err(refused()), "remove Secret shop-dev/ghcr".to_owned()).unwrap_err();
+        for error in [written, removed] {
+            assert!(error.is_forbidden());
+            let told = format!("{error} {error:?}");
+            assert!(told.contains("'strict'") && told.contains("the reason is not shown"), "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+        let other = failed::<ServiceAccount>("apply ServiceAccount shop-dev/default".to_owned(), refused());
+        assert!(format!("{other:?}").contains("hunter2"), "other kinds hold none");
     }
 }

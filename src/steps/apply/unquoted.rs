@@ -18,14 +18,21 @@ const HIDDEN: &str =
 
 /// The error of an action on an object.
 pub(super) fn error(object: &ObjectRef, action: &str, error: kube::Error) -> ClusterError {
+    let action = format!("{action} {object}");
+    if object.is_secret() { of_secret(action, error) } else { ClusterError::api(action, error) }
+}
+
+/// The error of an action on a Secret.
+#[must_use]
+pub fn of_secret(action: String, error: kube::Error) -> ClusterError {
     let error = match error {
-        kube::Error::Api(mut status) if object.is_secret() => {
+        kube::Error::Api(mut status) => {
             unquote(&mut status);
             kube::Error::Api(status)
         }
         other => other,
     };
-    ClusterError::api(format!("{action} {object}"), error)
+    ClusterError::api(action, error)
 }
 
 fn unquote(status: &mut Status) {
