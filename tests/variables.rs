@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use gantry::api::v1alpha1::{Project, Promotion, Release, VariableSet};
-use gantry_plane::Identity;
+use gantry::api::condition::{self, ConditionType};
+use gantry::api::v1alpha1::{Environment, Project, Promotion, Release, VariableSet};
 use gantry_plane::node::simulated::TERMINATION_MESSAGE;
+use gantry_plane::{Identity, Login, Registry, RegistryOptions};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -13,6 +14,7 @@ use kube::discovery::{Discovery, Scope, verbs};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::support::image::push;
 use crate::support::manifest::{config_map, deployment, failing, real};
 use crate::support::real_node::left_out;
 use crate::support::shared::{Shared, shared};
@@ -397,32 +399,12 @@ async fn everything_but_secrets(client: &Client, namespaces: &[String]) -> Strin
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_of_the_space_is_nowhere_but_in_secrets_whatever_goes_wrong() {
     let (cluster, space, image) = shop(&["dev"]).await;
-    let (db, token, other) = (canary("db"), canary("token"), canary("other"));
+    let (db, token, other, here) = (canary("db"), canary("token"), canary("other"), canary("here"));
     secret(&space, ("db", "test_dev"), json!({"password": db})).await;
     secret(&space, ("token", "dev"), json!({"token": token})).await;
     secret(&space, ("other", "production"), json!({"key": other})).await;
     let variables = variables_of_secrets();
-    let mut workload = deployment("checkout", &image);
-    workload["spec"]["template"]["spec"]["containers"][0]["env"] =
-        json!([{"name": "URL", "value": "${{ variables.URL }}"}, {"name": "TOKEN", "value": "${{ variables.TOKEN }}"}]);
-    let own = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"},
-        "stringData": {"token": "${{ variables.TOKEN }}"}, "data": {"url": "${{ base64(variables.URL) }}"},
-    });
-    project(&space, &image, (variables.clone(), json!([workload, own]))).await;
-    space.release("checkout", "1.0.0").await;
-    space.deploy("checkout", "1.0.0", "dev").await;
-    let made = made_secrets(&space).await;
-    assert_eq!(made.len(), 1, "one Secret of Gantry's own");
-    assert_eq!(made[0].1["URL"], format!("postgres://app:{db}@db"));
-    assert_eq!(made[0].1["TOKEN"], token);
-    let deployed = space.in_environment::<Deployment>("dev").get("checkout").await.expect("the Deployment");
-    let env =
-        deployed.spec.expect("a spec").template.spec.expect("a pod").containers[0].env.clone().expect("variables");
-    let from = env[0].value_from.clone().expect("a source").secret_key_ref.expect("a reference");
-    assert_eq!((from.name.as_str(), from.key.as_str()), (made[0].0.as_str(), "URL"));
-    let own: Secret = space.in_environment("dev").get("own").await.expect("the Secret of the release");
-    assert_eq!(own.data.expect("data")["url"].0, format!("postgres://app:{db}@db").into_bytes());
+    let first = deployed_with(&space, &image, (&variables, [&db, &token, &here])).await;
 
     // Another value is another Secret, and what nobody has any more goes away.
     let changed = canary("changed");
@@ -431,7 +413,7 @@ async fn a_secret_of_the_space_is_nowhere_but_in_secrets_whatever_goes_wrong() {
     space.deploy("checkout", "1.1.0", "dev").await;
     let next = made_secrets(&space).await;
     assert_eq!(next.len(), 1, "the one before is pruned");
-    assert_ne!(next[0].0, made[0].0);
+    assert_ne!(next[0].0, first);
 
     for wrong in wrong_uses(&image) {
         is_refused(&space, &image, (&variables, wrong)).await;
@@ -439,17 +421,152 @@ async fn a_secret_of_the_space_is_nowhere_but_in_secrets_whatever_goes_wrong() {
     in_conditions_and_answers(&space, &variables).await;
     let theirs = canary("theirs");
     in_what_others_say(&space, &variables, &theirs).await;
-    let namespaces = [space.name.clone(), format!("{}-dev", space.name)];
+    let mut planted = vec![db, token, other, here, changed, theirs];
+    planted.extend(in_pull_secrets_of_a_package(&space).await);
+    planted.extend(in_pull_secrets_of_an_environment(&space).await);
+    let namespaces = ["", "-dev", "-pull"].map(|end| format!("{}{end}", space.name));
     let mut shown = everything_but_secrets(&space.client, &namespaces).await;
     shown.push_str(&cluster.operator.log(&cluster.plane));
     shown.push_str(&cluster.operator.get("/metrics").await.expect("metrics").1);
-    for secret in [&db, &token, &other, &changed, &theirs] {
-        for form in [secret.clone(), base64(secret), secret.to_uppercase()] {
-            let found = shown.find(&form);
+    for secret in &planted {
+        // Base64 of a text that stands anywhere in another.
+        let encoded = [base64(secret), base64(&secret[1..]), base64(&secret[2..])];
+        for form in [secret.clone(), secret.to_uppercase()].iter().chain(&encoded) {
+            let found = shown.find(form);
             let around = found.map(|at| shown[at.saturating_sub(300)..].chars().take(400).collect::<String>());
             assert!(found.is_none(), "{form} is shown: {around:?}");
         }
     }
+}
+
+/// Deploys 1.0.0, in which every secret is where it may be; gives back the name of the Secret that Gantry made.
+async fn deployed_with(space: &Space, image: &str, (variables, [db, token, here]): (&Value, [&str; 3])) -> String {
+    let in_target = json!({
+        "apiVersion": "v1", "kind": "Secret", "stringData": {"key": here},
+        "metadata": {"name": "here", "namespace": format!("{}-dev", space.name)},
+    });
+    space.apply(in_target).await;
+    let mut workload = deployment("checkout", image);
+    let uses =
+        ["URL", "TOKEN", "HERE"].map(|name| json!({"name": name, "value": format!("${{{{ variables.{name} }}}}")}));
+    workload["spec"]["template"]["spec"]["containers"][0]["env"] = json!(uses);
+    let own = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"},
+        "stringData": {"token": "${{ variables.TOKEN }}"}, "data": {"url": "${{ base64(variables.URL) }}"},
+    });
+    project(space, image, (variables.clone(), json!([workload, own]))).await;
+    space.release("checkout", "1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let made = made_secrets(space).await;
+    assert_eq!(made.len(), 1, "one Secret of Gantry's own");
+    let (name, texts) = made.into_iter().next().expect("a Secret");
+    assert_eq!(texts["URL"], format!("postgres://app:{db}@db"));
+    assert_eq!((texts["TOKEN"].as_str(), texts.len()), (token, 2), "that of the target is not copied");
+    let deployed = space.in_environment::<Deployment>("dev").get("checkout").await.expect("the Deployment");
+    let env =
+        deployed.spec.expect("a spec").template.spec.expect("a pod").containers[0].env.clone().expect("variables");
+    let from = |at: usize| {
+        let from = env[at].value_from.clone().expect("a source").secret_key_ref.expect("a reference");
+        (from.name, from.key)
+    };
+    assert_eq!((from(0), from(2)), ((name.clone(), "URL".to_owned()), ("here".to_owned(), "key".to_owned())));
+    let own: Secret = space.in_environment("dev").get("own").await.expect("the Secret of the release");
+    assert_eq!(own.data.expect("data")["url"].0, format!("postgres://app:{db}@db").into_bytes());
+    name
+}
+
+/// A registry that wants a password, asked for a release and by a trigger with what is no configuration, with a wrong password,
+/// and with the right one. Gives back what was planted.
+async fn in_pull_secrets_of_a_package(space: &Space) -> Vec<String> {
+    let (unread, undecoded, wrong, right) = (canary("unread"), canary("undecoded"), canary("wrong"), canary("right"));
+    let login = Login { user: "robot".into(), password: right.clone() };
+    let options = RegistryOptions { auth: Some(login.clone()), ..RegistryOptions::default() };
+    let registry = Registry::start(options).await.expect("a registry");
+    let host = registry.host();
+    push((&host, Some(&login)), ("private/api", "1.0.0"), "x").await;
+    let package = json!({"name": "api", "image": format!("{host}/private/api"), "pullSecret": "private"});
+    let spec = json!({
+        "packages": [package], "triggers": [{"name": "new", "interval": "5s"}],
+        "process": [{"name": "deploy", "apply": {"manifests": [settings(json!({"text": "fine"}))]}}],
+    });
+    let asked = json!({"project": "private", "version": "0.1.0", "packages": [{"name": "api", "version": "1.0.0"}]});
+    let told = |conditions: &[Condition], kind: ConditionType, (reason, said): (&str, &str)| {
+        let condition = condition::find(conditions, kind);
+        condition.is_some_and(|known| known.reason == reason && known.message.contains(said))
+    };
+    for (entry, reason, said) in [
+        (json!(unread), "PullSecretInvalid", "is not a Docker configuration"),
+        (json!({"auth": undecoded}), "PullSecretInvalid", "is not the base64 of username:password"),
+        (json!({"username": "robot", "password": wrong}), "RegistryUnauthorized", "Secret private"),
+    ] {
+        space.apply(pull_secret(space, "private", &json!({"auths": {&host: entry}}))).await;
+        space.apply(space.object("Project", "private", spec.clone())).await;
+        space.apply(space.object("Release", "private-0.1.0", asked.clone())).await;
+        wait::object(&space.api(), "private-0.1.0", said, |known: &Release| {
+            known.status.as_ref().is_some_and(|status| told(&status.conditions, ConditionType::Ready, (reason, said)))
+        })
+        .await;
+        wait::object(&space.api(), "private", said, |known: &Project| {
+            let status = known.status.as_ref();
+            status.is_some_and(|status| told(&status.conditions, ConditionType::Triggered, (reason, said)))
+        })
+        .await;
+    }
+    let entry = json!({"username": "robot", "password": right});
+    space.apply(pull_secret(space, "private", &json!({"auths": {&host: entry}}))).await;
+    space.sealed("private-0.1.0").await;
+    wait::object(&space.api(), "private-1.0.0", "made by the trigger", |_: &Release| true).await;
+    space.sealed("private-1.0.0").await;
+    vec![unread, undecoded, wrong, right]
+}
+
+/// Pull Secrets that are copied to the target of an environment, one that is no configuration, and copies that somebody else
+/// refuses to have written or removed, with their content. Gives back what was planted.
+async fn in_pull_secrets_of_an_environment(space: &Space) -> Vec<String> {
+    let (copied, unread, refused, kept) = (canary("copied"), canary("nothing"), canary("refused"), canary("kept"));
+    let namespace = format!("{}-pull", space.name);
+    let config = |password: &str| json!({"auths": {"ghcr.io": {"username": "robot", "password": password}}});
+    for (name, config) in [
+        ("copied", config(&copied)),
+        ("unread", json!({"auths": {"ghcr.io": unread}})),
+        ("quoted-pull", config(&refused)),
+        ("kept-pull", config(&kept)),
+    ] {
+        space.apply(pull_secret(space, name, &config)).await;
+    }
+    space.environment_with("pull", json!({"order": 9, "pullSecrets": ["copied", "kept-pull"]})).await;
+    for (name, planted) in [("copied", &copied), ("kept-pull", &kept)] {
+        let copy: Secret = space.in_environment("pull").get(name).await.expect("a copy");
+        assert!(String::from_utf8_lossy(&copy.data.expect("data")[".dockerconfigjson"].0).contains(planted), "{name}");
+    }
+    quoting(space, &namespace).await;
+    let who = format!("ValidatingAdmissionPolicy 'quoting-{namespace}'");
+    let wrote = format!("cannot apply Secret {namespace}/quoted-pull: ");
+    let removed = format!("cannot remove Secret {namespace}/kept-pull: ");
+    for (names, reason, said, by) in [
+        (json!(["copied", "kept-pull", "unread"]), "PullSecretInvalid", "spec.pullSecrets[2]: Secret unread ", "auths"),
+        (json!(["copied", "kept-pull", "quoted-pull"]), "ProvisioningFailed", &wrote, &who),
+        (json!(["copied"]), "ProvisioningFailed", &removed, &who),
+    ] {
+        space.apply(space.object("Environment", "pull", json!({"order": 9, "pullSecrets": names}))).await;
+        wait::object(&space.api(), "pull", said, |known: &Environment| {
+            let conditions = known.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+            let ready = condition::find(conditions, ConditionType::Ready);
+            ready.is_some_and(|ready| {
+                ready.reason == reason && ready.message.starts_with(said) && ready.message.contains(by)
+            })
+        })
+        .await;
+    }
+    vec![copied, unread, refused, kept]
+}
+
+/// A Secret of the space with this Docker configuration.
+fn pull_secret(space: &Space, name: &str, config: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": name, "namespace": space.name}, "stringData": {".dockerconfigjson": config.to_string()},
+    })
 }
 
 /// Releases and promotes a wrong use, which fails for its reason with its sentences and no others.
@@ -519,12 +636,6 @@ async fn in_what_others_say(space: &Space, variables: &Value, theirs: &str) {
     };
     space.apply(secret("managed", theirs)).await;
     quoting(space, &namespace).await;
-    wait::eventually("the policy quotes", || async {
-        let said = space.try_apply(secret("quoted-too", "what is quoted")).await.err()?;
-        assert!(said.contains("what is quoted") || said.contains(&base64("what is quoted")), "{said}");
-        Some(())
-    })
-    .await;
     // Of a Secret that somebody else manages.
     let name = release("4.0.0", of("managed")).await;
     let (reason, told) = failure(&space.ended(&name).await);
@@ -536,7 +647,7 @@ async fn in_what_others_say(space: &Space, variables: &Value, theirs: &str) {
         message.contains("failed 1 of 2 times and is begun again").then_some(message)
     };
     let waiting = wait::object(&space.api(), &name, "tried again", |known: &Promotion| again(known).is_some()).await;
-    let who = format!("ValidatingAdmissionPolicy 'quoting-{}'", space.name);
+    let who = format!("ValidatingAdmissionPolicy 'quoting-{namespace}'");
     let said = again(&waiting).expect("the sentence");
     assert!(said.contains(&who) && said.contains("the reason is not shown"), "{said}");
     let (reason, told) = failure(&space.ended(&name).await);
@@ -552,19 +663,23 @@ async fn in_what_others_say(space: &Space, variables: &Value, theirs: &str) {
     }
 }
 
-/// A policy of somebody else that refuses to have Secrets `quoted` written and Secrets `kept` deleted, and quotes them.
+/// A policy of somebody else that refuses to have Secrets `quoted…` written and Secrets `kept…` deleted, and quotes them; once it
+/// acts.
 async fn quoting(space: &Space, namespace: &str) {
-    let name = format!("quoting-{}", space.name);
+    let name = format!("quoting-{namespace}");
     let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
     let rule = json!({
         "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE", "DELETE"], "resources": ["secrets"],
     });
     let spec = json!({
         "failurePolicy": "Fail", "matchConstraints": {"namespaceSelector": selector, "resourceRules": [rule]},
-        "variables": [{"name": "it", "expression": "request.operation == 'DELETE' ? oldObject : object"}],
+        "variables": [
+            {"name": "it", "expression": "request.operation == 'DELETE' ? oldObject : object"},
+            {"name": "key", "expression": "variables.it.type == 'kubernetes.io/dockerconfigjson' ? '.dockerconfigjson' : 'token'"},
+        ],
         "validations": [{
-            "expression": "!has(variables.it.data) || !('token' in variables.it.data) || !variables.it.metadata.name.startsWith(request.operation == 'DELETE' ? 'kept' : 'quoted')",
-            "messageExpression": "'no: ' + string(variables.it.data['token'])",
+            "expression": "!has(variables.it.data) || !(variables.key in variables.it.data) || !variables.it.metadata.name.startsWith(request.operation == 'DELETE' ? 'kept' : 'quoted')",
+            "messageExpression": "'no: ' + string(variables.it.data[variables.key])",
             "reason": "Forbidden",
         }],
     });
@@ -572,6 +687,25 @@ async fn quoting(space: &Space, namespace: &str) {
     space.apply(of("ValidatingAdmissionPolicy", spec)).await;
     let spec = json!({"policyName": name, "validationActions": ["Deny"]});
     space.apply(of("ValidatingAdmissionPolicyBinding", spec)).await;
+    let text = "what is quoted";
+    for (name, kind, key, content) in [
+        ("quoted-text", "Opaque", "token", text.to_owned()),
+        (
+            "quoted-config",
+            "kubernetes.io/dockerconfigjson",
+            ".dockerconfigjson",
+            json!({"auths": {text: {}}}).to_string(),
+        ),
+    ] {
+        let quoted = json!({"apiVersion": "v1", "kind": "Secret", "type": kind, "stringData": {key: content},
+            "metadata": {"name": name, "namespace": namespace}});
+        wait::eventually("the policy quotes", || async {
+            let said = space.try_apply(quoted.clone()).await.err()?;
+            assert!(said.contains(text) || said.contains(&base64(&content)), "{said}");
+            Some(())
+        })
+        .await;
+    }
 }
 
 /// Variables of the Secrets of the space.
@@ -583,6 +717,7 @@ fn variables_of_secrets() -> Value {
         {"name": "OTHER", "values": reference("other", "key")},
         {"name": "NO_KEY", "values": reference("db", "missing")},
         {"name": "GONE", "values": reference("gone", "key")},
+        {"name": "HERE", "values": [{"secretKeyRef": {"name": "here", "key": "key"}}]},
         {"name": "URL", "values": [{"value": "postgres://app:${{ variables.DB }}@db"}]},
     ])
 }
@@ -636,6 +771,12 @@ fn wrong_uses(image: &str) -> Vec<WrongUse> {
         reason: "SecretInPlainText",
         said: shown,
     }];
+    let referred = settings(json!({"size": "${{ size(variables.HERE) }}", "text": "${{ variables.HERE }}"}));
+    let said = &[
+        "step deploy: ConfigMap settings: data.size: variable HERE is key key of Secret here in the target's namespace, which is never read",
+        "step deploy: ConfigMap settings: data.text: would show a secret",
+    ];
+    uses.push(WrongUse { version: "2.0.10", manifests: json!([referred]), reason: "SecretInPlainText", said });
     uses.extend(wrong_expressions());
     uses.extend(wrong_secrets());
     uses
