@@ -17,13 +17,34 @@ const ANSWERS: [(&str, &str); 12] = [
     ("manifest unknown", "not found"),
     ("name unknown", "not found"),
     ("404 Not Found", "not found"),
-    ("pull access denied", "is refused by the registry: check its name and the environment's pullSecrets, and delete the pod afterwards"),
-    ("insufficient_scope", "is refused by the registry: check its name and the environment's pullSecrets, and delete the pod afterwards"),
-    ("authorization failed", "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards"),
-    ("no basic auth credentials", "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards"),
-    ("401 Unauthorized", "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards"),
-    ("403 Forbidden", "is refused by the registry: check the rights of the environment's pullSecrets, and delete the pod afterwards"),
-    ("code = Unauthenticated", "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards"),
+    (
+        "pull access denied",
+        "is refused by the registry: check its name and the environment's pullSecrets, and delete the pod afterwards",
+    ),
+    (
+        "insufficient_scope",
+        "is refused by the registry: check its name and the environment's pullSecrets, and delete the pod afterwards",
+    ),
+    (
+        "authorization failed",
+        "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards",
+    ),
+    (
+        "no basic auth credentials",
+        "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards",
+    ),
+    (
+        "401 Unauthorized",
+        "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards",
+    ),
+    (
+        "403 Forbidden",
+        "is refused by the registry: check the rights of the environment's pullSecrets, and delete the pod afterwards",
+    ),
+    (
+        "code = Unauthenticated",
+        "is refused by the registry: check the environment's pullSecrets, and delete the pod afterwards",
+    ),
 ];
 
 /// Reads the message of a waiting container.
