@@ -3,6 +3,7 @@
 pub mod approval;
 pub mod audit_checkpoint;
 pub mod audit_command;
+pub mod audit_object;
 pub mod audit_record;
 pub mod bounds;
 pub mod channel;

@@ -42,48 +42,48 @@ impl Outcomes {
         let outcome = Arc::new(outcome);
         // In this order: whoever finds it expected no more finds it here.
         let uid = outcome.uid.clone();
-        let fresh = self.lock().insert(outcome.uid.clone(), Arc::clone(&outcome)).is_none();
+        let fresh = lock(&self.known).insert(outcome.uid.clone(), Arc::clone(&outcome)).is_none();
         if fresh {
             // Nobody listens before the controllers run; they look at everything when they start.
             let _ = self.added.send(outcome);
         }
-        self.expected().remove(&uid);
+        lock(&self.expected).remove(&uid);
     }
 
     /// An end that an earlier process wrote, and that is not part of every history: its promotion brings it here.
     pub fn await_end(&self, uid: &str, space: &str) {
-        self.expected().insert(uid.to_owned(), space.to_owned());
+        lock(&self.expected).insert(uid.to_owned(), space.to_owned());
     }
 
     /// Whether ends of a space may be known to nobody but the API server.
     #[must_use]
     pub fn expects_any(&self, space: &str) -> bool {
-        self.expected().values().any(|expected| expected == space)
+        lock(&self.expected).values().any(|expected| expected == space)
     }
 
     /// Drops an end that everybody has recorded.
     pub fn forget(&self, uid: &str) {
-        self.lock().remove(uid);
-        self.expected().remove(uid);
-        self.audited.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        lock(&self.known).remove(uid);
+        lock(&self.expected).remove(uid);
+        lock(&self.audited).remove(uid);
+        lock(&self.told).remove(uid);
     }
 
     /// Remembers that this process has said how a promotion ended; whether that is news.
     #[must_use = "what is no news is not said again"]
     pub fn told(&self, uid: &str) -> bool {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned())
+        lock(&self.told).insert(uid.to_owned())
     }
 
     /// Remembers that the audit record of an end is written.
     pub fn audited(&self, uid: &str) {
-        self.audited.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned());
+        lock(&self.audited).insert(uid.to_owned());
     }
 
     /// Whether this process knows that the audit record of an end is written.
     #[must_use]
     pub fn is_audited(&self, uid: &str) -> bool {
-        self.audited.lock().unwrap_or_else(PoisonError::into_inner).contains(uid)
+        lock(&self.audited).contains(uid)
     }
 
     /// The end of a promotion whose audit record is written: only rows are missing.
@@ -116,7 +116,7 @@ impl Outcomes {
     /// Whether anything of a space is still to be recorded.
     #[must_use]
     pub fn any_of_space(&self, space: &str) -> bool {
-        self.lock().values().any(|outcome| outcome.space == space)
+        lock(&self.known).values().any(|outcome| outcome.space == space)
     }
 
     /// Ends as they are added.
@@ -126,19 +126,15 @@ impl Outcomes {
     }
 
     fn matching(&self, wanted: impl Fn(&Outcome) -> bool) -> Vec<Arc<Outcome>> {
-        let mut found: Vec<_> = self.lock().values().filter(|outcome| wanted(outcome)).cloned().collect();
+        let mut found: Vec<_> = lock(&self.known).values().filter(|outcome| wanted(outcome)).cloned().collect();
         found.sort();
         found
     }
+}
 
-    fn expected(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A panic while the lock was held left a map that is still whole: every change is one call.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Outcome>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A panic while the lock was held left a map that is still whole: every change is one call.
+fn lock<T>(known: &Mutex<T>) -> MutexGuard<'_, T> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

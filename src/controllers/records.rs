@@ -1,8 +1,8 @@
 //! What is recorded for good: one record of each thing that happened, written once, under a name that follows from what it is of.
 //!
 //! Whoever judges something writes its record before its status says so: promotions
-//! ([`crate::controllers::promotion::recording`]), approvals, environments and commands. What people write and nobody has to judge (blocks, and
-//! changes of what gates look at) is seen by the [`recorder`], generation by generation. Records are sealed by
+//! ([`crate::controllers::promotion::recording`]), approvals, environments and commands. What people write and nobody has to
+//! judge (blocks, and changes of what gates look at) is seen by the [`recorder`], generation by generation. Records are sealed by
 //! [`crate::controllers::audit`].
 
 pub mod desk;
@@ -20,8 +20,8 @@ use crate::cluster::error::ClusterError;
 use crate::controllers::audit;
 use crate::controllers::context::Context;
 
-/// Writes a record, if it is not there already; whether it was not. Where the namespace is going nothing can be created: the record goes to the log
-/// instead, so that the space can always be deleted.
+/// Writes a record, if it is not there already; whether it was not. Where the namespace is going nothing can be created: the
+/// record goes to the log instead, so that the space can always be deleted.
 ///
 /// # Errors
 /// When the API server does not take it for another reason than that it is there.

@@ -111,6 +111,18 @@ impl Operator {
         self.until_ready().await;
     }
 
+    /// Starts it again whenever it has ended by itself, as Kubernetes does; to be run beside what may make it end.
+    #[allow(dead_code, reason = "the benchmark includes this file")]
+    pub async fn keep_running(&self, plane: &Plane) -> std::convert::Infallible {
+        let mut look = tokio::time::interval(std::time::Duration::from_millis(100));
+        loop {
+            look.tick().await;
+            if plane.run().exit_code(&self.name).is_some() {
+                plane.run().start_again(&self.name).expect("the operator starts");
+            }
+        }
+    }
+
     /// Stops it in its tracks, as a machine that stands still would.
     pub fn pause(&self, plane: &Plane) {
         plane.run().pause(&self.name).expect("the operator is paused");

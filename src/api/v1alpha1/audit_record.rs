@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::{Person, PinnedPackage};
 use super::promotion::Cause;
-use super::{audit_command::CommandPart, environment::Recovery};
+use super::{audit_command::CommandPart, audit_object::AuditObject, environment::Recovery};
 
 /// One thing that happened. Outlives everything it speaks of. It says who, when and what, and has one part that says how; that
 /// of a finished promotion is spread over the spec, as it was before there were others, and is the memory that its name was used.
@@ -109,24 +109,6 @@ pub enum AuditKind {
     Command,
     /// Somebody made, changed or deleted what gates look at: an environment, a lifecycle, a freeze, a project.
     Change,
-}
-
-/// One object as it was.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AuditObject {
-    /// Its kind. Example: `kind: Environment`
-    #[schemars(length(max = 63))]
-    pub kind: String,
-    /// Its name. Example: `name: production`
-    #[schemars(length(max = 253))]
-    pub name: String,
-    /// Its UID. Example: `uid: 0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60`
-    #[schemars(length(max = 64))]
-    pub uid: String,
-    /// Which generation of its spec. Example: `generation: 3`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generation: Option<i64>,
 }
 
 /// A decision on a promotion, and whether it counted when Gantry saw it first; what counted in the end says the record of the

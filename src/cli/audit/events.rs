@@ -8,7 +8,8 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::api::v1alpha1::AuditRecordSpec;
-use crate::api::v1alpha1::audit_record::{AuditObject, PromotionEnd};
+use crate::api::v1alpha1::audit_object::AuditObject;
+use crate::api::v1alpha1::audit_record::PromotionEnd;
 use crate::api::v1alpha1::history::PinnedPackage;
 
 /// The version of the `CDEvents` specification whose types these are.

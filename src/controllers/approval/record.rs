@@ -1,13 +1,13 @@
 //! The record of a decision on a promotion. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use kube::Resource;
 use kube::core::ObjectMeta;
 
 use super::Observed;
 use crate::api::v1alpha1::approval::ApprovalDecision;
-use crate::api::v1alpha1::audit_record::{ApprovalPart, AuditKind, AuditObject};
-use crate::api::v1alpha1::{Approval, AuditRecord, AuditRecordSpec};
+use crate::api::v1alpha1::audit_object::AuditObject;
+use crate::api::v1alpha1::audit_record::{ApprovalPart, AuditKind};
+use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec};
 use crate::domain::promotion::approval::Choice;
 
 /// Who decided what, and whether it counted, or why not.
@@ -31,12 +31,7 @@ pub fn record(observed: &Observed, counted: Result<(), &str>) -> AuditRecord {
             kind: Some(AuditKind::Approval),
             by: spec.by.clone(),
             at: Some(MicroTime(meta.creation_timestamp.as_ref().map_or(observed.now, |time| time.0))),
-            object: Some(AuditObject {
-                kind: Approval::kind(&()).into_owned(),
-                name: meta.name.clone().unwrap_or_default(),
-                uid,
-                generation: meta.generation,
-            }),
+            object: Some(AuditObject::of(observed.approval.as_ref())),
             project: promotion.map(|known| known.spec.project.clone()),
             environment: Some(spec.environment.clone()),
             approval: Some(ApprovalPart {

@@ -14,6 +14,7 @@ use crate::controllers::decision::{self, Next, Note, Severity};
 use crate::controllers::environment::desired;
 use crate::domain::command::reason::Reason;
 use crate::domain::command::{self, Cancel, Phase, Stand, Step};
+use crate::domain::variable::function::sha256;
 
 /// What one turn of a command will do.
 pub type Decision = decision::Decision<CommandRunStatus, Effect>;
@@ -73,7 +74,7 @@ pub fn decide(observed: &Observed) -> Decision {
         return Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await };
     }
     status.command = Some(word(spec).to_owned());
-    status.script_sha256 = spec.script.as_ref().map(|script| job::sha256(&script.run));
+    status.script_sha256 = spec.script.as_ref().map(|script| sha256(&script.run));
     if status.targets.is_empty() {
         let targets = match admit(observed) {
             Ok(targets) => targets,

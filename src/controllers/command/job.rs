@@ -3,14 +3,11 @@
 //! Kubernetes makes one pod of it and never a second one. The kubelet ends it at its timeout; where no kubelet does, Kubernetes deletes the
 //! pod a little later, and when nothing has come of that either, nobody knows.
 
-use std::fmt::Write as _;
-
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::api::v1alpha1::bounds::Amounts;
 use crate::api::v1alpha1::command_run::ScriptCommand;
@@ -19,6 +16,7 @@ use crate::api::{ENVIRONMENT_LABEL, PROJECT_LABEL, SPACE_LABEL};
 use crate::controllers::environment::desired::CONSOLE;
 use crate::domain::command::reason::Reason;
 use crate::domain::quantity;
+use crate::domain::variable::function::sha256;
 
 /// Label on a Job and its pod with the UID of the command whose script it is.
 pub const COMMAND_LABEL: &str = "gantry.dev/command-uid";
@@ -39,16 +37,6 @@ const GRACE: i64 = 5;
 const MOST: [(&str, &str); 2] = [("cpu", "1"), ("memory", "512Mi")];
 /// What is set aside for it.
 const ASIDE: [(&str, &str); 2] = [("cpu", "50m"), ("memory", "64Mi")];
-
-/// The SHA-256 of a text, in hexadecimal.
-#[must_use]
-pub fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut all, byte| {
-        // Writing into a String does not fail.
-        let _ = write!(all, "{byte:02x}");
-        all
-    })
-}
 
 /// The name of the Job of a command in a target: the same whenever it is asked for.
 #[must_use]

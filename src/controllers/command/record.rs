@@ -1,11 +1,11 @@
 //! The record of a command that has ended: who had what done where, and how it ended; never what it showed. Pure.
 
-use kube::Resource;
 use kube::core::ObjectMeta;
 
 use crate::api::condition::cut;
 use crate::api::v1alpha1::audit_command::{AuditCommandTarget, CommandPart};
-use crate::api::v1alpha1::audit_record::{AuditKind, AuditObject};
+use crate::api::v1alpha1::audit_object::AuditObject;
+use crate::api::v1alpha1::audit_record::AuditKind;
 use crate::api::v1alpha1::command_run::{CommandRunStatus, CommandTarget};
 use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, CommandRun};
 
@@ -26,12 +26,7 @@ pub fn record(command: &CommandRun, status: &CommandRunStatus) -> AuditRecord {
             kind: Some(AuditKind::Command),
             by: spec.by.clone(),
             at: status.finished_at.clone(),
-            object: Some(AuditObject {
-                kind: CommandRun::kind(&()).into_owned(),
-                name: meta.name.clone().unwrap_or_default(),
-                uid,
-                generation: meta.generation,
-            }),
+            object: Some(AuditObject::of(command)),
             project: Some(spec.project.clone()),
             environment: Some(spec.environment.clone()),
             command: Some(CommandPart {

@@ -60,7 +60,7 @@ impl<'a> Script<'a> {
     }
 
     fn name(&self) -> String {
-        job::name(self.command.metadata.uid.as_deref().unwrap_or_default(), &self.target.name)
+        job::name(self.uid(), &self.target.name)
     }
 
     /// Makes the Job.

@@ -2,15 +2,15 @@
 //! Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use kube::Resource;
 use kube::core::ObjectMeta;
 
 use super::effect::Effect;
 use super::observed::Observed;
 use super::provision::Work;
-use crate::api::v1alpha1::audit_record::{AuditKind, AuditObject, ProvisioningPart};
+use crate::api::v1alpha1::audit_object::AuditObject;
+use crate::api::v1alpha1::audit_record::{AuditKind, ProvisioningPart};
 use crate::api::v1alpha1::environment::{Corrections, TargetStatus};
-use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Environment};
+use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec};
 
 /// How many objects a correction lists, as its definition says: more than eight targets have.
 const OBJECTS: usize = 64;
@@ -67,12 +67,7 @@ fn record(observed: &Observed, what: &str, part: ProvisioningPart) -> AuditRecor
         spec: AuditRecordSpec {
             kind: Some(AuditKind::Provisioning),
             at: Some(MicroTime(observed.now)),
-            object: Some(AuditObject {
-                kind: Environment::kind(&()).into_owned(),
-                name: owner.environment.clone(),
-                uid: owner.uid.clone(),
-                generation: observed.environment.metadata.generation,
-            }),
+            object: Some(AuditObject::of(observed.environment.as_ref())),
             environment: Some(owner.environment.clone()),
             provisioning: Some(part),
             ..AuditRecordSpec::default()

@@ -235,7 +235,8 @@ pub fn has_finished(promotion: &Promotion) -> bool {
 }
 
 /// The name of the release that a promotion brings.
-fn release_of(promotion: &Promotion) -> String {
+#[must_use]
+pub fn release_of(promotion: &Promotion) -> String {
     format!("{}-{}", promotion.spec.project, promotion.spec.version)
 }
 

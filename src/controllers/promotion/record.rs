@@ -2,12 +2,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::api::ObjectMeta;
-use kube::{Api, Client, Resource};
+use kube::{Api, Client};
 
 use crate::api::condition::{cut, plain};
-use crate::api::v1alpha1::audit_record::{
-    AuditApproval, AuditFreezeOverride, AuditKind, AuditObject, AuditStep, PromotionEnd,
-};
+use crate::api::v1alpha1::audit_object::AuditObject;
+use crate::api::v1alpha1::audit_record::{AuditApproval, AuditFreezeOverride, AuditKind, AuditStep, PromotionEnd};
 use crate::api::v1alpha1::promotion_status::StepRecord;
 use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Promotion, PromotionStatus};
 use crate::cluster::error::ClusterError;
@@ -49,12 +48,7 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
             kind: Some(AuditKind::Promotion),
             by: promotion.spec.requested_by.clone(),
             at: Some(finished_at.clone()),
-            object: Some(AuditObject {
-                kind: Promotion::kind(&()).into_owned(),
-                name: name.clone(),
-                uid: promotion.metadata.uid.clone()?,
-                generation: promotion.metadata.generation,
-            }),
+            object: Some(AuditObject::of(promotion)),
             project: Some(promotion.spec.project.clone()),
             environment: Some(promotion.spec.environment.clone()),
             ended: Some(ended(promotion, status, name, reason)?),

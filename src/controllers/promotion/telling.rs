@@ -15,9 +15,9 @@ pub fn tell(context: &Context, promotion: &Promotion, note: Note) {
     let about = pipeline::reference(promotion);
     if News::is_told_elsewhere(note.reason) {
         let space = about.namespace.clone().unwrap_or_default();
-        let (spec, stores) = (&promotion.spec, &context.stores);
-        let environment = stores.environments.get(&Key::new(&space, spec.environment.as_str()));
-        let release = stores.releases.get(&Key::new(&space, format!("{}-{}", spec.project, spec.version)));
+        let stores = &context.stores;
+        let environment = stores.environments.get(&Key::new(&space, promotion.spec.environment.as_str()));
+        let release = stores.releases.get(&Key::new(&space, reads::release_of(promotion)));
         let environment = environment.map(|known| pipeline::reference(known.as_ref()));
         let release = release.map(|known| pipeline::reference(known.as_ref()));
         for regarding in environment.into_iter().chain(release) {

@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::condition::cut;
-use crate::api::v1alpha1::audit_record::{AuditKind, AuditObject, BlockPart, ChangePart, OverridePart};
+use crate::api::v1alpha1::audit_object::AuditObject;
+use crate::api::v1alpha1::audit_record::{AuditKind, BlockPart, ChangePart, OverridePart};
 use crate::api::v1alpha1::history::Person;
 use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Environment, Freeze, Lifecycle, Project, Promotion, Release};
 use crate::domain::variable::function::sha256;

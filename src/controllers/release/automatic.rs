@@ -182,8 +182,7 @@ fn say(observed: &Observed, status: &mut ReleaseStatus, late: &[&EnvironmentName
         condition::find(&status.conditions, ConditionType::AutomaticallyPromoted).map(|known| known.reason.clone());
     let (failed, unmade) = (problems(status), observed.unmade.values().collect::<BTreeSet<_>>());
     let (reason, message) = if let Governing::NoChannel { name } = &observed.governing {
-        let release = format!("{}-{}", observed.release.spec.project, observed.release.spec.version);
-        (Reason::ChannelNotFound, choice::without_channel(&release, name))
+        (Reason::ChannelNotFound, choice::without_channel(&observed.name(), name))
     } else if !unmade.is_empty() || !failed.is_empty() {
         let asks = failed.iter().all(|(row, _)| row.reason.as_deref() == Some(UNANSWERED)) && unmade.is_empty();
         let reason = if asks { Reason::PromptRequired } else { Reason::NotPromoted };

@@ -60,6 +60,12 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// Its name, which the API server makes sure follows from its project and version.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}-{}", self.release.spec.project, self.release.spec.version)
+    }
+
     /// How far it is, with these rows; nothing where nobody knows.
     #[must_use]
     pub fn journey(&self, rows: &[ReleaseEnvironment]) -> Option<Journey> {

@@ -28,7 +28,7 @@ pub fn tell(status: &mut ReleaseStatus, observed: &Observed) -> Option<Note> {
 
 /// Why nobody knows how far the release is, if so. Meanwhile it goes nowhere.
 fn unknown(observed: &Observed) -> Option<(Reason, String)> {
-    let release = format!("{}-{}", observed.release.spec.project, observed.release.spec.version);
+    let release = observed.name();
     let why = match (&observed.governing, &observed.unreadable) {
         (Governing::Absent { name }, _) => (Reason::LifecycleNotFound, choice::absent(&release, name)),
         (Governing::NoChannel { name }, _) => (Reason::ChannelNotFound, choice::without_channel(&release, name)),

@@ -63,7 +63,7 @@ fn the_image_of_a_script_has_its_digest_before_it_begins_anywhere() {
     let first = observed(&script(&json!({})));
     let asked = decide(&first);
     assert_eq!((rows(&asked), asked.effects.as_slice()), (vec![], [Effect::Pin].as_slice()));
-    assert_eq!(asked.status.script_sha256, Some(job::sha256("ls")));
+    assert_eq!(asked.status.script_sha256, Some(sha256("ls")));
     let wait = Unpinned { heals: true, message: "registry x did not answer".to_owned() };
     let waits = decide(&came(first.clone(), &asked, Outcome::Pinned(Err(wait))));
     assert_eq!((said(&waits), waits.effects.len()), (("Running", "registry x did not answer"), 0));
