@@ -17,9 +17,10 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
-use crate::cluster::cache::Cache;
+use crate::cluster::cache::{Cache, Change};
 use crate::cluster::error::ClusterError;
 use crate::cluster::tasks::Tasks;
 use crate::domain::guard::{Guard as Known, Look};
@@ -104,36 +105,31 @@ impl Guard {
                 Err(forged::Problem::NoAnswer { why }) => Look::Failed { why },
             },
         };
-        if let Look::Broken { why } | Look::Failed { why } = &look {
-            tracing::warn!(why, "the admission policies do not act, or nobody knows");
-        }
         self.known.send_if_modified(|known| {
             let before = known.clone();
             known.saw(look, Timestamp::now());
-            before.broken() != known.broken()
+            let changed = before.broken() != known.broken();
+            if let Some(why) = known.broken().filter(|_| changed) {
+                tracing::warn!(why, "the admission policies do not act, or nobody knows");
+            }
+            changed
         });
     }
 
     /// Looks for ever.
     pub async fn run(self, client: Client, own_namespace: String) {
-        let mut validating = self.validating.subscribe();
-        let mut validating_bindings = self.validating_bindings.subscribe();
-        let mut mutating = self.mutating.subscribe();
-        let mut mutating_bindings = self.mutating_bindings.subscribe();
+        let mut changes = Changes {
+            validating: self.validating.subscribe(),
+            validating_bindings: self.validating_bindings.subscribe(),
+            mutating: self.mutating.subscribe(),
+            mutating_bindings: self.mutating_bindings.subscribe(),
+        };
         let mut soon = 0_u32;
         loop {
+            changes.forget();
             self.look(&client, &own_namespace).await;
             let pause = if soon > 0 || self.known().broken().is_some() { AGAIN } else { EVERY };
-            let changed = async {
-                tokio::select! {
-                    Some(_) = validating.recv() => {}
-                    Some(_) = validating_bindings.recv() => {}
-                    Some(_) = mutating.recv() => {}
-                    Some(_) = mutating_bindings.recv() => {}
-                    else => std::future::pending().await,
-                }
-            };
-            soon = match tokio::time::timeout(pause, changed).await {
+            soon = match tokio::time::timeout(pause, changes.next()).await {
                 Ok(()) => TIMES,
                 Err(_) => soon.saturating_sub(1),
             };
@@ -165,6 +161,35 @@ impl Guard {
             seen(known.as_ref(), policies::binding((name, policy), narrowed, None))
         });
         validating.chain(mutating).chain(validating_bindings).chain(mutating_bindings).collect()
+    }
+}
+
+/// What happens to policies and bindings.
+struct Changes {
+    validating: UnboundedReceiver<Change<ValidatingAdmissionPolicy>>,
+    validating_bindings: UnboundedReceiver<Change<ValidatingAdmissionPolicyBinding>>,
+    mutating: UnboundedReceiver<Change<MutatingAdmissionPolicy>>,
+    mutating_bindings: UnboundedReceiver<Change<MutatingAdmissionPolicyBinding>>,
+}
+
+impl Changes {
+    /// The next one.
+    async fn next(&mut self) {
+        tokio::select! {
+            Some(_) = self.validating.recv() => {}
+            Some(_) = self.validating_bindings.recv() => {}
+            Some(_) = self.mutating.recv() => {}
+            Some(_) = self.mutating_bindings.recv() => {}
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Leaves out those that are already there: the look that follows sees them.
+    fn forget(&mut self) {
+        while self.validating.try_recv().is_ok() {}
+        while self.validating_bindings.try_recv().is_ok() {}
+        while self.mutating.try_recv().is_ok() {}
+        while self.mutating_bindings.try_recv().is_ok() {}
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Look {
 pub struct Guard {
     since: BTreeMap<&'static str, Timestamp>,
     acted: Option<Timestamp>,
+    /// Why nobody has been able to look so far.
+    unanswered: Option<String>,
     broken: Option<Broken>,
     gaps: Vec<(Timestamp, Timestamp)>,
 }
@@ -63,17 +65,18 @@ impl Guard {
                         first.0 = joined.0.min(first.0);
                     }
                 }
-                (self.since, self.acted) = (since, Some(now));
+                (self.since, self.acted, self.unanswered) = (since, Some(now), None);
             }
             Look::Broken { why } => {
                 let from = self.broken.as_ref().map_or(self.acted.unwrap_or(Timestamp::MIN), |known| known.from);
                 self.broken = Some(Broken { why, from });
             }
-            Look::Failed { why } => {
-                if self.acted.is_none_or(|acted| now.duration_since(acted) > STALE) {
-                    self.saw(Look::Broken { why }, now);
-                }
-            }
+            Look::Failed { why } => match self.acted {
+                // As little is known as before the first look: it says nothing about the policies.
+                None => self.unanswered = Some(why),
+                Some(acted) if now.duration_since(acted) > STALE => self.saw(Look::Broken { why }, now),
+                Some(_) => {}
+            },
         }
     }
 
@@ -82,7 +85,7 @@ impl Guard {
     pub fn broken(&self) -> Option<&str> {
         match (&self.broken, self.acted) {
             (Some(broken), _) => Some(&broken.why),
-            (None, None) => Some("nobody has looked at them yet"),
+            (None, None) => Some(self.unanswered.as_deref().unwrap_or("nobody has looked at them yet")),
             (None, Some(_)) => None,
         }
     }
@@ -174,6 +177,17 @@ mod tests {
         let late = after(&[(broken(), 8), (acts(1), 12)]);
         assert_eq!(vouched(&late), (13..=20).collect::<Vec<_>>(), "nobody knows since when they did not act");
         assert!(!late.vouches_for("approvals", at(15)), "nobody looked at the policies of that kind");
+    }
+
+    #[test]
+    fn an_api_server_that_does_not_answer_yet_makes_nothing_that_was_made_before_a_forgery() {
+        let starting = after(&[(failed(), 3), (failed(), 5)]);
+        assert_eq!((starting.broken(), starting.was_looked_at()), (Some("no answer"), false));
+        assert!(vouched(&starting).is_empty());
+        let seen = after(&[(failed(), 3), (acts(1), 6)]);
+        assert_eq!((seen.broken(), vouched(&seen)), (None, (2..=20).collect::<Vec<_>>()));
+        let lost = after(&[(failed(), 3), (broken(), 4), (failed(), 5), (acts(1), 6)]);
+        assert_eq!(vouched(&lost), (7..=20).collect::<Vec<_>>(), "an answer that shows a gap stays one");
     }
 
     #[test]
