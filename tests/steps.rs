@@ -1,6 +1,7 @@
 //! The steps of a process, on the real cluster: which run in which targets, and what becomes of what the others had applied.
 
 mod failures;
+mod health;
 mod parts;
 mod retries;
 
