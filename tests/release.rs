@@ -1,10 +1,13 @@
 //! What becomes of a release, on the real cluster with a real registry: sealed once, for good reasons or not at all.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Release, ReleaseStatus};
 use gantry::controllers::release::snapshot;
 use gantry_plane::authority::Authority;
+use gantry_plane::image::push_sample;
 use gantry_plane::registry::REMOTE;
 use gantry_plane::{Identity, Login, Reach, Registry, RegistryOptions};
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
@@ -18,6 +21,7 @@ use crate::support::image::{push, push_over_tls};
 use crate::support::manifest::{config_map, deployment};
 use crate::support::shared::shared;
 use crate::support::space::Space;
+use crate::support::token_service::TokenService;
 use crate::support::wait;
 
 /// A space with the project `checkout` of one package `api`, whose process is one ConfigMap.
@@ -334,7 +338,8 @@ async fn a_release_that_does_not_even_parse_stops_nobody() {
 /// A registry on what clients take for another machine, with a certificate of this authority.
 async fn secure(authority: &Authority, login: &Login) -> Registry {
     let certificate = authority.server("registry", &[REMOTE]).expect("a certificate");
-    let options = RegistryOptions { auth: Some(login.clone()), reach: Reach::Tls(certificate) };
+    let options =
+        RegistryOptions { auth: Some(login.clone()), reach: Reach::Tls(certificate), ..RegistryOptions::default() };
     Registry::start(options).await.expect("a registry")
 }
 
@@ -386,6 +391,42 @@ async fn a_registry_without_tls_on_another_machine_is_refused_with_the_remedy() 
     let said = not_sealed(&space, &name, "RegistryRefused").await;
     assert!(said.contains(&format!("registry {host}")) && said.contains("plain HTTP"), "{said}");
     assert!(said.contains("plainHttpRegistries"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_without_tls_that_the_settings_allow_is_asked() {
+    let host = shared().await.plain.host();
+    let digest = push((&host, None), ("plain/api", "1.0.0"), "x").await;
+    let space = shop(json!({"name": "api", "image": format!("{host}/plain/api")})).await;
+    let name = release(&space, "1.0.0", json!([{"name": "api", "version": "1.0.0"}])).await;
+    assert_eq!(sealed(&space, &name).await.packages[0].digest, digest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_takes_tokens_is_asked_with_one_for_that_repository_alone() {
+    shared().await;
+    let login = Login { user: "robot".into(), password: "right-password".into() };
+    let service = TokenService::start(login.clone()).await;
+    let options = RegistryOptions { auth: Some(login), tokens: Some(service.auth()), ..RegistryOptions::default() };
+    let registry = Registry::start(options).await.expect("a registry");
+    let host = registry.host();
+    let digest = push_sample(&registry, "private/api", "1.0.0").await.expect("a sample image");
+    let pushed = service.scopes().len();
+
+    let space = shop(json!({"name": "api", "image": format!("{host}/private/api"), "pullSecret": "tokens"})).await;
+    space.apply(docker_secret("tokens", &space, (&host, "robot", "wrong-password"))).await;
+    let name = release(&space, "1.0.0", json!([{"name": "api", "version": "1.0.0"}])).await;
+    let said = not_sealed(&space, &name, "RegistryUnauthorized").await;
+    assert!(said.contains("Secret tokens") && said.contains("correct that Secret"), "{said}");
+    assert!(!said.contains("wrong-password"), "{said}");
+    space.apply(docker_secret("tokens", &space, (&host, "robot", "right-password"))).await;
+    assert_eq!(sealed(&space, &name).await.packages[0].digest, digest);
+
+    let missing = release(&space, "9.9.9", json!([{"name": "api", "version": "9.9.9"}])).await;
+    let said = not_sealed(&space, &missing, "TagNotFound").await;
+    assert!(said.contains(&format!("no version 9.9.9 in {host}/private/api")), "{said}");
+    let asked: BTreeSet<_> = service.scopes().into_iter().skip(pushed).collect();
+    assert_eq!(asked, ["repository:private/api:pull".to_owned()].into());
 }
 
 #[tokio::test(flavor = "multi_thread")]

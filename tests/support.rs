@@ -30,5 +30,7 @@ pub mod space;
 pub mod story;
 #[path = "support/target.rs"]
 pub mod target;
+#[path = "support/token_service.rs"]
+pub mod token_service;
 #[path = "support/wait.rs"]
 pub mod wait;

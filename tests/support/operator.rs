@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use gantry_plane::run::Invocation;
-use gantry_plane::{Ending, Identity, Plane};
+use gantry_plane::{Ending, Identity, Plane, Registry};
 
 use super::wait;
 
@@ -22,6 +22,13 @@ impl Operator {
     /// The same with a kubeconfig of the test's own, which leads through a proxy.
     pub async fn start_against(plane: &Plane, name: &str, kubeconfig: PathBuf) -> Self {
         Self::start_with(plane, name, (kubeconfig, &["--log-level=info,gantry=debug"])).await
+    }
+
+    /// The same that may ask this registry over plain HTTP.
+    #[allow(dead_code, reason = "the benchmark includes this file")]
+    pub async fn start_allowing(plane: &Plane, name: &str, registry: &Registry) -> Self {
+        let plain = format!("--plain-http-registry={}", registry.host());
+        Self::start_with(plane, name, (kubeconfig(plane).await, &["--log-level=info,gantry=debug", &plain])).await
     }
 
     /// The same under an identity that another one may have, too: both take the leader Lease for their own. However slow the

@@ -1,7 +1,7 @@
 //! The cluster that tests share, and how Gantry is installed into one.
 
 use gantry::controllers::guard::forged;
-use gantry_plane::{AuditEvent, Identity, Options, Plane};
+use gantry_plane::{AuditEvent, Identity, Options, Plane, Reach, Registry, RegistryOptions};
 use kube::Client;
 use tokio::sync::OnceCell;
 
@@ -14,6 +14,8 @@ pub struct Shared {
     pub plane: Plane,
     /// The operator that serves every space.
     pub operator: Operator,
+    /// A registry without TLS that the operator's settings allow, although it is not `localhost`.
+    pub plain: Registry,
     /// Whether real containers run; else their tests say that they did not.
     pub real: bool,
 }
@@ -34,8 +36,10 @@ async fn start() -> Shared {
         gantry_plane::image::push_sample(plane.registry(), "checkout", version).await.expect("a sample image");
     }
     install(&plane).await;
-    let operator = Operator::start(&plane, "shared").await;
-    Shared { plane, operator, real }
+    let options = RegistryOptions { reach: Reach::Plain, ..RegistryOptions::default() };
+    let plain = Registry::start(options).await.expect("a registry");
+    let operator = Operator::start_allowing(&plane, "shared", &plain).await;
+    Shared { plane, operator, plain, real }
 }
 
 /// A cluster of a test's own, with Gantry installed and no operator running.

@@ -32,5 +32,5 @@ pub use identity::Identity;
 pub use options::Options;
 pub use plane::Plane;
 pub use programs::Program;
-pub use registry::{Login, Reach, Registry, RegistryOptions};
+pub use registry::{Login, Reach, Registry, RegistryOptions, TokenAuth};
 pub use run::Ending;

@@ -49,11 +49,26 @@ impl Reach {
     }
 }
 
+/// A service whose tokens a registry takes instead of passwords, as public registries do.
+#[derive(Debug, Clone)]
+pub struct TokenAuth {
+    /// Where clients ask for a token.
+    pub realm: String,
+    /// Whom its tokens are for.
+    pub service: String,
+    /// Who signs them.
+    pub issuer: String,
+    /// The public keys, as a JSON Web Key Set.
+    pub keys: Value,
+}
+
 /// What a registry should be like.
 #[derive(Debug, Clone, Default)]
 pub struct RegistryOptions {
     /// Who may read and write; everyone if nobody is named.
     pub auth: Option<Login>,
+    /// Whose tokens it takes; without, it asks for the password itself.
+    pub tokens: Option<TokenAuth>,
     /// How it is reached.
     pub reach: Reach,
 }
@@ -85,12 +100,7 @@ impl Registry {
     pub(crate) fn launch(run: Arc<Run>, name: &str, launch: Launch) -> Result<Self, PlaneError> {
         let Launch { program, options } = launch;
         let port = run.free_port()?;
-        let mut auth = Value::Null;
-        if let Some(login) = &options.auth {
-            let path = run.directory().join(format!("{name}.htpasswd"));
-            write_private(&path, password_line(login)?.as_bytes())?;
-            auth = json!({ "htpasswd": { "realm": "gantry-plane", "path": path } });
-        }
+        let auth = authentication(&run, name, &options)?;
         let tls = match &options.reach {
             Reach::Local | Reach::Plain => json!({}),
             Reach::Tls(credential) => {
@@ -159,6 +169,18 @@ impl Registry {
 pub(crate) struct Launch {
     pub(crate) program: std::path::PathBuf,
     pub(crate) options: RegistryOptions,
+}
+
+fn authentication(run: &Run, name: &str, options: &RegistryOptions) -> Result<Value, PlaneError> {
+    if let Some(TokenAuth { realm, service, issuer, keys }) = &options.tokens {
+        let path = run.directory().join(format!("{name}.jwks"));
+        write_private(&path, keys.to_string().as_bytes())?;
+        return Ok(json!({ "token": { "realm": realm, "service": service, "issuer": issuer, "jwks": path } }));
+    }
+    let Some(login) = &options.auth else { return Ok(Value::Null) };
+    let path = run.directory().join(format!("{name}.htpasswd"));
+    write_private(&path, password_line(login)?.as_bytes())?;
+    Ok(json!({ "htpasswd": { "realm": "gantry-plane", "path": path } }))
 }
 
 fn configuration(run: &Run, name: &str, (http, auth): (Value, Value)) -> Value {
