@@ -1,5 +1,7 @@
 //! Who wrote what, from the API server's own log; and that a settled operator writes nothing.
 
+mod joined;
+
 use gantry::api::v1alpha1::Promotion;
 use gantry_plane::{AuditEvent, Options};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -10,35 +12,9 @@ use serde_json::json;
 use crate::support::manifest::{config_map, deployment};
 use crate::support::operator::Operator;
 use crate::support::quiet;
-use crate::support::shared::{self, is_write, shared};
+use crate::support::shared::{self, shared};
 use crate::support::space::Space;
 use crate::support::wait;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_workload_write_is_made_as_the_environments_account_and_none_as_the_operator() {
-    let cluster = shared().await;
-    let space = Space::create(cluster.admin().await).await;
-    let image = format!("{}/checkout", cluster.plane.registry().host());
-    space.environment("dev", 10).await;
-    space.project("checkout", &image, json!([deployment("checkout", &image), config_map("settings", "x")])).await;
-    space.release("checkout", "1.0.0").await;
-    let mark = cluster.plane.audit().mark();
-    space.deploy("checkout", "1.0.0", "dev").await;
-    let namespace = format!("{}-dev", space.name);
-    let account = format!("system:serviceaccount:{namespace}:gantry-deployer");
-    let events = cluster.plane.audit().since(mark).expect("the audit log");
-    let workload = |event: &&AuditEvent| {
-        event.namespace == namespace
-            && ["deployments", "configmaps"].contains(&event.resource.as_str())
-            && is_write(event)
-            && event.user.contains("gantry")
-    };
-    let written: Vec<_> = events.iter().filter(workload).collect();
-    assert!(written.len() >= 2, "{written:#?}");
-    for event in written {
-        assert_eq!(event.impersonated.as_deref(), Some(account.as_str()), "{event:#?}");
-    }
-}
 
 // Attack T15.
 #[tokio::test(flavor = "multi_thread")]
