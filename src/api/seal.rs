@@ -69,7 +69,7 @@ pub fn object(space: &str, checkpoint: &Checkpoint) -> AuditCheckpoint {
 /// What an object says as a checkpoint.
 ///
 /// # Errors
-/// When a number or a hash is none, or when it has another name than its number says: then somebody else wrote it.
+/// When a number or a hash is none, or when it has another name than its number says or another count: then somebody else wrote it.
 pub fn checkpoint(object: &AuditCheckpoint) -> Result<Checkpoint, Unreadable> {
     let (spec, own) = (&object.spec, object.metadata.name.clone().unwrap_or_default());
     let wrong = |path: String, why: String| Unreadable { name: own.clone(), path, why };
@@ -78,6 +78,9 @@ pub fn checkpoint(object: &AuditCheckpoint) -> Result<Checkpoint, Unreadable> {
         u64::try_from(spec.number).map_err(|_| wrong("spec.number".to_owned(), "is not positive".to_owned()))?;
     if own != name(number) {
         return Err(wrong("metadata.name".to_owned(), format!("should be {}", name(number))));
+    }
+    if usize::try_from(spec.count) != Ok(spec.records.len()) {
+        return Err(wrong("spec.count".to_owned(), format!("should be {}", spec.records.len())));
     }
     let sealed = |(place, record): (usize, &SealedRecord)| {
         Ok(Sealed { record: record.name.clone(), hash: hash(&format!("spec.records[{place}].hash"), &record.hash)? })
@@ -139,6 +142,10 @@ mod tests {
         assert_eq!(
             told(|object| object.spec.number = 2),
             "AuditCheckpoint checkpoint-0000000001: metadata.name should be checkpoint-0000000002"
+        );
+        assert_eq!(
+            told(|object| object.spec.count = 2),
+            "AuditCheckpoint checkpoint-0000000001: spec.count should be 1"
         );
     }
 }

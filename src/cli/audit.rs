@@ -24,21 +24,11 @@ pub async fn run(command: AuditCommand) -> Result<(), Box<dyn Error>> {
 
 async fn check(arguments: &VerifyArguments) -> Result<(), Box<dyn Error>> {
     let records = match &arguments.file {
-        Some(path) => Records::from_lines(&std::fs::read_to_string(path)?)?,
+        Some(path) => Records::from_lines(&std::fs::read(path)?)?,
         None => Records::of_space(&arguments.space).await?,
     };
-    let said = records.entries.iter().map(seal::sealed).map(|sealed| (sealed.record, sealed.hash)).collect();
-    let mut unreadable = Vec::new();
-    let mut checkpoints = Vec::new();
-    for object in &records.checkpoints {
-        match seal::checkpoint(object) {
-            Ok(checkpoint) => checkpoints.push(checkpoint),
-            Err(why) => unreadable.push(why.to_string()),
-        }
-    }
-    let report = verify(&said, &checkpoints, &arguments.kept);
-    println!("{}", told(&records.space, checkpoints.len(), &report));
-    let wrong: Vec<String> = unreadable.into_iter().chain(report.findings.iter().map(ToString::to_string)).collect();
+    let (report, wrong) = judge(&records, &arguments.kept);
+    println!("{}", told(&records.space, records.checkpoints.len(), &report));
     for finding in &wrong {
         println!("✗ {finding}");
     }
@@ -46,6 +36,21 @@ async fn check(arguments: &VerifyArguments) -> Result<(), Box<dyn Error>> {
         0 => Ok(()),
         count => Err(format!("{count} things are not as they were sealed").into()),
     }
+}
+
+/// What a check finds, and everything that is wrong, in sentences.
+fn judge(records: &Records, kept: &[Anchor]) -> (Report, Vec<String>) {
+    let said = records.entries.iter().map(seal::sealed).map(|sealed| (sealed.record, sealed.hash)).collect();
+    let (mut wrong, mut checkpoints) = (records.unreadable.clone(), Vec::new());
+    for object in &records.checkpoints {
+        match seal::checkpoint(object) {
+            Ok(checkpoint) => checkpoints.push(checkpoint),
+            Err(why) => wrong.push(why.to_string()),
+        }
+    }
+    let report = verify(&said, &checkpoints, kept);
+    wrong.extend(report.findings.iter().map(ToString::to_string));
+    (report, wrong)
 }
 
 /// What is good, and what to keep.
@@ -75,22 +80,4 @@ async fn export(arguments: &ExportArguments) -> Result<(), Box<dyn Error>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::audit::{Checkpoint, Hash, Sealed};
-
-    #[test]
-    fn the_answer_says_what_is_good_what_is_too_new_and_what_to_keep() {
-        let sealed = |record: &str| Sealed { record: record.into(), hash: Hash::leaf(record.as_bytes()) };
-        let checkpoint = Checkpoint::after(None, [sealed("a")]);
-        let records = ["a", "b"].map(|record| (record.to_owned(), sealed(record).hash)).into();
-        let report = verify(&records, std::slice::from_ref(&checkpoint), &[]);
-        let expected = format!(
-            "space shop: 1 records are as 1 checkpoints sealed them\n\
-             not sealed yet, so written a moment ago or while Gantry did not run: b\n\
-             keep this outside, and give it the next time: --kept 1:{}",
-            checkpoint.root
-        );
-        assert_eq!(told("shop", 1, &report), expected);
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! The records and checkpoints of a space, from the API server or from an export.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
 use kube::api::{ApiResource, DynamicObject, ListParams};
@@ -11,6 +12,7 @@ use crate::api::v1alpha1::{AuditCheckpoint, AuditRecord};
 use crate::cli::connect;
 use crate::settings::audit::SpaceArguments;
 
+const API_VERSION: &str = "gantry.dev/v1alpha1";
 /// How many objects are asked for at once.
 const PAGE: u32 = 500;
 
@@ -20,6 +22,14 @@ pub(super) struct Records {
     pub space: String,
     pub entries: Vec<DynamicObject>,
     pub checkpoints: Vec<AuditCheckpoint>,
+    /// What of an export does not read as a record or a checkpoint of the space, in sentences.
+    pub unreadable: Vec<String>,
+}
+
+/// What one line of an export says.
+enum Line {
+    Record(DynamicObject),
+    Checkpoint(AuditCheckpoint),
 }
 
 impl Records {
@@ -30,41 +40,38 @@ impl Records {
         // Checkpoints first: whatever a checkpoint has was there when it was written.
         let checkpoints = all::<AuditCheckpoint>(&client, &space).await?;
         let checkpoints = checkpoints.into_iter().map(typed).collect::<Result<_, _>>()?;
-        Ok(Self { entries: all::<AuditRecord>(&client, &space).await?, checkpoints, space })
+        Ok(Self { entries: all::<AuditRecord>(&client, &space).await?, checkpoints, space, ..Self::default() })
     }
 
-    /// Reads what [`Records::lines`] has written.
-    pub(super) fn from_lines(text: &str) -> Result<Self, Box<dyn Error>> {
-        let mut read = Self::default();
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let wrong = |why: String| format!("line {}: {why}; give the output of gantry audit export", number + 1);
-            let object: DynamicObject = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
-            let space = object.metadata.namespace.clone().unwrap_or_default();
-            if !read.space.is_empty() && read.space != space {
-                return Err(wrong(format!("it is of space {space}, and those before are of {}", read.space)).into());
-            }
-            read.space = space;
-            match object.types.as_ref().map(|types| types.kind.as_str()) {
-                Some("AuditRecord") => read.entries.push(object),
-                Some("AuditCheckpoint") => {
-                    read.checkpoints.push(typed(object).map_err(|error| wrong(error.to_string()))?);
-                }
-                other => return Err(wrong(format!("its kind is {}", other.unwrap_or("missing"))).into()),
+    /// Reads what [`Records::lines`] has written. A line that is none of it is told, and the others are read: what is missing then
+    /// shows in the checkpoints.
+    pub(super) fn from_lines(text: &[u8]) -> Result<Self, Box<dyn Error>> {
+        let lines = text.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+        let lines: Vec<(usize, Result<Line, String>)> = lines.map(|(number, line)| (number + 1, read(line))).collect();
+        let space = lines.iter().filter_map(|(_, line)| line.as_ref().ok()).map(Line::space);
+        let space = most(space).map(str::to_owned);
+        let wrong = |number: usize, why: &str| format!("line {number}: {why}; give the output of gantry audit export");
+        if let (None, Some((number, Err(why)))) = (&space, lines.first()) {
+            return Err(wrong(*number, why).into());
+        }
+        let mut found = Self { space: space.unwrap_or_default(), ..Self::default() };
+        for (number, line) in lines {
+            match line.and_then(|line| line.of(&found.space)) {
+                Ok(Line::Record(record)) => found.entries.push(record),
+                Ok(Line::Checkpoint(checkpoint)) => found.checkpoints.push(checkpoint),
+                Err(why) => found.unreadable.push(wrong(number, &why)),
             }
         }
-        Ok(read)
+        Ok(found)
     }
 
-    /// One JSON object a line: what is sealed, and who it was when it was exported.
+    /// One JSON object a line: what is sealed, and nothing else.
     pub(super) fn lines(&self) -> Result<Vec<String>, serde_json::Error> {
         let line = |kind: &str, meta: &ObjectMeta, spec: Value| {
             let said = json!({
-                "apiVersion": "gantry.dev/v1alpha1",
+                "apiVersion": API_VERSION,
                 "kind": kind,
-                "metadata": {
-                    "name": meta.name, "namespace": meta.namespace, "uid": meta.uid,
-                    "creationTimestamp": meta.creation_timestamp,
-                },
+                "metadata": {"name": meta.name, "namespace": meta.namespace},
                 "spec": spec,
             });
             serde_json::to_string(&said)
@@ -79,6 +86,50 @@ impl Records {
             .map(|checkpoint| line("AuditCheckpoint", &checkpoint.metadata, serde_json::to_value(&checkpoint.spec)?));
         records.chain(checkpoints).collect()
     }
+}
+
+impl Line {
+    fn meta(&self) -> &ObjectMeta {
+        match self {
+            Self::Record(record) => &record.metadata,
+            Self::Checkpoint(checkpoint) => &checkpoint.metadata,
+        }
+    }
+
+    fn space(&self) -> &str {
+        self.meta().namespace.as_deref().unwrap_or_default()
+    }
+
+    /// Itself, if it is of this space.
+    fn of(self, space: &str) -> Result<Self, String> {
+        if self.space() == space {
+            return Ok(self);
+        }
+        let name = self.meta().name.as_deref().unwrap_or_default();
+        Err(format!("{name} is of space {}, and the others are of {space}", self.space()))
+    }
+}
+
+fn read(line: &[u8]) -> Result<Line, String> {
+    let object: DynamicObject = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let types = object.types.clone().unwrap_or_default();
+    let name = object.metadata.name.clone().unwrap_or_default();
+    match (types.api_version.as_str(), types.kind.as_str()) {
+        (API_VERSION, "AuditRecord") => Ok(Line::Record(object)),
+        (API_VERSION, "AuditCheckpoint") => {
+            typed(object).map(Line::Checkpoint).map_err(|error| format!("AuditCheckpoint {name}: {error}"))
+        }
+        (version, kind) => Err(format!("{name} is of kind \"{kind}\" in \"{version}\"")),
+    }
+}
+
+/// What is there most often.
+fn most<'a>(words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut counts = BTreeMap::new();
+    for word in words {
+        *counts.entry(word).or_insert(0_usize) += 1;
+    }
+    counts.into_iter().max_by_key(|(_, count)| *count).map(|(word, _)| word)
 }
 
 fn typed(object: DynamicObject) -> Result<AuditCheckpoint, serde_json::Error> {
@@ -117,42 +168,33 @@ mod tests {
             space: "shop".into(),
             checkpoints: vec![seal::object("shop", &checkpoint)],
             entries: vec![record],
+            ..Records::default()
         };
-        let again = Records::from_lines(&known.lines().unwrap().join("\n")).unwrap();
+        let again = Records::from_lines(known.lines().unwrap().join("\n").as_bytes()).unwrap();
         assert_eq!(again.space, "shop");
         assert_eq!(seal::sealed(&again.entries[0]), seal::sealed(&known.entries[0]));
         assert_eq!(seal::checkpoint(&again.checkpoints[0]), Ok(checkpoint));
     }
 
     #[test]
-    fn any_byte_of_what_a_record_says_that_is_changed_shows() {
-        let text = r#"{"apiVersion":"gantry.dev/v1alpha1","kind":"AuditRecord","metadata":{"name":"promotion-x","namespace":"shop"},"spec":{"applied":true,"by":{"username":"alice"},"priority":10,"steps":[{"name":"deploy"}]}}"#;
-        let sealed =
-            |text: &str| Records::from_lines(text).ok().and_then(|read| read.entries.first().map(seal::sealed));
-        let known = sealed(text).unwrap();
-        let said = text.find("\"name\":\"promotion").unwrap();
-        for at in said..text.len() {
-            for other in [text.as_bytes()[at] ^ 1, b'0'] {
-                let mut edited = text.as_bytes().to_vec();
-                let changed = std::mem::replace(&mut edited[at], other) != other;
-                let Ok(edited) = String::from_utf8(edited) else { continue };
-                assert!(!changed || sealed(&edited) != Some(known.clone()), "byte {at}: {edited}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_no_export_is_refused_with_its_line() {
+    fn what_is_no_export_is_refused_with_its_line_and_so_is_each_line_that_does_not_belong_there() {
         for (text, told) in [
-            ("no json", "line 1: "),
-            (r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {}}"#, "line 1: its kind is Pod; give the output of"),
+            ("no json", "line 1: expected"),
             (
-                "{\"apiVersion\": \"v1\", \"kind\": \"AuditRecord\", \"metadata\": {\"namespace\": \"a\"}}\n\n{\"apiVersion\": \"v1\", \"kind\": \"AuditRecord\", \"metadata\": {\"namespace\": \"b\"}}",
-                "line 3: it is of space b, and those before are of a",
+                r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}"#,
+                r#"line 1: x is of kind "Pod" in "v1"; give the output of gantry audit export"#,
             ),
+            (r#"{"metadata": {"name": "x"}}"#, r#"line 1: x is of kind "" in """#),
         ] {
-            let said = Records::from_lines(text).unwrap_err().to_string();
-            assert!(said.contains(told), "{said}");
+            let said = Records::from_lines(text.as_bytes()).unwrap_err().to_string();
+            assert!(said.starts_with(told), "{said}");
         }
+        let record = |name: &str, space: &str| json!({"apiVersion": API_VERSION, "kind": "AuditRecord", "metadata": {"name": name, "namespace": space}});
+        let lines = [record("z", "other"), record("a", "shop"), record("b", "shop")].map(|line| line.to_string());
+        let read = Records::from_lines([lines.join("\n").as_bytes(), b"\n\n\xff\n"].concat().as_slice()).unwrap();
+        assert_eq!((read.space.as_str(), read.entries.len(), read.unreadable.len()), ("shop", 2, 2));
+        assert!(read.unreadable[0].starts_with("line 1: z is of space other, and the others are of shop; "));
+        assert!(read.unreadable[1].starts_with("line 5: "), "{:?}", read.unreadable);
+        assert!(Records::from_lines(b"").unwrap().unreadable.is_empty());
     }
 }

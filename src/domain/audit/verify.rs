@@ -37,8 +37,10 @@ pub enum Finding {
     /// A checkpoint is not there, though later ones are.
     #[error("checkpoint {0} is gone")]
     Gap(u64),
-    /// A checkpoint's root is not that of what it says.
-    #[error("checkpoint {0} was edited: its root is not that of its records")]
+    /// A checkpoint's root is not that of what it says; nothing else is found in it, since nobody knows what of it is true.
+    #[error(
+        "checkpoint {0} was edited: its root is not that of its records, so it says of none of them whether it is as it was"
+    )]
     Broken(u64),
     /// A checkpoint does not follow from the one before.
     #[error("checkpoint {0} does not follow from the one before: one of them was replaced")]
@@ -73,8 +75,9 @@ pub fn verify(records: &BTreeMap<String, Hash>, checkpoints: &[Checkpoint], anch
     let mut report = Report { newest: chain.last().map(|last| last.anchor()), ..Report::default() };
     check_chain(&chain, &mut report.findings);
     check_anchors(&chain, anchors, &mut report.findings);
+    let whole = chain.iter().filter(|one| one.is_whole());
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
-    for (checkpoint, sealed) in chain.iter().flat_map(|one| one.records.iter().map(|sealed| (one.number, sealed))) {
+    for (checkpoint, sealed) in whole.flat_map(|one| one.records.iter().map(|sealed| (one.number, sealed))) {
         let record = sealed.record.clone();
         if let Some(first) = seen.insert(&sealed.record, checkpoint) {
             report.findings.insert(Finding::Twice { record, first, second: checkpoint });
@@ -86,24 +89,26 @@ pub fn verify(records: &BTreeMap<String, Hash>, checkpoints: &[Checkpoint], anch
             Some(_) => report.sealed += 1,
         }
     }
-    report.unsealed = records.keys().filter(|record| !seen.contains_key(record.as_str())).cloned().collect();
+    let listed: BTreeSet<&str> =
+        chain.iter().flat_map(|one| &one.records).map(|sealed| sealed.record.as_str()).collect();
+    report.unsealed = records.keys().filter(|record| !listed.contains(record.as_str())).cloned().collect();
     report
 }
 
 /// Each is whole, follows from the one before, and none is missing.
 fn check_chain(chain: &[&Checkpoint], findings: &mut BTreeSet<Finding>) {
-    let (mut due, mut before) = (1, None);
+    // The root of the one before, as far as that can be believed: after a gap or an edit nobody knows what is to follow from what.
+    let (mut due, mut before) = (1, Some(None));
     for checkpoint in chain {
         findings.extend((due..checkpoint.number).map(Finding::Gap));
-        if !checkpoint.is_whole() {
+        let is_whole = checkpoint.is_whole();
+        if !is_whole {
             findings.insert(Finding::Broken(checkpoint.number));
-        }
-        // After a gap nobody knows what it should follow from.
-        if checkpoint.number <= due && checkpoint.previous != before {
+        } else if checkpoint.number <= due && before.is_some_and(|before| checkpoint.previous != before) {
             findings.insert(Finding::Replaced(checkpoint.number));
         }
         due = checkpoint.number.saturating_add(1);
-        before = Some(checkpoint.root);
+        before = is_whole.then_some(Some(checkpoint.root));
     }
 }
 

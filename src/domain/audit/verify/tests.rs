@@ -40,7 +40,14 @@ fn a_checkpoint_that_was_edited_deleted_or_replaced_is_named() {
     assert_eq!(found(&verify(&all, &without_second, &[])), ["checkpoint 2 is gone"]);
     let mut edited = known.clone();
     edited[1].records.clear();
-    assert_eq!(found(&verify(&all, &edited, &[])), ["checkpoint 2 was edited: its root is not that of its records"]);
+    let said = "its root is not that of its records, so it says of none of them whether it is as it was";
+    assert_eq!(found(&verify(&all, &edited, &[])), [format!("checkpoint 2 was edited: {said}")]);
+    // Neither the record that it names nor the checkpoint after it is to blame.
+    let mut forged = known.clone();
+    (forged[0].records[0].hash, forged[1].root) = (Hash::leaf(b"x"), Hash::leaf(b"y"));
+    let expected = [1, 2].map(|number| format!("checkpoint {number} was edited: {said}"));
+    let report = verify(&all, &forged, &[]);
+    assert_eq!((found(&report), report.sealed, report.unsealed), (expected.to_vec(), 1, Vec::new()));
     let mut replaced = known.clone();
     replaced[1] = Checkpoint::after(Some(known[0].anchor()), [sealed("x")]);
     assert_eq!(
