@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
 
-use crate::support::proxy::Moment;
+use crate::support::proxy::{Moment, kind};
 use crate::support::space::Space;
 use crate::support::story::{STORIES, Story, World, changes, end, reference};
 
@@ -35,17 +35,6 @@ impl Point {
     fn is(self, other: &Self) -> bool {
         (self.story, self.n) == (other.story, other.n)
     }
-}
-
-/// What a write does to what: `PATCH projects/status`.
-fn kind(write: &str) -> String {
-    let (verb, path) = write.split_once(' ').unwrap_or((write, ""));
-    let path = path.split('?').next().unwrap_or_default();
-    let inside =
-        path.split_once("/namespaces/").and_then(|(_, rest)| rest.split_once('/')).map_or(path, |(_, rest)| rest);
-    let mut parts = inside.split('/');
-    let (resource, subresource) = (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or_default());
-    format!("{verb} {resource}/{subresource}")
 }
 
 /// Tells stories at once, each up to its write; kills the operator there and starts it again. Where writes were coalesced, there

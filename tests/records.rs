@@ -77,8 +77,17 @@ fn sentence(record: &AuditRecord) -> String {
 }
 
 fn decision(spec: &AuditRecordSpec) -> Option<String> {
-    let approved = spec.approval.as_ref().map(|part| format!("approved, which counts: {}", part.counted));
-    approved.or_else(|| spec.ended.as_ref().map(|ended| ended.phase.clone()))
+    let approved =
+        spec.approval.as_ref().map(|part| format!("{}, which counts: {}", word(&part.decision), part.counted));
+    let overridden = spec.overridden.as_ref().map(|part| format!("overrides {}", part.freezes.join(", ")));
+    let command = spec.command.as_ref();
+    let command =
+        command.map(|part| format!("had {} of {}", part.command, part.workload.as_deref().unwrap_or_default()));
+    approved.or(overridden).or(command).or_else(|| spec.ended.as_ref().map(|ended| ended.phase.clone()))
+}
+
+fn word(decision: &str) -> &str {
+    if decision == "Approve" { "approved" } else { "rejected" }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -79,6 +79,8 @@ struct Watched {
     seen: Vec<String>,
     /// Which write is the last one, and when.
     armed: Option<(usize, Moment)>,
+    /// Of which kind the last one is, whichever write that is.
+    armed_at: Option<String>,
     /// With which write something goes wrong, and what.
     faulty: Option<(usize, Fault)>,
     reached: bool,
@@ -152,6 +154,11 @@ impl Proxy {
         self.watched().insert(space.to_owned(), Watched { armed: Some((n, moment)), ..Watched::default() });
     }
 
+    /// Watches a space: the operator is to die after its first write of this [`kind`] from now on.
+    pub fn arm_at(&self, space: &str, kind: &str) {
+        self.watched().insert(space.to_owned(), Watched { armed_at: Some(kind.to_owned()), ..Watched::default() });
+    }
+
     /// Watches a space: something goes wrong with its n-th write from now on (the first is 1).
     pub fn fail(&self, space: &str, n: usize, fault: Fault) {
         self.watched().insert(space.to_owned(), Watched { faulty: Some((n, fault)), ..Watched::default() });
@@ -196,7 +203,7 @@ impl Proxy {
 
     /// Lets everything through again.
     pub fn disarm(&self) {
-        self.watched().values_mut().for_each(|space| space.armed = None);
+        self.watched().values_mut().for_each(|space| (space.armed, space.armed_at) = (None, None));
     }
 
     /// Watches no space any more.
@@ -394,12 +401,27 @@ fn stop_at(state: &Inner, request: &Parts, body: &[u8]) -> Stop {
         known.reached = true;
         return Stop::Fault(fault);
     }
+    if known.armed_at.as_ref().is_some_and(|awaited| known.seen.last().is_some_and(|write| kind(write) == *awaited)) {
+        // Whatever comes after it is one too many.
+        (known.armed, known.armed_at) = (Some((known.seen.len(), Moment::AfterCommit)), None);
+    }
     let Some((n, moment)) = known.armed else { return Stop::No };
     match known.seen.len().cmp(&n) {
         std::cmp::Ordering::Less => Stop::No,
         std::cmp::Ordering::Equal => Stop::Here(space, moment),
         std::cmp::Ordering::Greater => Stop::Passed,
     }
+}
+
+/// What a write does to what: `PATCH projects/status`.
+pub fn kind(write: &str) -> String {
+    let (verb, path) = write.split_once(' ').unwrap_or((write, ""));
+    let path = path.split('?').next().unwrap_or_default();
+    let inside =
+        path.split_once("/namespaces/").and_then(|(_, rest)| rest.split_once('/')).map_or(path, |(_, rest)| rest);
+    let mut parts = inside.split('/');
+    let (resource, subresource) = (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or_default());
+    format!("{verb} {resource}/{subresource}")
 }
 
 /// Whether a write is in the space or in the namespace of one of its environments. The path of a new namespace has no name.
