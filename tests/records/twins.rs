@@ -166,7 +166,9 @@ impl Twins {
     async fn undisturbed(&self) -> (usize, BTreeSet<String>) {
         let (spaces, one) = (self.spaces(4).await, &self.mortal.1);
         for proxy in [one, &self.other.1] {
-            spaces.iter().for_each(|space| proxy.count(&space.name));
+            for space in &spaces {
+                proxy.count(&space.name);
+            }
         }
         join_all(spaces.iter().map(|space| live(space, &self.image))).await;
         join_all(spaces.iter().map(|space| recorded(space, "nobody died"))).await;
