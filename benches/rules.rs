@@ -26,7 +26,7 @@ use gantry::cluster::events::Events;
 use gantry::cluster::tasks::Tasks;
 use gantry::controllers::audit::ledger::Ledger;
 use gantry::controllers::context::Context;
-use gantry::controllers::guard::Guard;
+use gantry::controllers::guard::{Guard, Own};
 use gantry::controllers::hosts::Hosts;
 use gantry::controllers::outcomes::Outcomes;
 use gantry::controllers::promotion::{facts, reads};
@@ -217,7 +217,8 @@ async fn context(plane: &Plane, tasks: &mut Tasks) -> Context {
     let guard = Guard::start(&cluster.client(), tasks);
     stores.until_synced().await;
     guard.until_synced().await;
-    guard.look(&cluster.client(), &settings.namespace).await;
+    let own = Own::new(&settings.namespace, shared::OPERATOR.to_owned());
+    guard.look(&cluster.client(), &own).await;
     let (events, _) = Events::new(&cluster.client(), "bench", metrics.clone());
     Context {
         discovery: Discovery::new(cluster.client()),

@@ -37,7 +37,7 @@ const ATTACKS: [Attack; 33] = [
     (
         "T6",
         "Take away or weaken a policy or a binding",
-        "The operator tries a forged request every minute and with every change: while one passes nothing is promoted",
+        "The operator compares each with what is shipped, and tries forged requests, every minute and with every change: while one differs or lets through, nothing is promoted",
     ),
     (
         "T7",

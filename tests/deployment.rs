@@ -39,7 +39,7 @@ fn commands() -> [String; 2] {
 }
 
 /// Types the commands, as the cluster's administrator in a checkout.
-async fn type_in(plane: &Plane, script: &str) {
+pub(crate) async fn type_in(plane: &Plane, script: &str) {
     let kubectl = plane.programs().path(Program::Kubectl).expect("kubectl");
     let helm = plane.helm_program().await.expect("helm");
     let folders = [&kubectl, &helm].map(|program| program.parent().expect("a folder").display().to_string());

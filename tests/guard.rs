@@ -13,6 +13,7 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patc
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
+use crate::deployment::type_in;
 use crate::support::manifest::config_map;
 use crate::support::operator::Operator;
 use crate::support::shared;
@@ -118,8 +119,7 @@ async fn while_a_policy_is_missing_nothing_is_promoted_and_what_was_made_meanwhi
     let bindings: Api<MutatingAdmissionPolicyBinding> = Api::all(client.clone());
     let rights: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
     rights.delete("promotion-rights.gantry.dev", &DeleteParams::default()).await.expect("an administrator may");
-    let missing =
-        "ValidatingAdmissionPolicyBinding promotion-rights.gantry.dev is missing: apply Gantry's policies again";
+    let missing = "ValidatingAdmissionPolicyBinding promotion-rights.gantry.dev is missing, or has lost its label app.kubernetes.io/name=gantry: apply Gantry's policies again";
     ready(&operator, 503, missing).await;
     environment_says(&space, "False", missing).await;
     bindings.delete("promotion-stamp.gantry.dev", &DeleteParams::default()).await.expect("an administrator may");
@@ -144,30 +144,91 @@ async fn while_a_policy_is_missing_nothing_is_promoted_and_what_was_made_meanwhi
     .await;
 }
 
+/// How a policy or binding that is not as shipped is told.
+fn not_shipped(object: &str, difference: &str) -> String {
+    format!("{object} is not the one that this version of Gantry ships, it {difference}: delete it and apply Gantry's")
+}
+
 // Attack T6.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_policy_that_was_weakened_counts_as_missing() {
+async fn a_policy_that_was_weakened_in_place_counts_as_missing_and_the_part_is_named() {
     let (plane, client) = plane().await;
     let operator = Operator::start(&plane, "guard").await;
+    let space = space(&client).await;
+    space.deploy("checkout", "1.0.0", "dev").await;
     let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
     let merge = |change: Value| Patch::Merge(change);
     let params = PatchParams::default();
     let audit = merge(json!({"spec": {"validationActions": ["Audit"]}}));
     bindings.patch("approval-rights.gantry.dev", &params, &audit).await.expect("an administrator may");
-    ready(&operator, 503, "ValidatingAdmissionPolicyBinding approval-rights.gantry.dev refuses nothing").await;
+    let binding = "ValidatingAdmissionPolicyBinding approval-rights.gantry.dev";
+    ready(&operator, 503, &not_shipped(binding, "has another spec.validationActions[0]")).await;
+    // What somebody else added stays when it is only applied again.
+    bindings.delete("approval-rights.gantry.dev", &DeleteParams::default()).await.expect("an administrator may");
     restore(&client).await;
     ready(&operator, 200, "").await;
-    let ignore = merge(json!({"spec": {"failurePolicy": "Ignore"}}));
-    policies.patch("status.gantry.dev", &params, &ignore).await.expect("an administrator may");
-    ready(&operator, 503, "ValidatingAdmissionPolicy status.gantry.dev lets requests through").await;
-    restore(&client).await;
+    // None of these is one that a forged request would show.
+    let elsewhere = json!({"matchConstraints": {"namespaceSelector": {"matchLabels": {"nobody": "has"}}}});
+    for (name, change, difference) in [
+        ("status.gantry.dev", json!({"failurePolicy": "Ignore"}), "has another spec.failurePolicy"),
+        (
+            "approval-rights.gantry.dev",
+            json!({"validations": [{"expression": "true"}]}),
+            "has another spec.validations[0].expression",
+        ),
+        (
+            "pin-rights.gantry.dev",
+            elsewhere,
+            "has a spec.matchConstraints.namespaceSelector.matchLabels that is not shipped",
+        ),
+        (
+            "records.gantry.dev",
+            json!({"matchConditions": [{"name": "never", "expression": "false"}]}),
+            "has a spec.matchConditions that is not shipped",
+        ),
+    ] {
+        policies.patch(name, &params, &merge(json!({"spec": change}))).await.expect("an administrator may");
+        let said = not_shipped(&format!("ValidatingAdmissionPolicy {name}"), difference);
+        ready(&operator, 503, &said).await;
+        environment_says(&space, "False", &said).await;
+        let spec = json!({"project": "checkout", "version": "1.1.0", "environment": "dev"});
+        let promotion = format!("while-{}", name.split('.').next().expect("a name"));
+        space.apply(space.object("Promotion", &promotion, spec)).await;
+        space.in_phase(&promotion, "Pending", Some("Unguarded")).await;
+        // What the sentence says helps.
+        policies.delete(name, &DeleteParams::default()).await.expect("an administrator may");
+        restore(&client).await;
+        ready(&operator, 200, "").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kubectl_and_helm_install_is_what_is_shipped_in_whichever_namespace() {
+    let plane = Plane::start(Options::default().with_simulated_nodes(0)).await.expect("a cluster");
+    type_in(&plane, "kubectl apply --server-side -f deploy/crds -f deploy/").await;
+    let operator = Operator::start(&plane, "kubectl").await;
+    operator.kill(&plane);
+    // The pods of the Deployment have no node to run on.
+    let anew = "kubectl delete -f deploy/policies.yaml -f deploy/rbac.yaml -f deploy/operator.yaml
+                helm install gantry charts/gantry --namespace=tools --create-namespace";
+    type_in(&plane, anew).await;
+    let operator = Operator::start_in(&plane, ("helm", "tools")).await;
+    let client = plane.client(&Identity::Admin).await.expect("a client");
+    let policies: Api<ValidatingAdmissionPolicy> = Api::all(client);
+    let of_another = "system:serviceaccount:gantry-system:gantry";
+    let policy = policies.get("release-cause.gantry.dev").await.expect("a policy");
+    let mut spec = serde_json::to_value(policy.spec.expect("a spec")).expect("JSON");
+    spec["validations"][0]["expression"] =
+        format!("has(object.spec.cause) == (request.userInfo.username == '{of_another}')").into();
+    let merge = Patch::Merge(json!({"spec": spec}));
+    policies.patch("release-cause.gantry.dev", &PatchParams::default(), &merge).await.expect("an administrator may");
+    let policy = "ValidatingAdmissionPolicy release-cause.gantry.dev";
+    ready(&operator, 503, &not_shipped(policy, "has another spec.validations[0].expression")).await;
+    let helped = "kubectl delete validatingadmissionpolicy release-cause.gantry.dev
+                  helm upgrade gantry charts/gantry --namespace=tools --set=log.level=debug";
+    type_in(&plane, helped).await;
     ready(&operator, 200, "").await;
-    // It is there, and judges nothing: only the forged request shows it.
-    let never = merge(json!({"spec": {"matchConditions": [{"name": "never", "expression": "false"}]}}));
-    policies.patch("promotion-rights.gantry.dev", &params, &never).await.expect("an administrator may");
-    ready(&operator, 503, "a forged Promotion that policy promotion-rights.gantry.dev must refuse was not refused")
-        .await;
 }
 
 // Attack T7.

@@ -126,16 +126,16 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
         }
     });
     // Whoever cannot see everything must not lead.
-    let account = tokio::select! {
+    let own = tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(()),
         ended = tasks.first_end() => return Err(ended.into()),
-        account = seen.everything(&cluster, &settings.namespace) => account,
+        own = seen.everything(&cluster, &settings.namespace) => own,
     };
-    tasks.spawn("the guard", guard.clone().run(cluster.client(), settings.namespace.clone()));
+    tasks.spawn("the guard", guard.clone().run(cluster.client(), own.clone()));
     let (mut leads, election) = elect(&settings, &cluster, &stop);
     let context = Arc::new(Context {
-        account,
+        account: own.account,
         hosts: Hosts::default(),
         discovery: Discovery::new(cluster.client()),
         registry,

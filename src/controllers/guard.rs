@@ -3,28 +3,29 @@
 
 pub mod forged;
 pub mod policies;
+pub mod shipped;
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamRef, ValidatingAdmissionPolicy,
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
-use crate::cluster::cache::{Cache, Change};
+use crate::cluster::cache::{self, Cache, Change};
 use crate::cluster::error::ClusterError;
 use crate::cluster::tasks::Tasks;
 use crate::domain::guard::{Guard as Known, Look};
-use policies::{Named, Seen};
+use policies::{Named, OURS, Seen};
+use shipped::Shipped;
 
 /// How often a forged request is tried although nothing changed.
 const EVERY: Duration = Duration::from_mins(1);
@@ -32,16 +33,34 @@ const EVERY: Duration = Duration::from_mins(1);
 const AGAIN: Duration = Duration::from_secs(2);
 /// How many times after a change.
 const TIMES: u32 = 5;
-/// How our policies are labelled.
-const OURS: &str = "app.kubernetes.io/name=gantry";
+
+/// As whom the operator runs.
+#[derive(Debug, Clone)]
+pub struct Own {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name, as the API server authenticates it.
+    pub account: String,
+    /// The policies that believe it.
+    pub shipped: Arc<Result<Shipped, String>>,
+}
+
+impl Own {
+    /// An operator of this namespace and account.
+    #[must_use]
+    pub fn new(namespace: &str, account: String) -> Self {
+        let shipped = Arc::new(Shipped::to(namespace, &account));
+        Self { namespace: namespace.to_owned(), account, shipped }
+    }
+}
 
 /// Knows whether the policies act. Cheap to clone.
 #[derive(Clone)]
 pub struct Guard {
-    validating: Cache<ValidatingAdmissionPolicy>,
-    validating_bindings: Cache<ValidatingAdmissionPolicyBinding>,
-    mutating: Cache<MutatingAdmissionPolicy>,
-    mutating_bindings: Cache<MutatingAdmissionPolicyBinding>,
+    validating: Cache<Seen>,
+    validating_bindings: Cache<Seen>,
+    mutating: Cache<Seen>,
+    mutating_bindings: Cache<Seen>,
     known: Arc<watch::Sender<Known>>,
 }
 
@@ -49,25 +68,28 @@ impl Guard {
     /// Begins the watches; the tasks end with `tasks`.
     #[must_use]
     pub fn start(client: &Client, tasks: &mut Tasks) -> Self {
-        let ours = || watcher::Config::default().labels(OURS);
-        let (validating, task) = Cache::watch(Api::all(client.clone()), ours());
-        tasks.spawn("the watch of validating policies", task);
-        let (validating_bindings, task) = Cache::watch(Api::all(client.clone()), ours());
-        tasks.spawn("the watch of bindings of validating policies", task);
-        let (mutating, task) = Cache::watch(Api::all(client.clone()), ours());
-        tasks.spawn("the watch of mutating policies", task);
-        let (mutating_bindings, task) = Cache::watch(Api::all(client.clone()), ours());
-        tasks.spawn("the watch of bindings of mutating policies", task);
-        let known = Arc::new(watch::channel(Known::default()).0);
-        Self { validating, validating_bindings, mutating, mutating_bindings, known }
+        Self {
+            validating: watched::<ValidatingAdmissionPolicy>("validating policies", client, tasks),
+            validating_bindings: watched::<ValidatingAdmissionPolicyBinding>(
+                "bindings of validating policies",
+                client,
+                tasks,
+            ),
+            mutating: watched::<MutatingAdmissionPolicy>("mutating policies", client, tasks),
+            mutating_bindings: watched::<MutatingAdmissionPolicyBinding>(
+                "bindings of mutating policies",
+                client,
+                tasks,
+            ),
+            known: Arc::new(watch::channel(Known::default()).0),
+        }
     }
 
     /// Waits until the first list of every kind is complete.
     pub async fn until_synced(&self) {
-        self.validating.until_synced().await;
-        self.validating_bindings.until_synced().await;
-        self.mutating.until_synced().await;
-        self.mutating_bindings.until_synced().await;
+        for (_, cache) in self.caches() {
+            cache.until_synced().await;
+        }
     }
 
     /// What is known now.
@@ -94,10 +116,11 @@ impl Guard {
     }
 
     /// Looks now.
-    pub async fn look(&self, client: &Client, own_namespace: &str) {
-        let look = match policies::since(&self.seen()) {
+    pub async fn look(&self, client: &Client, own: &Own) {
+        let shipped = own.shipped.as_ref().as_ref();
+        let look = match shipped.map_err(Clone::clone).and_then(|shipped| policies::since(shipped, &self.seen())) {
             Err(why) => Look::Broken { why },
-            Ok(since) => match forged::refused(client, own_namespace).await {
+            Ok(since) => match forged::refused(client, &own.namespace).await {
                 Ok(()) => Look::Acts { since },
                 Err(forged::Problem::LetThrough { what }) => {
                     Look::Broken { why: format!("{what} was not refused: {}", policies::REMEDY) }
@@ -117,17 +140,12 @@ impl Guard {
     }
 
     /// Looks for ever.
-    pub async fn run(self, client: Client, own_namespace: String) {
-        let mut changes = Changes {
-            validating: self.validating.subscribe(),
-            validating_bindings: self.validating_bindings.subscribe(),
-            mutating: self.mutating.subscribe(),
-            mutating_bindings: self.mutating_bindings.subscribe(),
-        };
+    pub async fn run(self, client: Client, own: Own) {
+        let mut changes = Changes(self.caches().map(|(_, cache)| cache.subscribe()));
         let mut soon = 0_u32;
         loop {
             changes.forget();
-            self.look(&client, &own_namespace).await;
+            self.look(&client, &own).await;
             let pause = if soon > 0 || self.known().broken().is_some() { AGAIN } else { EVERY };
             soon = match tokio::time::timeout(pause, changes.next()).await {
                 Ok(()) => TIMES,
@@ -136,77 +154,63 @@ impl Guard {
         }
     }
 
-    fn seen(&self) -> BTreeMap<Named, Seen> {
-        let validating = self.validating.all().into_iter().map(|known| {
-            let spec = known.spec.as_ref();
-            seen(known.as_ref(), policies::policy(spec.and_then(|spec| spec.failure_policy.as_deref())))
-        });
-        let mutating = self.mutating.all().into_iter().map(|known| {
-            let spec = known.spec.as_ref();
-            seen(known.as_ref(), policies::policy(spec.and_then(|spec| spec.failure_policy.as_deref())))
-        });
-        let validating_bindings = self.validating_bindings.all().into_iter().map(|known| {
-            let spec = &known.spec;
-            let name = known.metadata.name.as_deref().unwrap_or_default();
-            let asks_all = name == policies::ASKS && spec.param_ref.as_ref().is_none_or(is_of_all);
-            let narrowed = spec.match_resources.is_some() || (spec.param_ref.is_some() && !asks_all);
-            let wrong = policies::binding((name, Some(&spec.policy_name)), narrowed, Some(&spec.validation_actions));
-            seen(known.as_ref(), wrong)
-        });
-        let mutating_bindings = self.mutating_bindings.all().into_iter().map(|known| {
-            let spec = known.spec.as_ref();
-            let policy = spec.and_then(|spec| spec.policy_name.as_deref());
-            let narrowed = spec.is_some_and(|spec| spec.match_resources.is_some() || spec.param_ref.is_some());
-            let name = known.metadata.name.as_deref().unwrap_or_default();
-            seen(known.as_ref(), policies::binding((name, policy), narrowed, None))
-        });
-        validating.chain(mutating).chain(validating_bindings).chain(mutating_bindings).collect()
+    fn caches(&self) -> [(&'static str, &Cache<Seen>); 4] {
+        let [validating, validating_binding, mutating, mutating_binding] = shipped::KINDS;
+        [
+            (validating, &self.validating),
+            (validating_binding, &self.validating_bindings),
+            (mutating, &self.mutating),
+            (mutating_binding, &self.mutating_bindings),
+        ]
+    }
+
+    fn seen(&self) -> BTreeMap<Named, Arc<Seen>> {
+        let of = |(kind, cache): (&'static str, &Cache<Seen>)| {
+            cache.starting_with("", "").into_iter().map(move |(key, seen)| ((kind, key.name), seen))
+        };
+        self.caches().into_iter().flat_map(of).collect()
     }
 }
 
-/// What happens to policies and bindings.
-struct Changes {
-    validating: UnboundedReceiver<Change<ValidatingAdmissionPolicy>>,
-    validating_bindings: UnboundedReceiver<Change<ValidatingAdmissionPolicyBinding>>,
-    mutating: UnboundedReceiver<Change<MutatingAdmissionPolicy>>,
-    mutating_bindings: UnboundedReceiver<Change<MutatingAdmissionPolicyBinding>>,
-}
+/// What happens to policies and bindings, by kind.
+struct Changes([UnboundedReceiver<Change<Seen>>; 4]);
 
 impl Changes {
     /// The next one.
     async fn next(&mut self) {
+        let [validating, validating_bindings, mutating, mutating_bindings] = &mut self.0;
         tokio::select! {
-            Some(_) = self.validating.recv() => {}
-            Some(_) = self.validating_bindings.recv() => {}
-            Some(_) = self.mutating.recv() => {}
-            Some(_) = self.mutating_bindings.recv() => {}
+            Some(_) = validating.recv() => {}
+            Some(_) = validating_bindings.recv() => {}
+            Some(_) = mutating.recv() => {}
+            Some(_) = mutating_bindings.recv() => {}
             else => std::future::pending().await,
         }
     }
 
     /// Leaves out those that are already there: the look that follows sees them.
     fn forget(&mut self) {
-        while self.validating.try_recv().is_ok() {}
-        while self.validating_bindings.try_recv().is_ok() {}
-        while self.mutating.try_recv().is_ok() {}
-        while self.mutating_bindings.try_recv().is_ok() {}
+        for changes in &mut self.0 {
+            while changes.try_recv().is_ok() {}
+        }
     }
 }
 
-/// Whether a policy is asked with every object of its parameter's kind in the space.
-fn is_of_all(asked: &ParamRef) -> bool {
-    let everything = |selector: &LabelSelector| {
-        selector.match_labels.as_ref().is_none_or(BTreeMap::is_empty)
-            && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
-    };
-    asked.name.is_none() && asked.namespace.is_none() && asked.selector.as_ref().is_some_and(everything)
+/// Watches our policies of a kind. As whatever they are: a field that this version of Gantry does not know may weaken them, too.
+fn watched<K: Resource<DynamicType = ()>>(what: &'static str, client: &Client, tasks: &mut Tasks) -> Cache<Seen> {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<K>(&()));
+    let (cache, task) = cache::summarized(what, (api, watcher::Config::default().labels(OURS)), seen);
+    tasks.spawn(format!("the watch of {what}"), task);
+    cache
 }
 
-fn seen<K: Resource<DynamicType = ()> + k8s_openapi::Resource + Debug>(
-    object: &K,
-    wrong: Option<&'static str>,
-) -> (Named, Seen) {
-    let meta = object.meta();
-    let made = meta.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
-    ((K::KIND, meta.name.clone().unwrap_or_default()), Seen { made, wrong })
+/// What there is to know of one.
+fn seen(object: &DynamicObject) -> Seen {
+    let meta = &object.metadata;
+    Seen {
+        uid: meta.uid.clone().unwrap_or_default(),
+        version: meta.resource_version.clone().unwrap_or_default(),
+        made: meta.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0),
+        spec: object.data.get("spec").cloned().unwrap_or_default(),
+    }
 }

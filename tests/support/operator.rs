@@ -58,6 +58,15 @@ impl Operator {
         Self::start_with(plane, name, (kubeconfig, &["--log-level=warn"])).await
     }
 
+    /// The same of an installation in another namespace than `gantry-system`.
+    #[allow(dead_code, reason = "the benchmark includes this file")]
+    pub async fn start_in(plane: &Plane, (name, namespace): (&str, &str)) -> Self {
+        let identity = Identity::service_account(namespace, "gantry");
+        let kubeconfig = plane.kubeconfig(&identity).await.expect("a kubeconfig");
+        let arguments = [&format!("--namespace={namespace}"), "--log-level=info,gantry=debug"];
+        Self::start_with(plane, name, (kubeconfig, &arguments)).await
+    }
+
     async fn start_with(plane: &Plane, name: &str, (kubeconfig, more): (PathBuf, &[&str])) -> Self {
         let operator = Self { name: format!("operator-{name}"), port: plane.run().free_port().expect("a port") };
         let mut arguments = vec![

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crate::cluster::account;
 use crate::cluster::client::Cluster;
 use crate::controllers::environment::provisioned::Provisioned;
-use crate::controllers::guard::Guard;
+use crate::controllers::guard::{Guard, Own};
 use crate::controllers::stores::Stores;
 use crate::controllers::workloads::Workloads;
 use crate::server::Probes;
@@ -22,13 +22,14 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Waits until it has, and the guard has looked; gives back who this process is.
-    pub(super) async fn everything(&self, cluster: &Cluster, own_namespace: &str) -> String {
+    pub(super) async fn everything(&self, cluster: &Cluster, own_namespace: &str) -> Own {
         self.stores.until_synced().await;
         self.provisioned.until_synced().await;
         self.workloads.until_synced().await;
         self.guard.until_synced().await;
-        self.guard.look(&cluster.client(), own_namespace).await;
-        account::own(&cluster.election_client()).await
+        let own = Own::new(own_namespace, account::own(&cluster.election_client()).await);
+        self.guard.look(&cluster.client(), &own).await;
+        own
     }
 }
 

@@ -1,8 +1,16 @@
 //! The admission policies that Gantry needs, and whether those of the cluster are they. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value;
+
+use super::shipped::Shipped;
+use crate::cluster::cache::Versioned;
+
+/// How our policies are labelled.
+pub const OURS: &str = "app.kubernetes.io/name=gantry";
 
 /// Policies that validate, each with a binding of the same name.
 pub const VALIDATING: [&str; 20] = [
@@ -27,8 +35,6 @@ pub const VALIDATING: [&str; 20] = [
     "space-label.gantry.dev",
     "status.gantry.dev",
 ];
-/// The one policy that is asked with other objects, the lifecycles of the space.
-pub const ASKS: &str = "environment-lifecycles.gantry.dev";
 /// Policies that write stamps, each with a binding of the same name.
 pub const MUTATING: [&str; 7] = [
     "approval-stamp.gantry.dev",
@@ -45,16 +51,31 @@ const STAMPS: [(&str, [&str; 2]); 3] = [
     ("commandruns", ["command-stamp.gantry.dev", "command-rights.gantry.dev"]),
     ("promotions", ["promotion-stamp.gantry.dev", "promotion-rights.gantry.dev"]),
 ];
-/// What to do about any of them.
+/// What to do when one is missing, or does not act.
 pub const REMEDY: &str = "apply Gantry's policies again (deploy/policies.yaml, or helm upgrade)";
+/// What to do when one is another: applying alone would keep what somebody added.
+const ANEW: &str = "delete it and apply Gantry's policies again (deploy/policies.yaml, or helm upgrade)";
 
-/// A policy or a binding, as far as it can be recognised.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A policy or a binding of the cluster.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub version: String,
     /// When it was made.
     pub made: Timestamp,
-    /// What is wrong with it, if something is.
-    pub wrong: Option<&'static str>,
+    /// What it says.
+    pub spec: Value,
+}
+
+impl Versioned for Seen {
+    fn uid(&self) -> Option<&str> {
+        Some(&self.uid)
+    }
+    fn resource_version(&self) -> Option<&str> {
+        Some(&self.version)
+    }
 }
 
 /// A kind of object, and a name.
@@ -63,52 +84,27 @@ pub type Named = (&'static str, String);
 /// Since when the policies of each stamped kind are there.
 ///
 /// # Errors
-/// The first one that is not there, or not as it must be.
-pub fn since(seen: &BTreeMap<Named, Seen>) -> Result<BTreeMap<&'static str, Timestamp>, String> {
-    let kinds = [
-        ("ValidatingAdmissionPolicy", VALIDATING.as_slice()),
-        ("ValidatingAdmissionPolicyBinding", VALIDATING.as_slice()),
-        ("MutatingAdmissionPolicy", MUTATING.as_slice()),
-        ("MutatingAdmissionPolicyBinding", MUTATING.as_slice()),
-    ];
+/// The first one that is not there, or is not what is shipped.
+pub fn since(
+    shipped: &Shipped,
+    seen: &BTreeMap<Named, Arc<Seen>>,
+) -> Result<BTreeMap<&'static str, Timestamp>, String> {
     let mut made: BTreeMap<&str, Timestamp> = BTreeMap::new();
-    for (kind, names) in kinds {
-        for name in names {
-            match seen.get(&(kind, (*name).to_owned())) {
-                None => return Err(format!("{kind} {name} is missing: {REMEDY}")),
-                Some(Seen { wrong: Some(wrong), .. }) => return Err(format!("{kind} {name} {wrong}: {REMEDY}")),
-                Some(Seen { made: at, wrong: None }) => {
-                    let newest = made.entry(name).or_insert(*at);
-                    *newest = (*newest).max(*at);
-                }
-            }
+    for named in shipped.names() {
+        let (kind, name) = named;
+        let Some(found) = seen.get(named) else {
+            return Err(format!("{kind} {name} is missing, or has lost its label {OURS}: {REMEDY}"));
+        };
+        if let Some(difference) = shipped.difference(named, &found.spec) {
+            return Err(format!(
+                "{kind} {name} is not the one that this version of Gantry ships, it {difference}: {ANEW}"
+            ));
         }
+        let newest = made.entry(name).or_insert(found.made);
+        *newest = (*newest).max(found.made);
     }
     let newest = |names: [&str; 2]| names.iter().filter_map(|name| made.get(name)).max().copied();
     Ok(STAMPS.into_iter().filter_map(|(kind, names)| Some((kind, newest(names)?))).collect())
-}
-
-/// What is wrong with a policy.
-#[must_use]
-pub fn policy(failure_policy: Option<&str>) -> Option<&'static str> {
-    (failure_policy != Some("Fail")).then_some("lets requests through that it cannot judge")
-}
-
-/// What is wrong with a binding.
-#[must_use]
-pub fn binding(
-    (name, policy): (&str, Option<&str>),
-    narrowed: bool,
-    actions: Option<&[String]>,
-) -> Option<&'static str> {
-    if policy != Some(name) {
-        return Some("binds another policy");
-    }
-    if narrowed {
-        return Some("holds for a part of the cluster only");
-    }
-    let denies = actions.is_none_or(|actions| actions.iter().any(|action| action == "Deny"));
-    (!denies).then_some("refuses nothing")
 }
 
 #[cfg(test)]
@@ -119,50 +115,49 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn all() -> BTreeMap<Named, Seen> {
-        let seen = Seen { made: at(1), wrong: None };
-        let of = |kinds: [&'static str; 2], names: &'static [&'static str]| {
-            names.iter().flat_map(move |name| kinds.map(|kind| (kind, (*name).to_owned())))
+    fn shipped() -> Shipped {
+        Shipped::to("gantry-system", "system:serviceaccount:gantry-system:gantry").unwrap()
+    }
+
+    fn all() -> BTreeMap<Named, Arc<Seen>> {
+        let shipped = shipped();
+        let seen = |named: &Named| Seen {
+            uid: named.1.clone(),
+            version: "1".to_owned(),
+            made: at(1),
+            spec: shipped.spec(named).unwrap().clone(),
         };
-        let validating = of(["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"], &VALIDATING);
-        let mutating = of(["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"], &MUTATING);
-        validating.chain(mutating).map(|named| (named, seen.clone())).collect()
+        shipped.names().map(|named| (named.clone(), Arc::new(seen(named)))).collect()
+    }
+
+    fn change(seen: &mut BTreeMap<Named, Arc<Seen>>, named: &Named, change: impl FnOnce(&mut Seen)) {
+        change(Arc::get_mut(seen.get_mut(named).unwrap()).unwrap());
     }
 
     #[test]
     fn all_of_them_are_needed_and_the_newest_says_since_when() {
         let mut seen = all();
+        let since = |seen: &BTreeMap<Named, Arc<Seen>>| since(&shipped(), seen);
         assert_eq!(since(&seen).unwrap(), [("approvals", at(1)), ("commandruns", at(1)), ("promotions", at(1))].into());
         let binding = ("MutatingAdmissionPolicyBinding", "promotion-stamp.gantry.dev".to_owned());
-        seen.get_mut(&binding).unwrap().made = at(7);
+        change(&mut seen, &binding, |seen| seen.made = at(7));
         assert_eq!(since(&seen).unwrap(), [("approvals", at(1)), ("commandruns", at(1)), ("promotions", at(7))].into());
         for named in all().into_keys() {
             let mut fewer = all();
             fewer.remove(&named);
             let said = since(&fewer).unwrap_err();
-            assert!(said.starts_with(&format!("{} {} is missing: apply", named.0, named.1)), "{said}");
+            assert!(said.starts_with(&format!("{} {} is missing, or has lost", named.0, named.1)), "{said}");
         }
     }
 
     #[test]
-    fn one_that_was_weakened_is_as_good_as_none() {
-        assert_eq!(policy(Some("Fail")), None);
-        let name = "status.gantry.dev";
-        let deny = ["Deny".to_owned()];
-        assert_eq!(binding((name, Some(name)), false, Some(&deny)), None);
-        for (policy, narrowed, actions) in [
-            (Some("other"), false, deny.as_slice()),
-            (None, false, deny.as_slice()),
-            (Some(name), true, deny.as_slice()),
-            (Some(name), false, &["Warn".to_owned()]),
-            (Some(name), false, &[]),
-        ] {
-            assert!(binding((name, policy), narrowed, Some(actions)).is_some(), "{policy:?} {narrowed} {actions:?}");
+    fn one_that_is_not_as_shipped_is_as_good_as_none() {
+        for named in all().into_keys() {
+            let mut seen = all();
+            change(&mut seen, &named, |seen| seen.spec["policyName"] = "other".into());
+            let said = since(&shipped(), &seen).unwrap_err();
+            assert!(said.starts_with(&format!("{} {} is not the one that", named.0, named.1)), "{said}");
+            assert!(said.contains("spec.policyName") && said.contains("delete it and apply"), "{said}");
         }
-        let mut seen = all();
-        let weak = ("ValidatingAdmissionPolicy", "records.gantry.dev".to_owned());
-        seen.get_mut(&weak).unwrap().wrong = policy(Some("Ignore"));
-        let said = since(&seen).unwrap_err();
-        assert!(said.starts_with("ValidatingAdmissionPolicy records.gantry.dev lets requests through"), "{said}");
     }
 }
