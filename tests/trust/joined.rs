@@ -252,7 +252,8 @@ impl Told {
     }
 }
 
-// Attack T15: whatever the operator does to a workload, it does as the environment's account.
+// Whatever the operator does to a workload, it does as the environment's account.
+// Attack T15.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_write_to_an_environment_has_its_record_and_every_record_its_writes_and_none_is_the_operators_own() {
     let cluster = shared().await;
