@@ -4,11 +4,11 @@ pub mod audit;
 pub mod operator;
 pub mod uninstall;
 
+use crate::cluster::kubeconfig;
 use crate::settings::{Command, CommandLine, LogFormat, Settings};
 use crate::{api, telemetry};
 use clap::Parser;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::Client;
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
@@ -47,15 +47,10 @@ async fn operate(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// A client with the rights of a kubeconfig, and the namespace that it names.
-async fn connect(kubeconfig: Option<&Path>) -> Result<(Client, String), Box<dyn std::error::Error>> {
+async fn connect(path: Option<&Path>) -> Result<(Client, String), Box<dyn std::error::Error>> {
     // Somebody may have chosen the same one before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let config = match kubeconfig {
-        Some(path) => {
-            Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?
-        }
-        None => Config::infer().await?,
-    };
+    let config = kubeconfig::read(path).await?;
     let namespace = config.default_namespace.clone();
     Ok((Client::try_from(config)?, namespace))
 }

@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 pub mod finalizer;
 pub mod gate;
+pub mod kubeconfig;
 pub mod lease;
 pub mod request;
 pub mod runner;

@@ -426,3 +426,34 @@ async fn what_can_be_seen_without_looking_elsewhere_is_refused_when_it_is_writte
         assert!(words.iter().all(|word| refused.contains(word)), "{name}: {refused}");
     }
 }
+
+#[test]
+fn every_command_names_an_invalid_kubeconfig_with_its_field_and_shows_nothing_of_it() {
+    let config = |user: &str| {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: one\ncontexts: [{{name: two, context: {{cluster: shop}}}}]\nusers: [{user}]\n"
+        )
+    };
+    let cases = [
+        (config("{name: ann, user: {token: s3cr3t: x}}"), "it is no YAML of a kubeconfig at line 5, column "),
+        (
+            config("{name: ann, user: {token: s3cr3t}}"),
+            "current-context: contexts has no \"one\"; choose one with kubectl",
+        ),
+    ];
+    let directory = std::env::temp_dir().join(format!("gantry-invalid-kubeconfig-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a folder");
+    for (n, (text, expected)) in cases.into_iter().enumerate() {
+        let path = directory.join(n.to_string());
+        std::fs::write(&path, text).expect("a file");
+        for command in [&["controller", "--namespace=gantry-system"][..], &["audit", "verify"], &["uninstall"]] {
+            let mut gantry = std::process::Command::new(env!("CARGO_BIN_EXE_gantry"));
+            let ended = gantry.args(command).arg("--kubeconfig").arg(&path).output().expect("gantry runs");
+            let said = String::from_utf8(ended.stderr).expect("text");
+            assert_eq!((ended.status.code(), said.lines().count()), (Some(1), 1), "{command:?}: {said}");
+            assert!(said.contains(&format!("kubeconfig {}: {expected}", path.display())), "{command:?}: {said}");
+            assert!(!said.contains("s3cr3t"), "{command:?}: {said}");
+        }
+    }
+    std::fs::remove_dir_all(&directory).expect("the folder goes");
+}

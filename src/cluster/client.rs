@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::USER_AGENT;
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::AuthInfo;
 use kube::{Client, Config};
 
 use self::acting::ActingAs;
@@ -37,10 +37,7 @@ impl Cluster {
     /// # Errors
     /// When there is no usable configuration.
     pub async fn connect(kubeconfig: Option<&Path>, identity: &str, metrics: Metrics) -> Result<Self, ClusterError> {
-        let config = match kubeconfig {
-            Some(path) => read(path).await?,
-            None => Config::infer().await.map_err(|error| ClusterError::Config(error.to_string()))?,
-        };
+        let config = super::kubeconfig::read(kubeconfig).await.map_err(ClusterError::Config)?;
         Self::with(config, identity, &metrics)
     }
 
@@ -113,12 +110,6 @@ fn acts_as_another(auth: &AuthInfo) -> bool {
         || auth.impersonate_uid.is_some()
         || auth.impersonate_groups.is_some()
         || auth.impersonate_user_extra.is_some()
-}
-
-async fn read(path: &Path) -> Result<Config, ClusterError> {
-    let unusable = |error: KubeconfigError| ClusterError::Config(format!("{}: {error}", path.display()));
-    let kubeconfig = Kubeconfig::read_from(path).map_err(unusable)?;
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(unusable)
 }
 
 #[cfg(test)]

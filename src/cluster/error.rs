@@ -37,7 +37,7 @@ pub enum ClusterError {
     )]
     ActsAsAnother,
     /// The configuration does not lead to an API server.
-    #[error("no API server: {0}; give --kubeconfig or run in a cluster")]
+    #[error("no API server: {0}")]
     Config(String),
     /// Somebody else has the right to write that this process had.
     #[error("{by} has the slot now; nothing more is written")]
