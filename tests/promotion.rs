@@ -486,8 +486,9 @@ async fn while_a_step_waits_nothing_is_read_but_by_watches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_space_does_not_hang_while_a_promotion_runs() {
-    let (space, image) = space(shared().await).await;
+async fn a_deleted_space_does_not_hang_while_a_promotion_runs_and_the_log_has_its_last_records() {
+    let cluster = shared().await;
+    let (space, image) = space(cluster).await;
     space.environment("dev", 10).await;
     space.project("checkout", &image, json!([failing("checkout", &image, "never-ready")])).await;
     space.release("checkout", "1.0.0").await;
@@ -496,6 +497,16 @@ async fn a_deleted_space_does_not_hang_while_a_promotion_runs() {
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(space.client.clone());
     namespaces.delete(&space.name, &DeleteParams::default()).await.expect("deleted");
     wait::gone(&namespaces, &space.name).await;
+    // Nothing can be created in a namespace that goes, so this is where an auditor finds them.
+    let log = cluster.operator.log(&cluster.plane);
+    let of_space = format!("space=\"{}\"", space.name);
+    let last: Vec<&str> =
+        log.lines().filter(|line| line.contains("this is its audit record") && line.contains(&of_space)).collect();
+    let of_promotion = last.iter().find(|line| line.contains(&format!("name=\"promotion-{name}\""))).expect("its end");
+    assert!(of_promotion.contains("WARN") && of_promotion.contains(r#"\"phase\":\"Canceled\""#), "{of_promotion}");
+    assert!(of_promotion.contains(r#"\"requestedBy\":{\"username\":\"gantry-plane-admin\""#), "{of_promotion}");
+    let deleted = last.iter().filter(|line| line.contains(r#"\"action\":\"Deleted\""#)).count();
+    assert!(deleted >= 1, "the environment and the project went, too: {last:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

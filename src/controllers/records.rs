@@ -38,8 +38,9 @@ pub async fn keep(context: &Context, record: &AuditRecord) -> Result<bool, Clust
             Ok(false)
         }
         Err(error) if error.is_terminating() => {
+            let name = record.metadata.name.as_deref().unwrap_or_default();
             let record = serde_json::to_string(&record.spec).unwrap_or_default();
-            tracing::warn!(record, "the space is being deleted; this is its audit record");
+            tracing::warn!(space, name, record, "the space is being deleted; this is its audit record");
             Ok(true)
         }
         Err(error) => Err(error),
