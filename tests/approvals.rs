@@ -2,7 +2,7 @@
 
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::audit_record::AuditKind;
-use gantry::api::v1alpha1::{Approval, Environment, Promotion, Release};
+use gantry::api::v1alpha1::{Approval, AuditRecordSpec, Environment, Promotion, Release};
 use gantry_plane::Identity;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -69,6 +69,16 @@ impl Shop {
         self.space.in_phase(name, "Pending", Some("ApprovalsMissing")).await
     }
 
+    /// An approval of a promotion as it is.
+    fn approval(&self, name: &str, promotion: &Promotion) -> Approval {
+        let digest = promotion.status.as_ref().and_then(|status| status.plan_digest.clone()).expect("a plan");
+        let spec = json!({
+            "promotion": promotion.name_any(), "promotionUid": promotion.uid(), "environment": "production",
+            "planDigest": digest, "decision": "Approve",
+        });
+        serde_json::from_value(self.space.object("Approval", name, spec)).expect("an approval")
+    }
+
     /// Decides on a promotion as it is, as somebody.
     async fn decides(&self, person: &str, decision: &str, promotion: &Promotion) -> Result<Approval, String> {
         let digest = promotion.status.as_ref().and_then(|status| status.plan_digest.clone()).expect("a plan");
@@ -99,6 +109,16 @@ impl Shop {
         let known = wait::object(&self.space.api(), approval, "looked at", |known| ready(known).is_some()).await;
         let ready = ready(&known).expect("a condition");
         (ready.status == "True", ready.message)
+    }
+
+    /// What the audit record of somebody's decision says.
+    async fn recorded(&self, person: &str) -> AuditRecordSpec {
+        wait::eventually(&format!("the decision of {person} is recorded"), || async {
+            let records = self.space.audit_records(AuditKind::Approval).await;
+            let by = |spec: &AuditRecordSpec| spec.by.as_ref().is_some_and(|by| by.username == person);
+            records.into_iter().map(|record| record.spec).find(by)
+        })
+        .await
     }
 
     async fn edit(&self, spec: Value) {
@@ -185,8 +205,27 @@ async fn a_rejection_is_final_and_a_decision_is_not_taken_back_and_goes_with_its
     assert_eq!((status.phase.as_deref(), status.applied), (Some("Rejected"), false));
     assert!(message(&ended).starts_with("bob rejected it (bob looked); nothing was applied"), "{}", message(&ended));
     shop.told(&ended, "Rejected", "bob rejected it").await;
+    let said = shop.recorded("bob").await;
+    let approval = said.approval.expect("a decision");
+    assert_eq!((approval.decision.as_str(), approval.counted, approval.void), ("Reject", true, None));
+    assert_eq!(
+        (approval.promotion_uid, approval.comment.as_deref()),
+        (ended.uid().expect("a uid"), Some("bob looked"))
+    );
+    assert_eq!((said.project.as_deref(), said.environment.as_deref()), (Some("checkout"), Some("production")));
+    let record = shop.space.audit_record(&waiting.name_any()).await;
+    let decisions: Vec<_> =
+        record.approvals.iter().map(|one| (one.by.username.as_str(), one.decision.as_str())).collect();
+    assert_eq!((record.phase.as_str(), decisions), ("Rejected", vec![("bob", "Reject")]));
+    let kept = status.approvals.as_ref().and_then(|known| known.decisions.first()).expect("it stays in the status");
+    assert_eq!(
+        (kept.by.as_ref().map(|by| by.username.as_str()), kept.comment.as_deref()),
+        (Some("bob"), Some("bob looked"))
+    );
     let (counts, says) = shop.decided("carol", "Approve", &waiting).await;
     assert!(!counts && says.contains("had started or ended before"), "{says}");
+    let approval = shop.recorded("carol").await.approval.expect("a decision");
+    assert!(!approval.counted && approval.void.is_some_and(|why| why.contains("had started or ended before")));
     let approvals: Api<Approval> = shop.space.api();
     let rejection = format!(
         "{}-bob-{}",
@@ -198,6 +237,67 @@ async fn a_rejection_is_final_and_a_decision_is_not_taken_back_and_goes_with_its
     let promotions: Api<Promotion> = shop.space.api();
     promotions.delete(&waiting.name_any(), &DeleteParams::default()).await.expect("an administrator may");
     wait::gone(&approvals, &rejection).await;
+}
+
+// Attack T3.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_counts_once_however_often_they_approve_and_a_robot_only_where_the_environment_says_so() {
+    let shop = Shop::open(json!({"required": 2})).await;
+    let space = &shop.space;
+    let account =
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "bot", "namespace": space.name}});
+    space.apply(account).await;
+    space
+        .apply(json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "bot", "namespace": space.name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "gantry-approver"},
+            "subjects": [{"kind": "ServiceAccount", "name": "bot", "namespace": space.name}],
+        }))
+        .await;
+    let bot = Identity::service_account(&space.name, "bot");
+    let client = shared().await.plane.client(&bot).await.expect("a client");
+    let waiting = shop.asked("1.0.0").await;
+    assert!(shop.decided("bob", "Approve", &waiting).await.0);
+    // Of two in one second the first by name is the one.
+    let again = shop.approval("once-more-of-bob", &waiting);
+    let bob: Api<Approval> = Api::namespaced(shop.client("bob").await, &space.name);
+    bob.create(&PostParams::default(), &again).await.expect("bob may say it twice");
+    let (counts, says) = shop.says("once-more-of-bob").await;
+    assert!(!counts && says.contains("the same person approved before, and counts once"), "{says}");
+    let robots: Api<Approval> = Api::namespaced(client, &space.name);
+    let robot = |name: &'static str, promotion: Promotion| {
+        let (robots, approval) = (robots.clone(), shop.approval(name, &promotion));
+        async move {
+            wait::eventually("the bot may approve", || async {
+                robots.create(&PostParams::default(), &approval).await.ok()
+            })
+            .await;
+        }
+    };
+    robot("of-bot", waiting.clone()).await;
+    let (counts, says) = shop.says("of-bot").await;
+    assert!(!counts && says.contains("approvals of service accounts do not count here"), "{says}");
+    let half = shop.waits(&waiting.name_any()).await;
+    assert!(message(&half).starts_with("1 of 2 approvals is missing"), "{}", message(&half));
+    assert!(shop.decided("carol", "Approve", &waiting).await.0);
+    let ended = space.ended(&waiting.name_any()).await.status.expect("a status");
+    let given: Vec<_> = ended.approvals.map(|record| record.given).into_iter().collect();
+    assert_eq!((ended.phase.as_deref(), given), (Some("Succeeded"), vec![2]));
+
+    shop.edit(json!({"approvals": {"required": 1, "allowServiceAccounts": true}})).await;
+    let waiting = shop.asked("1.1.0").await;
+    robot("of-bot-too", waiting.clone()).await;
+    let ended = space.ended(&waiting.name_any()).await;
+    assert_eq!(
+        ended.status.as_ref().and_then(|status| status.phase.as_deref()),
+        Some("Succeeded"),
+        "{}",
+        message(&ended)
+    );
+    let record = space.audit_record(&waiting.name_any()).await;
+    assert_eq!(record.approvals.len(), 1);
+    assert_eq!(record.approvals[0].by.username, bot.user_name());
 }
 
 // Attack T4.

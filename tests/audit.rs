@@ -71,11 +71,20 @@ async fn every_record_is_sealed_once_and_whoever_may_read_the_space_can_check_an
     let newest = checkpoints(&space).await.pop().expect("a checkpoint");
     let events: Api<Event> = space.api();
     let root = newest.root.to_string();
-    wait::eventually("an Event names the newest root", || async {
+    let said_so = wait::eventually("an Event names the newest root", || async {
         let all = events.list(&ListParams::default()).await.expect("events").items;
         all.into_iter().find(|event| event.note.as_ref().is_some_and(|note| note.contains(&root)))
     })
     .await;
+    let count = newest.records.len();
+    let words = format!("Checkpoint {} seals {count} records; its root is {root}.", newest.number);
+    assert_eq!((said_so.reason.as_deref(), said_so.note.as_deref()), (Some("Sealed"), Some(words.as_str())));
+    let about = said_so.regarding.expect("what it is about");
+    let name = format!("checkpoint-{:010}", newest.number);
+    assert_eq!((about.kind.as_deref(), about.name), (Some("AuditCheckpoint"), Some(name)));
+    let log = shared.operator.log(&shared.plane);
+    let printed = log.lines().filter(|line| line.contains(&root) && line.contains(&space.name)).count();
+    assert_eq!(printed, 1, "the log keeps it where the Event is gone after an hour");
 
     let kubeconfig = viewer(&shared.plane, &space).await;
     let reach = ["--kubeconfig", &kubeconfig, "-n", &space.name];

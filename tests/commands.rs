@@ -2,12 +2,13 @@
 
 use std::io::Write as _;
 
-use gantry::api::v1alpha1::CommandRun;
-use gantry::api::v1alpha1::command_run::CommandRunStatus;
+use gantry::api::v1alpha1::audit_record::AuditKind;
+use gantry::api::v1alpha1::command_run::{CommandRunStatus, CommandTarget};
+use gantry::api::v1alpha1::{AuditRecordSpec, CommandRun};
 use gantry_plane::node::real::RealNode;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -142,6 +143,81 @@ async fn a_restart_replaces_the_pods_of_a_workload_once_as_the_account_of_the_co
     assert!(told.starts_with("restart of checkout in dev by ") && told.contains("(CHG-1234)"), "{told}");
     space.apply(command(&space, "again", restart("Deployment/checkout"))).await;
     assert_eq!(generation(&space).await, before + 1, "applied again it is the same command");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_has_a_result_in_each_target_of_its_own_and_its_record_says_all_but_what_was_shown() {
+    let space = Space::create(shared().await.admin().await).await;
+    let place = |name: &str| format!("{}-{name}", space.name);
+    let target = |name: &str| json!({"name": name, "namespace": place(name)});
+    space.environment_with("dev", json!({"order": 10, "targets": [target("eu"), target("us")]})).await;
+    let image = "ghcr.io/acme/checkout";
+    space.project("checkout", image, json!([deployment("checkout", image)])).await;
+    let packages = json!([{"name": "api", "version": "1.0.0", "digest": format!("sha256:{}", "a".repeat(64))}]);
+    let spec = json!({"project": "checkout", "version": "1.0.0", "packages": packages});
+    space.apply(space.object("Release", "checkout-1.0.0", spec)).await;
+    space.sealed("checkout-1.0.0").await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+
+    let both = run(&space, "both", restart("Deployment/checkout")).await;
+    let rows = |status: &CommandRunStatus| -> Vec<(String, String, String, Option<String>)> {
+        let row =
+            |row: &CommandTarget| (row.name.clone(), row.namespace.clone(), row.phase.clone(), row.reason.clone());
+        status.targets.iter().map(row).collect()
+    };
+    let row = |name: &str, phase: &str, reason: &str| (name.into(), place(name), phase.into(), Some(reason.into()));
+    assert_eq!(
+        (phase(&both), rows(&both)),
+        ("Succeeded", vec![row("eu", "Succeeded", "Done"), row("us", "Succeeded", "Done")])
+    );
+    let mut of_us = json!({"logs": {"workload": "Deployment/checkout", "tail": 5}});
+    of_us["targets"] = json!(["us"]);
+    let of_us = run(&space, "of-us", of_us).await;
+    assert_eq!((phase(&of_us), rows(&of_us)), ("Succeeded", vec![row("us", "Succeeded", "Done")]));
+    let output = of_us.targets[0].output.clone().expect("what it shows");
+    assert!(output.contains("==> checkout-"), "{output}");
+
+    space
+        .in_environment::<Deployment>("us")
+        .delete("checkout", &DeleteParams::default())
+        .await
+        .expect("an administrator may");
+    wait::gone(&space.in_environment::<Deployment>("us"), "checkout").await;
+    let half = run(&space, "half", restart("Deployment/checkout")).await;
+    assert_eq!(
+        (phase(&half), rows(&half)),
+        ("Failed", vec![row("eu", "Succeeded", "Done"), row("us", "Failed", "NotFound")])
+    );
+    let said = half.message.clone().unwrap_or_default();
+    assert!(said.contains("us") && said.contains("Deployment/checkout does not exist in namespace"), "{said}");
+    let deployed = space.in_environment::<Deployment>("eu").get("checkout").await.expect("it");
+    assert_eq!(deployed.metadata.generation, Some(3), "each command restarted it once");
+
+    for (name, word, status) in [("both", "restart", &both), ("of-us", "logs", &of_us), ("half", "restart", &half)] {
+        let record = recorded(&space, name).await;
+        assert_eq!(record.by.as_ref().map(|by| by.username.as_str()), Some("gantry-plane-admin"));
+        assert_eq!((record.project.as_deref(), record.environment.as_deref()), (Some("checkout"), Some("dev")));
+        assert_eq!(record.at, status.finished_at);
+        let part = record.command.clone().expect("a command");
+        assert_eq!((part.command.as_str(), part.workload.as_deref()), (word, Some("Deployment/checkout")));
+        assert_eq!((part.phase.as_str(), part.reason_given.as_str()), (phase(status), "CHG-1234"));
+        let kept: Vec<_> =
+            part.targets.iter().map(|row| (&row.name, &row.namespace, &row.phase, &row.started_at)).collect();
+        let shown: Vec<_> =
+            status.targets.iter().map(|row| (&row.name, &row.namespace, &row.phase, &row.started_at)).collect();
+        assert_eq!(kept, shown);
+        assert!(!serde_json::to_string(&record).expect("JSON").contains("==>"), "what it showed is in no record");
+    }
+}
+
+/// What the audit record of a command says.
+async fn recorded(space: &Space, name: &str) -> AuditRecordSpec {
+    wait::eventually(&format!("{name} is recorded"), || async {
+        let records = space.audit_records(AuditKind::Command).await;
+        let of = |spec: &AuditRecordSpec| spec.object.as_ref().is_some_and(|object| object.name == name);
+        records.into_iter().map(|record| record.spec).find(of)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::Environment;
+use gantry::api::v1alpha1::audit_record::AuditKind;
 use gantry_plane::{Identity, Options};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, LimitRange, Namespace, Pod, ResourceQuota, Secret, ServiceAccount};
@@ -337,7 +338,16 @@ async fn pods_are_bounded_and_get_no_token_and_what_somebody_changes_of_that_is_
         "LimitRange {}/gantry-limits",
         "ServiceAccount {}/default",
     ] {
-        event(&space, "dev", ("DriftCorrected", &what.replace("{}", &name))).await;
+        let what = what.replace("{}", &name);
+        event(&space, "dev", ("DriftCorrected", &what)).await;
+        // Several corrections may be one record, and each thing is put back once.
+        wait::eventually(&format!("{what} is recorded once"), || async {
+            let records = space.audit_records(AuditKind::Provisioning).await;
+            let parts = records.iter().filter_map(|record| record.spec.provisioning.as_ref());
+            let corrected = parts.filter(|part| part.action == "Corrected").flat_map(|part| &part.objects);
+            (corrected.filter(|known| **known == what).count() == 1).then_some(())
+        })
+        .await;
     }
 }
 
