@@ -77,6 +77,10 @@ pub struct Settings {
     /// A registry that may be asked over plain HTTP, as host or host:port; localhost always may.
     #[arg(long = "plain-http-registry", value_name = "HOST[:PORT]", value_parser = registry)]
     pub plain_http_registries: Vec<String>,
+    /// A registry that may have an address inside the network (private, of this machine, of the link), as host or host:port. What is
+    /// not listed is asked at addresses of the Internet only.
+    #[arg(long = "internal-registry", value_name = "HOST[:PORT]", value_parser = registry)]
+    pub internal_registries: Vec<String>,
     /// A PEM file with authorities that certificates of registries may be signed by, besides those that the system trusts. Read
     /// once, at the start.
     #[arg(long, env = "GANTRY_REGISTRY_CA", value_name = "FILE")]
@@ -147,6 +151,7 @@ mod tests {
             (["--plain-http-registry", "registry:5000/team"], "registry.local:5000"),
             (["--plain-http-registry", "user@registry"], "registry.local:5000"),
             (["--plain-http-registry", "registry:port"], "registry.local:5000"),
+            (["--internal-registry", "https://registry"], "registry.local:5000"),
         ] {
             let refused = settings(&arguments).expect_err("refused");
             assert!(refused.contains(told), "{arguments:?}: {refused}");

@@ -116,6 +116,7 @@ async fn the_chart_refuses_values_that_it_does_not_know_or_that_make_no_sense() 
         ("--set=log.format=xml", "format"),
         ("--set=clusterRoles={shop-deployer,edit}", "clusterRoles"),
         ("--set=plainHttpRegistries={http://registry}", "plainHttpRegistries"),
+        ("--set=internalRegistries={10.0.0.0/8}", "internalRegistries"),
     ] {
         let output = helm_template(&[argument]).await;
         let message = String::from_utf8_lossy(&output.stderr);
@@ -133,6 +134,7 @@ async fn deployment(arguments: &[&str]) -> Value {
 async fn the_operator_understands_the_arguments_that_the_chart_gives_it() {
     let deployment = deployment(&[
         "--set=plainHttpRegistries={registry.local:5000}",
+        "--set=internalRegistries={registry.local:5000,10.0.0.7}",
         "--set=registryCA.configMap=authorities",
         "--set=log.level=debug",
     ])
@@ -144,6 +146,7 @@ async fn the_operator_understands_the_arguments_that_the_chart_gives_it() {
         panic!("the chart does not start the operator")
     };
     assert_eq!(settings.plain_http_registries, ["registry.local:5000"]);
+    assert_eq!(settings.internal_registries, ["registry.local:5000", "10.0.0.7"]);
     assert_eq!(settings.log_level, "debug");
     let mount = container["volumeMounts"][0]["mountPath"].as_str().expect("a path");
     assert_eq!(settings.registry_ca, Some(Path::new(mount).join("ca.crt")));

@@ -12,12 +12,17 @@ async fn registry(auth: Option<Login>) -> Registry {
     Registry::start(RegistryOptions { auth, ..RegistryOptions::default() }).await.expect("a registry")
 }
 
+/// Registries of tests are on this machine.
+fn access() -> Access {
+    Access { internal: ["localhost", "127.0.0.1"].map(str::to_owned).into(), ..Access::default() }
+}
+
 async fn digest(
     (registry, path): (&Registry, &str),
     tag: &str,
     credentials: Option<&Credentials>,
 ) -> Result<Digest, RegistryError> {
-    let resolver = Resolver::new(&Access::default()).expect("a resolver");
+    let resolver = Resolver::new(&access()).expect("a resolver");
     let repository: Repository = format!("{}/{path}", registry.host()).parse().expect("a repository");
     let tag: Tag = tag.parse().expect("a tag");
     resolver.digest(&repository, &tag, credentials).await
@@ -75,7 +80,7 @@ async fn a_list_of_two_pages_is_sent_again_only_when_one_of_them_changed() {
     let registry = registry(None).await;
     let front = RegistryFront::start(&registry.host()).await;
     image::push_tags(&registry.host(), "paged", (0..1000).map(|number| format!("1.0.{number}"))).await;
-    let resolver = Resolver::new(&Access::default()).expect("a resolver");
+    let resolver = Resolver::new(&access()).expect("a resolver");
     let repository: Repository = format!("{}/paged", front.host).parse().expect("a repository");
     let tags = async |known| match resolver.tags(&repository, None, known).await.expect("tags") {
         Listed::Tags(list) => Some(list),

@@ -103,6 +103,7 @@ impl Story {
                 "controller".to_owned(),
                 format!("--kubeconfig={}", kubeconfig.display()),
                 format!("--listen=127.0.0.1:{port}"),
+                format!("--internal-registry={}", self.plane.registry().host()),
             ],
             environment: Vec::new(),
         };

@@ -174,10 +174,12 @@ fn resolver(settings: &Settings) -> Result<Arc<Resolver>, StartError> {
 /// How registries may be reached.
 fn access(settings: &Settings) -> Result<Access, StartError> {
     let plain_http = settings.plain_http_registries.iter().cloned().collect();
-    let Some(path) = &settings.registry_ca else { return Ok(Access { plain_http, ..Access::default() }) };
+    let internal = settings.internal_registries.iter().cloned().collect();
+    let access = Access { plain_http, internal, certificates: Vec::new() };
+    let Some(path) = &settings.registry_ca else { return Ok(access) };
     let unusable = |why: String| StartError::RegistryCa { path: path.clone(), why };
     let certificates = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-    let access = Access { plain_http, certificates };
+    let access = Access { certificates, ..access };
     access.check().map_err(unusable)?;
     Ok(access)
 }

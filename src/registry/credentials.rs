@@ -156,6 +156,7 @@ mod tests {
         assert_eq!(read(content, "ghcr.io/acme/api"), Ok(("ann".to_owned(), "p".to_owned())));
     }
 
+    // Attack T24.
     #[test]
     fn the_most_specific_entry_wins_and_a_longer_name_is_no_prefix() {
         let content =
@@ -175,6 +176,7 @@ mod tests {
         assert!(read(content, "docker.io/library/nginx").is_ok());
     }
 
+    // Attack T24.
     #[test]
     fn a_port_belongs_to_the_host() {
         let content = r#"{"auths":{"localhost:5000":{"username":"ann","password":"p"}}}"#;

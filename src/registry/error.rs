@@ -70,6 +70,16 @@ pub enum RegistryError {
         /// Host and port of the registry.
         host: String,
     },
+    /// The registry, or whom it sends to, is inside the network that the operator runs in, and is not one that may.
+    #[error(
+        "registry {host} leads to {place}, which is inside the operator's network; correct the package's image, or let the cluster's administrator list {place} in the operator's setting internalRegistries"
+    )]
+    Internal {
+        /// Host and port of the registry.
+        host: String,
+        /// Host and port of what is inside.
+        place: String,
+    },
     /// The registry shows a certificate that cannot be trusted.
     #[error(
         "registry {host} shows a certificate that is not trusted: {cause}; correct the certificate, or let the cluster's administrator give its authority to the operator in the setting registryCA"
@@ -121,6 +131,7 @@ impl RegistryError {
             | Self::Unauthorized { .. }
             | Self::TooManyTags { .. }
             | Self::PlainHttpRefused { .. }
+            | Self::Internal { .. }
             | Self::Untrusted { .. }
             | Self::BadAnswer { .. } => false,
         }

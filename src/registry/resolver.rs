@@ -4,16 +4,19 @@ mod tags;
 
 pub use self::tags::{ETags, Listed, TagList};
 
+use super::address::{Addresses, Internal, Judged, Names};
 use super::challenge::{Challenge, challenge, may_receive_password};
 use super::credentials::Credentials;
 use super::error::{Identity, RegistryError, printable};
 use crate::domain::image::{Digest, Repository, Tag};
+use reqwest::dns::Resolve;
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest time that one question may take, all its requests together.
@@ -28,12 +31,14 @@ const LARGEST_TOKEN_ANSWER: usize = 64 * 1024;
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
-/// Which registries may be reached how. The default trusts the system's certificates and allows no plain HTTP
-/// but to this machine.
+/// Which registries may be reached how. The default trusts the system's certificates, asks nobody inside the network, and allows no
+/// plain HTTP but to this machine.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
     /// Hosts (with port, as images write them) that are asked over plain HTTP.
     pub plain_http: BTreeSet<String>,
+    /// Hosts (with port, if only that) that may have addresses inside the network.
+    pub internal: BTreeSet<String>,
     /// Certificates to trust besides the system's, as PEM.
     pub certificates: Vec<u8>,
 }
@@ -55,6 +60,7 @@ pub struct Resolver {
     secure: Result<Client, String>,
     plain: Client,
     plain_http: BTreeSet<String>,
+    addresses: Addresses,
 }
 
 impl Resolver {
@@ -63,12 +69,23 @@ impl Resolver {
     /// # Errors
     /// If `certificates` is not PEM or the HTTP client cannot be made.
     pub fn new(access: &Access) -> Result<Self, reqwest::Error> {
+        Self::with_names(access, &(Arc::new(Names) as Arc<dyn Resolve>))
+    }
+
+    /// The same with other names than the system's.
+    fn with_names(access: &Access, names: &Arc<dyn Resolve>) -> Result<Self, reqwest::Error> {
         let certificates = reqwest::Certificate::from_pem_bundle(&access.certificates)?;
-        let plain = client().no_proxy().tls_certs_only([]).build()?;
+        let addresses = Addresses::new(&access.internal);
+        let client = |addresses: Addresses| {
+            let builder = Client::builder().connect_timeout(CONNECT_DEADLINE).redirect(addresses.redirects());
+            let judged = Judged { addresses, names: Arc::clone(names) };
+            builder.dns_resolver(judged).user_agent(concat!("gantry/", env!("CARGO_PKG_VERSION")))
+        };
+        let plain = client(addresses.clone()).no_proxy().tls_certs_only([]).build()?;
         // A container without any trusted certificate can still use registries that are asked over plain HTTP.
-        let secure =
-            client().https_only(true).tls_certs_merge(certificates).build().map_err(|error| deepest_cause(&error));
-        Ok(Self { secure, plain, plain_http: access.plain_http.clone() })
+        let secure = client(addresses.clone().with_proxy_of_environment()).https_only(true);
+        let secure = secure.tls_certs_merge(certificates).build().map_err(|error| deepest_cause(&error));
+        Ok(Self { secure, plain, plain_http: access.plain_http.clone(), addresses })
     }
 
     /// The digest that `tag` has in `repository` now, asked anonymously or with `credentials`.
@@ -106,12 +123,8 @@ impl Resolver {
                     cause: printable(&format!("its name makes no address, {error}")),
                 }
             })?;
-        Ok(Question { client, base, repository, credentials })
+        Ok(Question { client, addresses: &self.addresses, base, repository, credentials })
     }
-}
-
-fn client() -> ClientBuilder {
-    Client::builder().connect_timeout(CONNECT_DEADLINE).user_agent(concat!("gantry/", env!("CARGO_PKG_VERSION")))
 }
 
 fn is_this_machine(host: &str) -> bool {
@@ -130,6 +143,7 @@ fn api_host(host: &str) -> &str {
 /// One question to one registry.
 struct Question<'a> {
     client: &'a Client,
+    addresses: &'a Addresses,
     base: Url,
     repository: &'a Repository,
     credentials: Option<&'a Credentials>,
@@ -245,19 +259,25 @@ impl Question<'_> {
         address: &Url,
         authorization: &Authorization<'_>,
     ) -> Result<Response, RegistryError> {
-        let request = self.request(method, address, authorization).header(ACCEPT, MANIFESTS);
+        let request = self.request(method, address, authorization)?.header(ACCEPT, MANIFESTS);
         request.send().await.map_err(|error| self.failure(&error))
     }
 
-    fn request(&self, method: Method, address: &Url, authorization: &Authorization<'_>) -> RequestBuilder {
+    fn request(
+        &self,
+        method: Method,
+        address: &Url,
+        authorization: &Authorization<'_>,
+    ) -> Result<RequestBuilder, RegistryError> {
+        self.addresses.admit(address).map_err(|internal| self.internal(&internal))?;
         let request = self.client.request(method, address.clone());
-        match authorization {
+        Ok(match authorization {
             Authorization::Anonymous => request,
             Authorization::Password(credentials) => {
                 request.basic_auth(&credentials.username, Some(&credentials.password))
             }
             Authorization::Token(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
-        }
+        })
     }
 
     async fn read(&self, mut answer: Response, largest: usize) -> Result<Vec<u8>, RegistryError> {
@@ -290,6 +310,9 @@ impl Question<'_> {
     }
 
     fn failure(&self, error: &reqwest::Error) -> RegistryError {
+        if let Some(internal) = causes(error).find_map(|cause| cause.downcast_ref::<Internal>()) {
+            return self.internal(internal);
+        }
         if answered_without_tls(error) {
             return RegistryError::PlainHttpRefused { host: self.host() };
         }
@@ -305,6 +328,10 @@ impl Question<'_> {
     fn unauthorized(&self) -> RegistryError {
         let with = if self.credentials.is_some() { Identity::PullSecret } else { Identity::Anonymous };
         RegistryError::Unauthorized { repository: self.repository.to_string(), with }
+    }
+
+    fn internal(&self, internal: &Internal) -> RegistryError {
+        RegistryError::Internal { host: self.host(), place: printable(&internal.place) }
     }
 
     fn unreachable(&self, cause: &str) -> RegistryError {

@@ -39,6 +39,13 @@ impl Operator {
         Self::start_with(plane, name, (kubeconfig, &arguments)).await
     }
 
+    /// The same that asks these registries inside the network, and no others.
+    #[allow(dead_code, reason = "the benchmark includes this file")]
+    pub async fn start_asking(plane: &Plane, name: &str, registry: &str) -> Self {
+        let arguments = [&format!("--internal-registry={registry}"), "--log-level=info,gantry=debug"];
+        Self::start_with(plane, name, (kubeconfig(plane).await, &arguments)).await
+    }
+
     /// The same whose log is for programs.
     #[allow(dead_code, reason = "the benchmark includes this file")]
     pub async fn start_logging_json(plane: &Plane, name: &str) -> Self {
@@ -75,6 +82,10 @@ impl Operator {
             format!("--listen=127.0.0.1:{}", operator.port),
             format!("--registry-ca={}", registry_ca(plane).display()),
         ];
+        // The registries of tests are on this machine.
+        if !more.iter().any(|argument| argument.starts_with("--internal-registry")) {
+            arguments.extend(["localhost", "127.0.0.1", "127.0.0.2"].map(|host| format!("--internal-registry={host}")));
+        }
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
         for default in [format!("--identity={name}"), "--lease-seconds=5".to_owned()] {
             let flag = default.split_once('=').map_or("", |(flag, _)| flag);

@@ -77,6 +77,7 @@ impl Problem {
             RegistryError::Unauthorized { .. } => Reason::RegistryUnauthorized,
             RegistryError::Unreachable { .. } | RegistryError::Busy { .. } => Reason::RegistryUnreachable,
             RegistryError::PlainHttpRefused { .. }
+            | RegistryError::Internal { .. }
             | RegistryError::Untrusted { .. }
             | RegistryError::BadAnswer { .. }
             | RegistryError::TooManyTags { .. } => Reason::RegistryRefused,

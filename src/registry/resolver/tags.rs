@@ -144,7 +144,7 @@ impl Question<'_> {
         authorization: &Authorization<'_>,
         known: Option<&str>,
     ) -> Result<Response, RegistryError> {
-        let request = self.request(Method::GET, address, authorization).header(ACCEPT, "application/json");
+        let request = self.request(Method::GET, address, authorization)?.header(ACCEPT, "application/json");
         let request = match known {
             Some(etag) => request.header(IF_NONE_MATCH, etag),
             None => request,

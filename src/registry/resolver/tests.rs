@@ -46,9 +46,14 @@ pub(super) fn text(content: impl Into<Body>) -> Answer {
     Answer::new(content.into())
 }
 
+/// The servers are on this machine.
+pub(super) fn access() -> Access {
+    Access { internal: ["localhost", "127.0.0.1", "127.0.0.2"].map(str::to_owned).into(), ..Access::default() }
+}
+
 async fn resolve(host: &str, credentials: Option<&Credentials>) -> Result<Digest, RegistryError> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let resolver = Resolver::new(&Access::default()).unwrap();
+    let resolver = Resolver::new(&access()).unwrap();
     let repository = format!("{host}/acme/api").parse::<Repository>().unwrap();
     resolver.digest(&repository, &"1.0.0".parse().unwrap(), credentials).await
 }
@@ -91,6 +96,7 @@ async fn a_token_is_fetched_with_the_password_and_only_the_token_goes_to_the_reg
     );
 }
 
+// Attack T24.
 #[tokio::test]
 async fn a_password_is_not_sent_to_the_host_that_a_registry_names() {
     let registry =
@@ -99,6 +105,7 @@ async fn a_password_is_not_sent_to_the_host_that_a_registry_names() {
     assert!(matches!(&error, RegistryError::BadAnswer { cause, .. } if cause.contains("thief.example")), "{error}");
 }
 
+// Attack T24.
 #[tokio::test]
 async fn a_redirect_to_another_host_does_not_carry_the_password() {
     let other = server(|_, _, _, _| with_header(200, "docker-content-digest", DIGEST)).await;
@@ -169,10 +176,117 @@ async fn plain_http_is_refused_unless_the_host_is_listed() {
     tokio::spawn(async move { axum::serve(listener, app).await });
     assert_eq!(resolve(&host, None).await, Err(RegistryError::PlainHttpRefused { host: host.clone() }));
 
-    let access = Access { plain_http: [host.clone()].into(), ..Access::default() };
+    let access = Access { plain_http: [host.clone()].into(), ..access() };
     let repository = format!("{host}/acme/api").parse::<Repository>().unwrap();
     let found = Resolver::new(&access).unwrap().digest(&repository, &"1.0.0".parse().unwrap(), None).await;
     assert!(found.is_ok());
+}
+
+/// Names that lead to these addresses, another with each question, and the last one from then on.
+struct Turning(Mutex<Vec<Vec<&'static str>>>);
+
+impl Resolve for Turning {
+    fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let mut answers = self.0.lock().unwrap();
+        let now = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+        let found: Vec<_> = now.into_iter().map(|ip| std::net::SocketAddr::new(ip.parse().unwrap(), 0)).collect();
+        Box::pin(async move { Ok(Box::new(found.into_iter()) as reqwest::dns::Addrs) })
+    }
+}
+
+async fn resolve_inside(host: &str, internal: &[&str], answers: &[&[&'static str]]) -> Result<Digest, RegistryError> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let hosts = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
+    let access = Access { plain_http: hosts(&[host]), internal: hosts(internal), ..Access::default() };
+    let names: Arc<dyn Resolve> = Arc::new(Turning(Mutex::new(answers.iter().map(|answer| answer.to_vec()).collect())));
+    let resolver = Resolver::with_names(&access, &names).unwrap();
+    let repository = format!("{host}/acme/api").parse::<Repository>().unwrap();
+    resolver.digest(&repository, &"1.0.0".parse().unwrap(), None).await
+}
+
+fn leads_to(found: &Result<Digest, RegistryError>, at: &str) {
+    let Err(RegistryError::Internal { place, .. }) = found else { panic!("{found:?}") };
+    assert_eq!(place, at);
+}
+
+// Attack T23.
+#[tokio::test]
+async fn a_name_that_leads_inside_is_refused_and_nobody_is_asked() {
+    let registry = server(|_, _, _, _| with_header(200, "docker-content-digest", DIGEST)).await;
+    let port = registry.host.rsplit_once(':').unwrap().1;
+    let host = format!("rebound.example:{port}");
+    for answers in [
+        &["127.0.0.1"][..],
+        &["169.254.169.254"],
+        &["10.96.0.1"],
+        &["::ffff:127.0.0.1"],
+        &["::1"],
+        &["fd00:ec2::254"],
+        &["1.1.1.1", "127.0.0.1"],
+    ] {
+        let found = resolve_inside(&host, &[], &[answers]).await;
+        leads_to(&found, "rebound.example");
+        let said = found.unwrap_err();
+        assert_eq!(
+            said.to_string(),
+            format!(
+                "registry {host} leads to rebound.example, which is inside the operator's network; correct the package's \
+                 image, or let the cluster's administrator list rebound.example in the operator's setting internalRegistries"
+            )
+        );
+        assert!(!said.heals_by_itself());
+    }
+    assert!(registry.seen.lock().unwrap().is_empty());
+    assert!(resolve_inside(&host, &[&host], &[&["127.0.0.1"]]).await.is_ok(), "an administrator listed it");
+    leads_to(&resolve_inside(&host, &["rebound.example:1"], &[&["127.0.0.1"]]).await, &host);
+}
+
+// Attack T23.
+#[tokio::test]
+async fn the_address_that_was_judged_is_the_one_that_is_asked() {
+    let registry = server(|_, _, _, _| with_header(200, "docker-content-digest", DIGEST)).await;
+    let port = registry.host.rsplit_once(':').unwrap().1;
+    let host = format!("rebound.example:{port}");
+    // Whoever resolved the name again to connect would ask an address where nobody answers.
+    let found = resolve_inside(&host, &[&host], &[&["127.0.0.1"], &["192.0.2.1"]]).await;
+    assert_eq!(found, Ok(DIGEST.parse::<Digest>().unwrap()));
+}
+
+// Attack T23.
+#[tokio::test]
+async fn neither_a_redirect_nor_where_tokens_are_given_out_leads_inside() {
+    let inside = server(|_, _, _, _| with_header(200, "docker-content-digest", DIGEST)).await;
+    let target = format!("http://{}/latest/meta-data", inside.host);
+    let bearer = format!(r#"Bearer realm="{target}",service="s""#);
+    let named = "http://localhost:1/x".to_owned();
+    for (code, header, value, place) in [
+        (307, "location", target, inside.host.as_str()),
+        (401, "www-authenticate", bearer, &inside.host),
+        (302, "location", "http://169.254.169.254/latest/meta-data/iam".to_owned(), "169.254.169.254:80"),
+        (302, "location", "http://[::ffff:a9fe:a9fe]/".to_owned(), "[::ffff:a9fe:a9fe]:80"),
+        (307, "location", named, "localhost"),
+    ] {
+        let registry = server(move |_, _, _, _| with_header(code, header, &value)).await;
+        // The registry itself may be where it is; its other names lead to this machine, as those of this test all do.
+        leads_to(&resolve_inside(&registry.host, &[&registry.host], &[&["127.0.0.1"]]).await, place);
+    }
+    assert!(inside.seen.lock().unwrap().is_empty());
+}
+
+// Attack T23.
+#[tokio::test]
+async fn this_machine_is_inside_by_default() {
+    let registry = server(|_, _, _, _| with_header(200, "docker-content-digest", DIGEST)).await;
+    let port = registry.host.rsplit_once(':').unwrap().1;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let resolver = Resolver::new(&Access::default()).unwrap();
+    for (host, place) in [(format!("localhost:{port}"), "localhost"), (registry.host.clone(), &*registry.host)] {
+        let repository = format!("{host}/acme/api").parse::<Repository>().unwrap();
+        leads_to(&resolver.digest(&repository, &"1.0.0".parse().unwrap(), None).await, place);
+        let listed = resolver.tags(&repository, None, None).await;
+        assert!(matches!(listed, Err(RegistryError::Internal { .. })), "{listed:?}");
+    }
+    assert!(registry.seen.lock().unwrap().is_empty());
 }
 
 #[test]

@@ -3,14 +3,13 @@
 use axum::body::Body;
 use axum::response::Response as Answer;
 
-use super::super::tests::{Server, ann, server, status, text, with_header};
+use super::super::tests::{Server, access, ann, server, status, text, with_header};
 use super::*;
-use crate::registry::Access;
 
 async fn list(host: &str, known: Option<&ETags>) -> Result<Listed, RegistryError> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let repository = format!("{host}/acme/api").parse::<Repository>().unwrap();
-    Resolver::new(&Access::default()).unwrap().tags(&repository, Some(&ann()), known).await
+    Resolver::new(&access()).unwrap().tags(&repository, Some(&ann()), known).await
 }
 
 fn page(tags: &[String], next: Option<&str>) -> Answer {
