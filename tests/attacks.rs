@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// An attack: its name, what somebody tries, what stops him.
 type Attack = (&'static str, &'static str, &'static str);
 
-const ATTACKS: [Attack; 33] = [
+const ATTACKS: [Attack; 36] = [
     (
         "T1",
         "Say that somebody else asked, approved, blocked or changed it: in a field, in an annotation",
@@ -112,6 +112,16 @@ const ATTACKS: [Attack; 33] = [
         "A strict parser of our own takes a server, whom to trust and one credential, and refuses every other field",
     ),
     (
+        "T23",
+        "Let the operator ask an address that only it reaches, as a registry: metadata of the cloud, a Service, itself; by a name, a redirect, a place for tokens",
+        "What is inside the network is refused where the connection is made, but for hosts that the cluster's administrator lists (`internalRegistries`)",
+    ),
+    (
+        "T24",
+        "Get a registry's password by changing the host of an image, by a redirect or by the place where tokens are given out",
+        "A password belongs to the host that its Secret names, and goes to no other",
+    ),
+    (
         "T25",
         "Break out of a string with the value of a variable; expressions without end",
         "Values are put in after YAML is parsed; expressions have a budget",
@@ -154,6 +164,11 @@ const ATTACKS: [Attack; 33] = [
         "Pod Security restricted at a pinned version, a network policy that denies, limits, and no token of default",
     ),
     (
+        "T37",
+        "Lead what the operator sends back to the API server or to itself",
+        "It sends nothing but questions to registries, and none inside the network; there are no notifications yet",
+    ),
+    (
         "T38",
         "Run a second operator, or wake one that was asleep",
         "A Lease with preconditions, a gate before every write, and writes that carry the version that was read",
@@ -161,12 +176,12 @@ const ATTACKS: [Attack; 33] = [
 ];
 
 /// Attacks on what is not there yet, and those that something else than a test of this repository stops.
-const ELSEWHERE: [(&str, &str); 5] = [
-    ("T23", "the step http is not there yet"),
-    ("T24", "the step http is not there yet"),
-    ("T33", "no figure of its own yet"),
-    ("T36", "the supply chain is not tested here"),
-    ("T37", "notifications are not there yet"),
+const ELSEWHERE: [(&str, &str); 2] = [
+    ("T33", "no fair share between projects is promised yet, so nothing could be measured against it"),
+    (
+        "T36",
+        "no image is published and nothing is signed yet; what Gantry is built of is pinned in `Cargo.lock` and in the Go modules of `tests/plane`",
+    ),
 ];
 
 /// Every source file of tests.
@@ -206,14 +221,21 @@ fn marked(line: &str) -> Option<Vec<&str>> {
     Some(named.trim_end_matches('.').split(", ").collect())
 }
 
-/// The test that begins after a mark: attributes, then the function.
-fn test_after<'a>(mut lines: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The test that begins after a mark: its first attribute, then, after others, the function.
+fn test_after<'a>(mut lines: impl Iterator<Item = &'a str>) -> Option<(&'a str, &'a str)> {
     let first = lines.next()?.trim();
     if !(first.starts_with("#[test]") || first.starts_with("#[tokio::test")) {
         return None;
     }
     let function = lines.map(str::trim).find(|line| !line.starts_with("#["))?;
-    function.trim_start_matches("async ").strip_prefix("fn ")?.split('(').next()
+    let name = function.trim_start_matches("async ").strip_prefix("fn ")?.split('(').next()?;
+    Some((first, name))
+}
+
+/// Whether a test asks the real API server. Tests that wait for nothing, and those beside the code, have none.
+fn is_on_the_cluster(path: &Path, attribute: &str) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    path.starts_with(root.join("tests")) && attribute.starts_with("#[tokio::test")
 }
 
 /// Which tests show each attack.
@@ -225,9 +247,11 @@ fn shown() -> BTreeMap<String, Vec<String>> {
         for (number, line) in lines.iter().enumerate() {
             let Some(attacks) = marked(line) else { continue };
             let test = test_after(lines[number + 1..].iter().copied());
-            let test = test.unwrap_or_else(|| panic!("{}:{}: no test follows", path.display(), number + 1));
+            let (attribute, test) =
+                test.unwrap_or_else(|| panic!("{}:{}: no test follows", path.display(), number + 1));
+            let place = if is_on_the_cluster(&path, attribute) { "" } else { " (unit)" };
             for attack in attacks {
-                shown.entry(attack.to_owned()).or_default().push(format!("{}::{test}", module(&path)));
+                shown.entry(attack.to_owned()).or_default().push(format!("`{}::{test}`{place}", module(&path)));
             }
         }
     }
@@ -240,14 +264,14 @@ fn every_attack_is_shown_by_tests_and_docs_say_by_which() {
     for attack in shown.keys() {
         assert!(ATTACKS.iter().any(|(known, ..)| known == attack), "{attack} is no attack of the table");
     }
-    let mut page = "# Attacks\n\nWhat somebody may try, what stops him, and which tests show it, on a real API server with people's own \
-                    certificates wherever it is a matter of rights.\n\
+    let mut page = "# Attacks\n\nWhat somebody may try, what stops him, and which tests show it. Tests ask a real API server, as \
+                    people with their own certificates or as the operator with its own token; those marked (unit) need none: they \
+                    look at the code alone, at the shipped roles or at the definitions.\n\
                     Made from the tests: `UPDATE_GOLDEN=1 cargo test --test integration attacks`.\n\n\
                     | | attack | what stops it | tests |\n|---|---|---|---|\n"
         .to_owned();
     for (attack, tried, stopped) in ATTACKS {
         let tests = shown.get(attack).unwrap_or_else(|| panic!("no test shows {attack}: {tried}"));
-        let tests: Vec<String> = tests.iter().map(|test| format!("`{test}`")).collect();
         let _ = writeln!(page, "| {attack} | {tried} | {stopped} | {} |", tests.join("<br>"));
     }
     page.push_str("\nNot here:\n\n");
@@ -270,6 +294,6 @@ fn a_mark_is_followed_by_its_test() {
     assert_eq!(marked("    // Attack T2."), Some(vec!["T2"]));
     assert_eq!(marked("// An attack."), None);
     let test = ["#[tokio::test(flavor = \"multi_thread\")]", "#[ignore]", "async fn it_holds() {"];
-    assert_eq!(test_after(test.into_iter()), Some("it_holds"));
+    assert_eq!(test_after(test.into_iter()), Some((test[0], "it_holds")));
     assert_eq!(test_after(["fn no_test() {"].into_iter()), None);
 }

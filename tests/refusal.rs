@@ -2,8 +2,9 @@
 
 use gantry::api::v1alpha1::Promotion;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Api;
 use kube::api::ListParams;
+use kube::discovery::Scope as KubeScope;
+use kube::{Api, Client, Discovery};
 use serde_json::{Value, json};
 
 use crate::support::manifest::{config_map, deployment, failing};
@@ -44,6 +45,66 @@ async fn a_cluster_scoped_kind_is_refused() {
     .await;
     assert!(said.contains("ClusterRole mine: kind: ClusterRole belongs to no namespace"), "{said}");
     assert!(said.contains("remove it"), "{said}");
+}
+
+/// Every kind without a namespace that the cluster has, in every version.
+async fn kinds_without_a_namespace(client: Client) -> Vec<(String, String)> {
+    let discovery = Discovery::new(client).run().await.expect("discovery");
+    let versions = discovery
+        .groups()
+        .flat_map(|group| group.versions().map(|version| group.versioned_resources(version)).collect::<Vec<_>>());
+    let without = versions.flatten().filter(|(_, capabilities)| capabilities.scope == KubeScope::Cluster);
+    without.map(|(resource, _)| (resource.api_version, resource.kind)).collect()
+}
+
+// Attack T9.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_kind_of_the_cluster_that_has_no_namespace_is_applied_and_each_is_named() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let image = format!("{}/checkout", cluster.plane.registry().host());
+    space.environment("dev", 10).await;
+    let kinds = kinds_without_a_namespace(space.client.clone()).await;
+    for known in
+        ["ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "MutatingWebhookConfiguration", "Namespace"]
+    {
+        assert!(kinds.iter().any(|(_, kind)| kind == known), "{known}: {kinds:?}");
+    }
+    // So many problems are told at once.
+    for (number, part) in kinds.chunks(20).enumerate() {
+        let project = format!("p{number}");
+        let object = |(version, kind): &(String, String)| json!({"apiVersion": version, "kind": kind, "metadata": {"name": format!("x-{}", version.replace('/', "-"))}});
+        let first = std::iter::once(config_map(&project, "x"));
+        space.project(&project, &image, first.chain(part.iter().map(object)).collect()).await;
+        space.release(&project, "1.0.0").await;
+        let name = space.promote(&project, "1.0.0", "dev").await;
+        let status = space.ended(&name).await.status.expect("a status");
+        assert_eq!((status.phase.as_deref(), status.applied), (Some("Failed"), false));
+        let said = status.failure.map(|failure| failure.details).unwrap_or_default();
+        for (version, kind) in part {
+            let object = format!("{kind} x-{}", version.replace('/', "-"));
+            let sentence = format!(
+                "{object}: kind: {kind} belongs to no namespace, and a release changes only its environment's: remove it"
+            );
+            assert!(said.iter().any(|one| one.contains(&sentence)), "{sentence}\n{said:#?}");
+        }
+    }
+}
+
+// Attack T16.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_that_would_run_as_an_account_of_gantry_is_refused() {
+    let said = refused(|image| {
+        let mut template = deployment("x", image)["spec"]["template"].clone();
+        template["spec"]["restartPolicy"] = json!("Never");
+        template["spec"]["serviceAccountName"] = json!("gantry-console");
+        template["spec"]["automountServiceAccountToken"] = json!(false);
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "x"}, "spec": {"template": template}})
+    })
+    .await;
+    let sentence = "Job x: spec.template.spec.serviceAccountName: gantry-console is for Gantry to act as, and no pod runs as it: \
+                    name another ServiceAccount";
+    assert!(said.contains(sentence), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

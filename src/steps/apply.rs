@@ -11,6 +11,7 @@
 //!
 //! Stages 2 to 4 act as the [`Deployer`](deployer::Deployer); the two that write never do without a [`fence`].
 
+pub mod account;
 pub mod check;
 pub mod deployer;
 pub mod fence;

@@ -12,15 +12,12 @@ use crate::api::v1alpha1::Environment;
 use crate::api::v1alpha1::environment::{EnvironmentSpec, Target};
 use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
 use crate::registry::credentials::DOCKER_CONFIG_KEY;
+pub use crate::steps::apply::account::{CONSOLE, DEPLOYER};
 
 /// Label on everything that Gantry provisions, by which it watches.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY_LABEL`].
 pub const MANAGER: &str = "gantry";
-/// The account that promotions act as.
-pub const DEPLOYER: &str = "gantry-deployer";
-/// The account that commands act as, and run as.
-pub const CONSOLE: &str = "gantry-console";
 /// The accounts that are made in every namespace, and that Gantry may act as.
 pub const ACCOUNTS: [&str; 2] = [DEPLOYER, CONSOLE];
 /// The account that pods have unless they name one (Kubernetes makes it in every namespace).

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::account;
 use super::image::{PinnedImage, write_images};
 use super::manifest::Manifest;
 use super::object::ObjectRef;
@@ -119,6 +120,9 @@ fn prepare_one(mut body: Value, images: &[PinnedImage], findings: &mut Findings)
     label(&mut body, &object, findings);
     for refused in write_images(&mut body, images) {
         findings.add_as(refused.reason, refused.path, refused.message);
+    }
+    for (path, message) in account::taken(&body) {
+        findings.add_as(ProblemReason::Forbidden, path, message);
     }
     let size = serde_json::to_string(&body).map_or(usize::MAX, |text| text.len());
     if size > OBJECT_MAX {

@@ -165,3 +165,34 @@ fn too_many_objects_are_refused() {
     let many: Vec<_> = (0..=OBJECTS_MAX).map(|n| config_map(&format!("c{n}"))).collect();
     assert!(prepared(&many).unwrap_err().to_string().contains("at most 500 objects"));
 }
+
+// Attack T16.
+#[test]
+fn no_pod_of_a_release_runs_as_an_account_that_gantry_acts_as() {
+    let pod = |account: &str| json!({"serviceAccountName": account, "containers": []});
+    let of = |api_version: &str, kind: &str, spec: Value| json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, "spec": spec});
+    let template = |account: &str| json!({"template": {"spec": pod(account)}});
+    for account in ["gantry-deployer", "gantry-console"] {
+        let old = json!({"serviceAccount": account, "containers": []});
+        let scheduled = json!({"jobTemplate": {"spec": template(account)}});
+        for (manifest, path) in [
+            (of("v1", "Pod", pod(account)), "Pod x: spec.serviceAccountName"),
+            (of("v1", "Pod", old), "Pod x: spec.serviceAccount"),
+            (of("batch/v1", "Job", template(account)), "Job x: spec.template.spec.serviceAccountName"),
+            (of("apps/v1", "Deployment", template(account)), "Deployment x: spec.template.spec.serviceAccountName"),
+            (of("batch/v1", "CronJob", scheduled), "CronJob x: spec.jobTemplate.spec.template.spec.serviceAccountName"),
+            (
+                of("example.dev/v1", "Rocket", json!({"stages": [template(account)]})),
+                "Rocket x: spec.stages[0].template.spec.serviceAccountName",
+            ),
+        ] {
+            let problems = prepared(&[manifest]).unwrap_err();
+            let told: Vec<_> = problems.told().iter().map(|problem| (problem.reason, problem.to_string())).collect();
+            let sentence = format!(
+                "{path}: {account} is for Gantry to act as, and no pod runs as it: name another ServiceAccount"
+            );
+            assert_eq!(told, [(ProblemReason::Forbidden, sentence)]);
+        }
+    }
+    assert!(prepared(&[of("v1", "Pod", pod("default"))]).is_ok());
+}
