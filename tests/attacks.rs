@@ -218,7 +218,9 @@ fn module(path: &Path) -> String {
 fn marked(line: &str) -> Option<Vec<&str>> {
     let line = line.trim();
     let named = line.strip_prefix("// Attack ").or_else(|| line.strip_prefix("// Attacks "))?;
-    Some(named.trim_end_matches('.').split(", ").collect())
+    // It may say more after a colon.
+    let attacks = named.split_once(':').map_or(named, |(attacks, _)| attacks);
+    Some(attacks.trim_end_matches('.').split(", ").collect())
 }
 
 /// The test that begins after a mark: its first attribute, then, after others, the function.
@@ -292,6 +294,7 @@ fn every_attack_is_shown_by_tests_and_docs_say_by_which() {
 fn a_mark_is_followed_by_its_test() {
     assert_eq!(marked("// Attacks T1, T32."), Some(vec!["T1", "T32"]));
     assert_eq!(marked("    // Attack T2."), Some(vec!["T2"]));
+    assert_eq!(marked("// Attack T15: and what of it."), Some(vec!["T15"]));
     assert_eq!(marked("// An attack."), None);
     let test = ["#[tokio::test(flavor = \"multi_thread\")]", "#[ignore]", "async fn it_holds() {"];
     assert_eq!(test_after(test.into_iter()), Some((test[0], "it_holds")));
