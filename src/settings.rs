@@ -74,7 +74,8 @@ pub struct Settings {
     /// How many objects of a kind are reconciled at once.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
-    /// A registry that may be asked over plain HTTP, as host or host:port; localhost always may.
+    /// A registry that may be asked over plain HTTP, as host or host:port, also inside the network; localhost needs not be listed for
+    /// plain HTTP, only as internal.
     #[arg(long = "plain-http-registry", value_name = "HOST[:PORT]", value_parser = registry)]
     pub plain_http_registries: Vec<String>,
     /// A registry that may have an address inside the network (private, of this machine, of the link), as host or host:port. What is

@@ -16,6 +16,9 @@ use thiserror::Error;
 /// The variables that name a proxy for addresses with TLS.
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
+/// The port of plain HTTP.
+const PLAIN_HTTP: u16 = 80;
+
 /// An address that is inside, and not among those that may be.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{place} is inside the network")]
@@ -29,27 +32,33 @@ pub struct Internal {
 pub struct Addresses {
     /// Hosts that may be inside, at every port or at one.
     listed: BTreeSet<(String, Option<u16>)>,
+    /// Names of proxies. The client must find them, but nobody is led to them.
+    proxies: BTreeSet<String>,
 }
 
 impl Addresses {
-    /// Those of the whole Internet and of these hosts, written with or without a port.
+    /// Those of the whole Internet and of these hosts, written with or without a port. Of those for plain HTTP, one without a port
+    /// has that of plain HTTP, as images mean it.
     #[must_use]
-    pub fn new(internal: &BTreeSet<String>) -> Self {
-        Self { listed: internal.iter().filter_map(|host| parts(host)).collect() }
+    pub fn new(internal: &BTreeSet<String>, plain_http: &BTreeSet<String>) -> Self {
+        let plain_http = plain_http.iter().filter_map(|host| parts(host));
+        let plain_http = plain_http.map(|(name, port)| (name, port.or(Some(PLAIN_HTTP))));
+        let listed = internal.iter().filter_map(|host| parts(host)).chain(plain_http).collect();
+        Self { listed, ..Self::default() }
     }
 
-    /// The same, and the proxy that the environment names: whom it lets through it decides itself.
+    /// The same behind the proxy that the environment names: whom it lets through it decides itself.
     #[must_use]
-    pub fn with_proxy_of_environment(mut self) -> Self {
+    pub fn behind_proxy_of_environment(mut self) -> Self {
         let named = PROXIES.into_iter().filter_map(|name| std::env::var(name).ok());
-        self.listed.extend(named.filter_map(|value| proxy(&value)));
+        self.proxies.extend(named.filter_map(|value| proxy(&value)));
         self
     }
 
     /// Whether this address may be asked as it is written; names are judged again when they are resolved.
     ///
     /// # Errors
-    /// It is inside, or another port of a host that is.
+    /// It is inside, the proxy, or another port of a host that is listed.
     pub fn admit(&self, address: &Url) -> Result<(), Internal> {
         let (Some(host), port) = (address.host_str(), address.port_or_known_default()) else { return Ok(()) };
         let name = bare(host);
@@ -75,7 +84,7 @@ impl Addresses {
     }
 
     fn is_named(&self, name: &str) -> bool {
-        self.listed.iter().any(|(listed, _)| listed == name)
+        self.proxies.contains(name) || self.listed.iter().any(|(listed, _)| listed == name)
     }
 }
 
@@ -119,10 +128,10 @@ fn parts(text: &str) -> Option<(String, Option<u16>)> {
     Some((bare(address.host_str()?), authority.port_u16()))
 }
 
-fn proxy(value: &str) -> Option<(String, Option<u16>)> {
+fn proxy(value: &str) -> Option<String> {
     let with_scheme = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
     let address = Url::parse(&with_scheme).ok()?;
-    Some((bare(address.host_str()?), address.port_or_known_default()))
+    address.host_str().map(bare)
 }
 
 /// A name in small letters, without the dot that ends it.

@@ -35,7 +35,7 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vn
 /// plain HTTP but to this machine.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
-    /// Hosts (with port, as images write them) that are asked over plain HTTP.
+    /// Hosts (with port, as images write them) that are asked over plain HTTP, also inside the network.
     pub plain_http: BTreeSet<String>,
     /// Hosts (with port, if only that) that may have addresses inside the network.
     pub internal: BTreeSet<String>,
@@ -75,16 +75,16 @@ impl Resolver {
     /// The same with other names than the system's.
     fn with_names(access: &Access, names: &Arc<dyn Resolve>) -> Result<Self, reqwest::Error> {
         let certificates = reqwest::Certificate::from_pem_bundle(&access.certificates)?;
-        let addresses = Addresses::new(&access.internal);
-        let client = |addresses: Addresses| {
+        let addresses = Addresses::new(&access.internal, &access.plain_http).behind_proxy_of_environment();
+        let client = || {
             let builder = Client::builder().connect_timeout(CONNECT_DEADLINE).redirect(addresses.redirects());
-            let judged = Judged { addresses, names: Arc::clone(names) };
+            let judged = Judged { addresses: addresses.clone(), names: Arc::clone(names) };
             builder.dns_resolver(judged).user_agent(concat!("gantry/", env!("CARGO_PKG_VERSION")))
         };
-        let plain = client(addresses.clone()).no_proxy().tls_certs_only([]).build()?;
+        let plain = client().no_proxy().tls_certs_only([]).build()?;
         // A container without any trusted certificate can still use registries that are asked over plain HTTP.
-        let secure = client(addresses.clone().with_proxy_of_environment()).https_only(true);
-        let secure = secure.tls_certs_merge(certificates).build().map_err(|error| deepest_cause(&error));
+        let secure = client().https_only(true).tls_certs_merge(certificates).build();
+        let secure = secure.map_err(|error| deepest_cause(&error));
         Ok(Self { secure, plain, plain_http: access.plain_http.clone(), addresses })
     }
 

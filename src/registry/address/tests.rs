@@ -2,7 +2,7 @@ use super::*;
 
 fn admitted(listed: &[&str], address: &str) -> Result<(), String> {
     let listed = listed.iter().map(|host| (*host).to_owned()).collect();
-    Addresses::new(&listed).admit(&Url::parse(address).unwrap()).map_err(|internal| internal.place)
+    Addresses::new(&listed, &BTreeSet::new()).admit(&Url::parse(address).unwrap()).map_err(|internal| internal.place)
 }
 
 // Attacks T23, T37.
@@ -96,7 +96,28 @@ fn what_an_administrator_lists_is_admitted_at_its_port_only() {
 #[test]
 fn a_proxy_is_read_with_and_without_a_scheme() {
     for value in ["http://user:word@proxy.local:3128", "proxy.local:3128", "http://PROXY.local:3128/"] {
-        assert_eq!(proxy(value), Some(("proxy.local".to_owned(), Some(3128))), "{value}");
+        assert_eq!(proxy(value).as_deref(), Some("proxy.local"), "{value}");
     }
     assert_eq!(proxy("not a proxy"), None);
+}
+
+#[test]
+fn nobody_is_led_to_the_proxy_that_the_client_must_find() {
+    let addresses = Addresses { proxies: ["proxy.local".to_owned()].into(), ..Addresses::default() };
+    assert!(addresses.is_named("proxy.local"), "the client finds it");
+    for port in [443, 3128] {
+        let led = addresses.admit(&Url::parse(&format!("https://proxy.local:{port}/v2/")).unwrap());
+        assert_eq!(led.map_err(|internal| internal.place), Err(format!("proxy.local:{port}")));
+    }
+}
+
+#[test]
+fn what_is_listed_for_plain_http_is_admitted_at_its_port_only() {
+    let listed = ["registry.local:5000", "10.0.0.7"].map(str::to_owned).into();
+    let addresses = Addresses::new(&BTreeSet::new(), &listed);
+    let admitted = |address: &str| addresses.admit(&Url::parse(address).unwrap()).is_ok();
+    assert!(admitted("http://registry.local:5000/v2/") && admitted("http://10.0.0.7/v2/"));
+    for other in ["http://registry.local/v2/", "https://registry.local:5001/v2/", "http://10.0.0.7:5000/v2/"] {
+        assert!(!admitted(other), "{other}");
+    }
 }

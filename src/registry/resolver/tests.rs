@@ -195,11 +195,15 @@ impl Resolve for Turning {
 }
 
 async fn resolve_inside(host: &str, internal: &[&str], answers: &[&[&'static str]]) -> Result<Digest, RegistryError> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let hosts = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
-    let access = Access { plain_http: hosts(&[host]), internal: hosts(internal), ..Access::default() };
+    let access = Access { internal: hosts(internal), ..Access::default() };
+    resolve_among(&access, host, answers).await
+}
+
+async fn resolve_among(access: &Access, host: &str, answers: &[&[&'static str]]) -> Result<Digest, RegistryError> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let names: Arc<dyn Resolve> = Arc::new(Turning(Mutex::new(answers.iter().map(|answer| answer.to_vec()).collect())));
-    let resolver = Resolver::with_names(&access, &names).unwrap();
+    let resolver = Resolver::with_names(access, &names).unwrap();
     let repository = format!("{host}/acme/api").parse::<Repository>().unwrap();
     resolver.digest(&repository, &"1.0.0".parse().unwrap(), None).await
 }
@@ -237,8 +241,14 @@ async fn a_name_that_leads_inside_is_refused_and_nobody_is_asked() {
         assert!(!said.heals_by_itself());
     }
     assert!(registry.seen.lock().unwrap().is_empty());
-    assert!(resolve_inside(&host, &[&host], &[&["127.0.0.1"]]).await.is_ok(), "an administrator listed it");
     leads_to(&resolve_inside(&host, &["rebound.example:1"], &[&["127.0.0.1"]]).await, &host);
+    let here = format!("localhost:{port}");
+    leads_to(&resolve_inside(&here, &[], &[&["127.0.0.1"]]).await, "localhost");
+    assert!(resolve_inside(&here, &[&here], &[&["127.0.0.1"]]).await.is_ok(), "an administrator listed it");
+    let plain = |host: &str| Access { plain_http: [host.to_owned()].into(), ..Access::default() };
+    let found = resolve_among(&plain(&host), &host, &[&["127.0.0.1"]]).await;
+    assert!(found.is_ok(), "an administrator listed it for plain HTTP: {found:?}");
+    leads_to(&resolve_among(&plain("rebound.example"), &host, &[&["127.0.0.1"]]).await, &host);
 }
 
 // Attack T23.
@@ -246,7 +256,7 @@ async fn a_name_that_leads_inside_is_refused_and_nobody_is_asked() {
 async fn the_address_that_was_judged_is_the_one_that_is_asked() {
     let registry = server(|_, _, _, _| with_header(200, "docker-content-digest", DIGEST)).await;
     let port = registry.host.rsplit_once(':').unwrap().1;
-    let host = format!("rebound.example:{port}");
+    let host = format!("localhost:{port}");
     // Whoever resolved the name again to connect would ask an address where nobody answers.
     let found = resolve_inside(&host, &[&host], &[&["127.0.0.1"], &["192.0.2.1"]]).await;
     assert_eq!(found, Ok(DIGEST.parse::<Digest>().unwrap()));
