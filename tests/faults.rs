@@ -163,8 +163,9 @@ async fn watches_that_fall_silent_are_noticed_and_everything_converges_within_a_
     world.stop_watching();
 }
 
-/// Cancels a promotion that runs; the answer to the write of its end is lost, unless another write of the space came first.
-async fn canceled_unheard(world: &World, space: &Space, version: &str) -> Option<String> {
+/// Cancels a promotion that runs; the answer to the write of its end is lost, unless another write of the space came first, and
+/// that to the write of its record, if wanted.
+async fn canceled_unheard(world: &World, space: &Space, (version, record): (&str, bool)) -> Option<String> {
     let packages = json!([{"name": "api", "version": version, "digest": format!("sha256:{}", "a".repeat(64))}]);
     let spec = json!({"project": "checkout", "version": version, "packages": packages});
     let release = format!("checkout-{version}");
@@ -179,34 +180,42 @@ async fn canceled_unheard(world: &World, space: &Space, version: &str) -> Option
     })
     .await;
     world.proxy.fail(&space.name, 1, Fault::Unanswered);
+    if record {
+        world.proxy.fail_at(&space.name, "POST auditrecords/", Fault::Unanswered);
+    }
     let cancel = Patch::Merge(json!({"spec": {"cancel": {"reason": "enough"}}}));
     space.api::<Promotion>().patch(&name, &PatchParams::default(), &cancel).await.expect("canceled");
     wait::object(&space.api(), &name, "recorded", |known: &Promotion| known.metadata.finalizers.is_none()).await;
-    let first = world.proxy.seen(&space.name).into_iter().next();
+    let seen = world.proxy.seen(&space.name);
     world.proxy.forget();
-    first.is_some_and(|write| write.contains(&format!("promotions/{name}/status"))).then_some(name)
+    let records = seen.iter().filter(|write| write.contains("/auditrecords?")).count();
+    assert_eq!(records, if record { 2 } else { 1 }, "what is not answered is written again: {seen:?}");
+    seen.first().is_some_and(|write| write.contains(&format!("promotions/{name}/status"))).then_some(name)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_end_is_told_and_counted_once_although_the_answer_to_its_write_was_lost() {
+async fn an_end_is_told_and_counted_once_although_the_answers_to_its_write_and_to_that_of_its_record_were_lost() {
     let world = World::start("unheard").await;
     let image = format!("{}/checkout", world.plane.registry().host());
     let space = Space::create(world.client.clone()).await;
     space.environment("dev", 10).await;
     space.project("checkout", &image, json!([failing("checkout", &image, "never-ready")])).await;
-    let (mut canceled, mut unheard) = (0, None);
-    while unheard.is_none() && canceled < 5 {
-        canceled += 1;
-        unheard = canceled_unheard(&world, &space, &format!("1.{canceled}.0")).await;
+    let mut canceled = 0;
+    for record in [false, true] {
+        let (most, mut unheard) = (canceled + 5, None);
+        while unheard.is_none() && canceled < most {
+            canceled += 1;
+            unheard = canceled_unheard(&world, &space, (&format!("1.{canceled}.0"), record)).await;
+        }
+        let name = unheard.expect("one whose end was not heard of");
+        wait::eventually(&format!("it is told once, record unanswered: {record}"), || async {
+            let about = ListParams::default().fields(&format!("regarding.kind=Promotion,regarding.name={name}"));
+            let told = space.api::<Event>().list(&about).await.ok()?.items;
+            let ends = told.iter().filter(|event| event.reason.as_deref() == Some("Canceled"));
+            (ends.map(|event| event.series.as_ref().map_or(1, |series| series.count)).sum::<i32>() == 1).then_some(())
+        })
+        .await;
     }
-    let name = unheard.expect("one whose end was not heard of");
-    wait::eventually("it is told once", || async {
-        let about = ListParams::default().fields(&format!("regarding.kind=Promotion,regarding.name={name}"));
-        let told = space.api::<Event>().list(&about).await.ok()?.items;
-        let ends = told.iter().filter(|event| event.reason.as_deref() == Some("Canceled"));
-        (ends.map(|event| event.series.as_ref().map_or(1, |series| series.count)).sum::<i32>() == 1).then_some(())
-    })
-    .await;
     let (_, metrics) = world.operator.get("/metrics").await.expect("metrics");
     let of_space = |line: &&str| line.starts_with("gantry_promotions_total") && line.contains(&space.name);
     let counted: Vec<_> = metrics.lines().filter(of_space).collect();

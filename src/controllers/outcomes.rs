@@ -19,6 +19,7 @@ const BACKLOG: usize = 4096;
 pub struct Outcomes {
     known: Arc<Mutex<BTreeMap<String, Arc<Outcome>>>>,
     audited: Arc<Mutex<BTreeSet<String>>>,
+    begun: Arc<Mutex<BTreeSet<String>>>,
     told: Arc<Mutex<BTreeSet<String>>>,
     expected: Arc<Mutex<BTreeMap<String, String>>>,
     added: broadcast::Sender<Arc<Outcome>>,
@@ -29,6 +30,7 @@ impl Default for Outcomes {
         Self {
             known: Arc::default(),
             audited: Arc::default(),
+            begun: Arc::default(),
             told: Arc::default(),
             expected: Arc::default(),
             added: broadcast::channel(BACKLOG).0,
@@ -66,6 +68,7 @@ impl Outcomes {
         lock(&self.known).remove(uid);
         lock(&self.expected).remove(uid);
         lock(&self.audited).remove(uid);
+        lock(&self.begun).remove(uid);
         lock(&self.told).remove(uid);
     }
 
@@ -73,6 +76,12 @@ impl Outcomes {
     #[must_use = "what is no news is not said again"]
     pub fn told(&self, uid: &str) -> bool {
         lock(&self.told).insert(uid.to_owned())
+    }
+
+    /// Remembers that this process writes the audit record of an end; whether it has begun to before, and heard no answer.
+    #[must_use = "one that is there already was told by whoever wrote it"]
+    pub fn begins_audit(&self, uid: &str) -> bool {
+        !lock(&self.begun).insert(uid.to_owned())
     }
 
     /// Remembers that the audit record of an end is written.

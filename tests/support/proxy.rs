@@ -83,6 +83,8 @@ struct Watched {
     armed_at: Option<String>,
     /// With which write something goes wrong, and what.
     faulty: Option<(usize, Fault)>,
+    /// What goes wrong with the next write of which [`kind`].
+    faulty_at: Option<(String, Fault)>,
     reached: bool,
     over: bool,
 }
@@ -162,6 +164,12 @@ impl Proxy {
     /// Watches a space: something goes wrong with its n-th write from now on (the first is 1).
     pub fn fail(&self, space: &str, n: usize, fault: Fault) {
         self.watched().insert(space.to_owned(), Watched { faulty: Some((n, fault)), ..Watched::default() });
+    }
+
+    /// Besides, something goes wrong with the next write of this [`kind`] in a space that is watched.
+    #[allow(dead_code, reason = "the benchmark includes this file")]
+    pub fn fail_at(&self, space: &str, kind: &str, fault: Fault) {
+        self.watched().entry(space.to_owned()).or_default().faulty_at = Some((kind.to_owned(), fault));
     }
 
     /// Lets something go wrong with all watches that there are now.
@@ -401,7 +409,11 @@ fn stop_at(state: &Inner, request: &Parts, body: &[u8]) -> Stop {
         known.reached = true;
         return Stop::Fault(fault);
     }
-    if known.armed_at.as_ref().is_some_and(|awaited| known.seen.last().is_some_and(|write| kind(write) == *awaited)) {
+    let last = known.seen.last().map(|write| kind(write)).unwrap_or_default();
+    if let Some((_, fault)) = known.faulty_at.take_if(|(awaited, _)| *awaited == last) {
+        return Stop::Fault(fault);
+    }
+    if known.armed_at.as_ref().is_some_and(|awaited| *awaited == last) {
         // Whatever comes after it is one too many.
         (known.armed, known.armed_at) = (Some((known.seen.len(), Moment::AfterCommit)), None);
     }

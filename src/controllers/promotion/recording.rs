@@ -34,7 +34,9 @@ pub async fn record(context: &Context, promotion: &Promotion) -> Result<(), Clus
     if let Some(audit) = record::record(promotion) {
         // Once the rows are written the promotion comes here again, and its record is there.
         if !context.outcomes.is_audited(uid) {
-            if records::keep(context, &audit).await? {
+            let again = context.outcomes.begins_audit(uid);
+            // One that is there although this process did not hear so is its own: somebody else's was told by whoever wrote it.
+            if records::keep(context, &audit).await? || again {
                 telling::end(context, promotion);
             }
             context.outcomes.audited(uid);
