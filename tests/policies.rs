@@ -8,6 +8,7 @@ mod changes;
 mod cis;
 mod commands;
 mod confinement;
+mod everybody;
 mod ownership;
 mod people;
 mod pins;

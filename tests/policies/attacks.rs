@@ -80,7 +80,7 @@ async fn whatever_way_is_taken_nothing_that_was_asked_for_changes() {
 }
 
 /// Eve, who may do everything in a space of her own.
-async fn eve(shop: &Shop) -> (Client, Space) {
+pub async fn eve(shop: &Shop) -> (Client, Space) {
     let own = Space::create(shop.space.client.clone()).await;
     for role in ["gantry-releaser", "gantry-approver", "gantry-space-admin", "gantry-developer"] {
         own.apply(person_may(&own.name, role, "eve")).await;
