@@ -19,7 +19,7 @@
 //! - **lifecycle**: the order in which a release goes through environments, as **phases**.
 //! - **promotion**: one request to put one release into one environment. Its **outcome** is its end.
 //! - **approval**: one person's yes or no to one promotion's **plan**: which release, where, with which variables.
-//! - **guard**: whether the API server's policies stamp and check what people write, as they are **shipped**.
+//! - **guard**: whether the API server's policies stamp and check what people write, as they are **shipped**; while they did not is a **gap**.
 //! - **command**: something that people want done to what runs in an environment, once.
 //! - **freeze**: nothing is promoted to some environments in its **periods**, each of which has a start and an end.
 //! - **gate**: one named condition a promotion must meet before it starts; the gates' **verdict** says

@@ -4,13 +4,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Environment, Promotion};
+use gantry::controllers::guard::memory::{ANNOTATION, LEASE};
 use gantry::controllers::guard::policies::{MUTATING, VALIDATING};
 use gantry_plane::{Identity, Options, Plane, manifests};
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
 };
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::deployment::type_in;
@@ -215,6 +218,19 @@ async fn what_kubectl_and_helm_install_is_what_is_shipped_in_whichever_namespace
     type_in(&plane, anew).await;
     let operator = Operator::start_in(&plane, ("helm", "tools")).await;
     let client = plane.client(&Identity::Admin).await.expect("a client");
+    let upgrade = "helm upgrade gantry charts/gantry --namespace=tools --set=log.level=debug";
+    let leases: Api<Lease> = Api::namespaced(client.clone(), "tools");
+    // Policies take a moment to act: that is a gap, too.
+    let remembered = wait::eventually("it is remembered that they act", || async {
+        let known = leases.get_opt(LEASE).await.ok().flatten()?;
+        (!known.annotations()[ANNOTATION].contains("broken")).then_some(known)
+    })
+    .await;
+    operator.kill(&plane);
+    type_in(&plane, upgrade).await;
+    operator.resume(&plane).await;
+    wait::eventually("it leads", || async { operator.leads().await.then_some(()) }).await;
+    assert_eq!(leases.get(LEASE).await.expect("it"), remembered, "no policy was changed");
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(client);
     let of_another = "system:serviceaccount:gantry-system:gantry";
     let policy = policies.get("release-cause.gantry.dev").await.expect("a policy");
@@ -225,9 +241,8 @@ async fn what_kubectl_and_helm_install_is_what_is_shipped_in_whichever_namespace
     policies.patch("release-cause.gantry.dev", &PatchParams::default(), &merge).await.expect("an administrator may");
     let policy = "ValidatingAdmissionPolicy release-cause.gantry.dev";
     ready(&operator, 503, &not_shipped(policy, "has another spec.validations[0].expression")).await;
-    let helped = "kubectl delete validatingadmissionpolicy release-cause.gantry.dev
-                  helm upgrade gantry charts/gantry --namespace=tools --set=log.level=debug";
-    type_in(&plane, helped).await;
+    let anew = "kubectl delete validatingadmissionpolicy release-cause.gantry.dev";
+    type_in(&plane, &format!("{anew}\n{upgrade}")).await;
     ready(&operator, 200, "").await;
 }
 
@@ -249,5 +264,94 @@ async fn what_was_made_before_the_policies_is_never_executed() {
     for name in [made.name_any(), "unstamped".to_owned()] {
         let ended = space.ended(&name).await.status.expect("a status");
         assert_eq!((ended.phase.as_deref(), ended.reason.as_deref()), (Some("Refused"), Some("NotStamped")), "{name}");
+    }
+}
+
+/// What is remembered of the policies, once something is.
+async fn memory(client: &Client) -> Lease {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), "gantry-system");
+    wait::eventually("something is remembered", || async { leases.get_opt(LEASE).await.ok().flatten() }).await
+}
+
+/// How many times without policies are remembered.
+fn gaps(memory: &Lease) -> usize {
+    let written: Value = serde_json::from_str(&memory.annotations()[ANNOTATION]).expect("JSON");
+    assert_eq!(written.get("broken"), None, "{written}");
+    written["gaps"].as_array().expect("a list").len()
+}
+
+/// Changes a policy or a binding in place.
+async fn edit<K>(client: &Client, name: &str, spec: &Value) -> Option<i64>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = Api::all(client.clone());
+    let merge = Patch::Merge(json!({"spec": spec}));
+    api.patch(name, &PatchParams::default(), &merge).await.expect("an administrator may").meta().generation
+}
+
+// Attacks T6, T7.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_while_policies_were_weaker_and_no_operator_ran_is_never_executed_and_a_restart_alone_loses_nothing()
+ {
+    let (plane, client) = plane().await;
+    let operator = Operator::start(&plane, "guard").await;
+    let space = space(&client).await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    let fresh = memory(&client).await;
+    assert_eq!(gaps(&fresh), 0);
+
+    operator.kill(&plane);
+    let spec = json!({"project": "checkout", "version": "1.1.0", "environment": "dev"});
+    space.apply(space.object("Promotion", "while-it-was-away", spec.clone())).await;
+    operator.resume(&plane).await;
+    let ended = space.ended("while-it-was-away").await.status.expect("a status");
+    assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
+    assert_eq!(memory(&client).await, fresh, "nothing was written");
+
+    operator.kill(&plane);
+    let nowhere = json!({"matchResources": {"namespaceSelector": {"matchLabels": {"nobody": "has"}}}});
+    edit::<MutatingAdmissionPolicyBinding>(&client, "promotion-stamp.gantry.dev", &nowhere).await;
+    edit::<ValidatingAdmissionPolicyBinding>(&client, "promotion-rights.gantry.dev", &nowhere).await;
+    let made = unstamped(&space).await;
+    let back = json!({"matchResources": null});
+    let stamps = edit::<MutatingAdmissionPolicyBinding>(&client, "promotion-stamp.gantry.dev", &back).await;
+    let rights = edit::<ValidatingAdmissionPolicyBinding>(&client, "promotion-rights.gantry.dev", &back).await;
+    assert_eq!((stamps, rights), (Some(3), Some(3)), "they look as ever");
+    gantry_plane::install::policies_act(&client).await.expect("they act");
+    operator.resume(&plane).await;
+    let ended = space.ended(&made.name_any()).await.status.expect("a status");
+    assert_eq!((ended.phase.as_deref(), ended.reason.as_deref()), (Some("Refused"), Some("NotStamped")));
+    assert!(!ended.applied, "it is never executed");
+    let learnt = wait::eventually("it is remembered", || async {
+        let known = memory(&client).await;
+        (gaps(&known) == 1).then_some(known)
+    })
+    .await;
+
+    operator.kill(&plane);
+    operator.resume(&plane).await;
+    let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "dev"});
+    space.apply(space.object("Promotion", "afterwards", spec)).await;
+    let ended = space.ended("afterwards").await.status.expect("a status");
+    assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
+    assert_eq!(memory(&client).await, learnt, "nothing was written");
+
+    // While one runs, too: however short it was, and whichever kind.
+    let mut known = gaps(&learnt);
+    for kind in ["validating", "mutating"] {
+        for failure in ["Ignore", "Fail"] {
+            let spec = json!({"failurePolicy": failure});
+            match kind {
+                "validating" => edit::<ValidatingAdmissionPolicy>(&client, "status.gantry.dev", &spec).await,
+                _ => edit::<MutatingAdmissionPolicy>(&client, "pin-stamp.gantry.dev", &spec).await,
+            };
+        }
+        known = wait::eventually("it is remembered", || async {
+            let annotation = memory(&client).await;
+            let is_broken = annotation.annotations()[ANNOTATION].contains("broken");
+            (!is_broken && gaps(&annotation) > known).then(|| gaps(&annotation))
+        })
+        .await;
     }
 }

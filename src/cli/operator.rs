@@ -28,7 +28,7 @@ use crate::controllers::deployments::DeploymentsController;
 use crate::controllers::environment::Environments;
 use crate::controllers::environment::provisioned::Provisioned;
 use crate::controllers::freeze::FreezeController;
-use crate::controllers::guard::Guard;
+use crate::controllers::guard::{Guard, Own};
 use crate::controllers::hosts::Hosts;
 use crate::controllers::lifecycle::LifecycleController;
 use crate::controllers::outcomes::Outcomes;
@@ -135,7 +135,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
     tasks.spawn("the guard", guard.clone().run(cluster.client(), own.clone()));
     let (mut leads, election) = elect(&settings, &cluster, &stop);
     let context = Arc::new(Context {
-        account: own.account,
+        account: own.account.clone(),
         hosts: Hosts::default(),
         discovery: Discovery::new(cluster.client()),
         registry,
@@ -150,7 +150,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
         stores,
         workloads,
     });
-    let lead = Lead { context, provisioned, broken, stop: stop.clone() };
+    let lead = Lead { context, own, provisioned, broken, stop: stop.clone() };
     let ended = lead.run(&mut leads, &mut tasks).await;
     lead.context.events.finish(LAST_WORDS).await;
     stop.cancel();
@@ -206,6 +206,7 @@ fn elect(
 /// The lead, and what this process does while it has it.
 struct Lead {
     context: Arc<Context>,
+    own: Own,
     provisioned: Provisioned,
     broken: Arc<OnceLock<String>>,
     stop: CancellationToken,
@@ -225,6 +226,9 @@ impl Lead {
         tracing::info!(identity = self.context.settings.identity, "this process leads");
         let working = self.stop.child_token();
         let mut controllers = start(&self.context, &self.provisioned, &working);
+        let started = Started { context: Arc::clone(&self.context), stop: working.clone() };
+        let memory = self.context.guard.clone().remember(self.context.cluster.client(), self.own.clone());
+        started.until_stopped(&mut controllers, "the memory of the guard", memory);
         let ended = tokio::select! {
             biased;
             () = self.stop.cancelled() => Ok(()),

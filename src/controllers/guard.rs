@@ -2,6 +2,7 @@
 //! it does not, nothing is promoted. What follows from what was seen: [`crate::domain::guard`].
 
 pub mod forged;
+pub mod memory;
 pub mod policies;
 pub mod shipped;
 
@@ -115,13 +116,60 @@ impl Guard {
         }
     }
 
+    /// Begins with what was remembered; waits until that is read, because whoever knows nothing of the past vouches for nothing.
+    pub async fn recall(&self, client: &Client, own: &Own, leader: &str) {
+        loop {
+            match memory::recalled(client, &own.namespace, leader).await {
+                Ok(None) => return,
+                Ok(Some((memory, watched))) => {
+                    self.known.send_modify(|known| known.recall(memory, watched));
+                    return;
+                }
+                Err(why) => {
+                    tracing::warn!(
+                        why,
+                        "what is remembered of the admission policies cannot be read, and is read again"
+                    );
+                    self.known.send_modify(|known| known.saw(Look::Failed { why }, Timestamp::now()));
+                }
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Keeps in memory what is known, for ever. Nothing is written that changes nothing.
+    pub async fn remember(self, client: Client, own: Own) {
+        let mut changes = self.changes();
+        loop {
+            changes.borrow_and_update();
+            let kept = memory::keep(&client, &own.namespace, |stored| {
+                self.known.send_if_modified(|known| {
+                    let before = known.memory();
+                    if let Some(stored) = stored {
+                        known.learn(stored, Timestamp::now());
+                    }
+                    before != known.memory()
+                });
+                self.known().memory()
+            });
+            match kept.await {
+                Ok(()) if changes.changed().await.is_err() => return,
+                Ok(()) => {}
+                Err(why) => {
+                    tracing::warn!(why, "what is known of the admission policies cannot be kept, and is written again");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
     /// Looks now.
     pub async fn look(&self, client: &Client, own: &Own) {
         let shipped = own.shipped.as_ref().as_ref();
-        let look = match shipped.map_err(Clone::clone).and_then(|shipped| policies::since(shipped, &self.seen())) {
+        let look = match shipped.map_err(Clone::clone).and_then(|shipped| policies::found(shipped, &self.seen())) {
             Err(why) => Look::Broken { why },
-            Ok(since) => match forged::refused(client, &own.namespace).await {
-                Ok(()) => Look::Acts { since },
+            Ok(found) => match forged::refused(client, &own.namespace).await {
+                Ok(()) => Look::Acts(found),
                 Err(forged::Problem::LetThrough { what }) => {
                     Look::Broken { why: format!("{what} was not refused: {}", policies::REMEDY) }
                 }
@@ -135,7 +183,7 @@ impl Guard {
             if let Some(why) = known.broken().filter(|_| changed) {
                 tracing::warn!(why, "the admission policies do not act, or nobody knows");
             }
-            changed
+            changed || before.memory() != known.memory()
         });
     }
 
@@ -211,6 +259,7 @@ fn seen(object: &DynamicObject) -> Seen {
         uid: meta.uid.clone().unwrap_or_default(),
         version: meta.resource_version.clone().unwrap_or_default(),
         made: meta.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0),
+        generation: meta.generation.unwrap_or(i64::MAX),
         spec: object.data.get("spec").cloned().unwrap_or_default(),
     }
 }

@@ -8,18 +8,37 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 /// How old a look may be; after that nobody knows.
-const STALE: SignedDuration = SignedDuration::from_mins(3);
+pub const STALE: SignedDuration = SignedDuration::from_mins(3);
 /// How many times without policies are remembered; older ones are joined.
 const GAPS: usize = 64;
+
+/// The policies that a look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Since when the policies of each kind exist.
+    pub since: BTreeMap<&'static str, Timestamp>,
+    /// Which they are: another one whenever one of them was changed, or made anew.
+    pub version: String,
+    /// Whether none was ever changed since it was made.
+    pub untouched: bool,
+}
+
+/// What outlives a process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Which policies acted last.
+    pub version: Option<String>,
+    /// Since when they do not act, if they do not.
+    pub broken: Option<Timestamp>,
+    /// When they did not act.
+    pub gaps: Vec<(Timestamp, Timestamp)>,
+}
 
 /// What one look at the policies found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {
     /// They are there, and refused a forged request.
-    Acts {
-        /// Since when the policies of each kind exist.
-        since: BTreeMap<&'static str, Timestamp>,
-    },
+    Acts(Found),
     /// One is not there, is not what it should be, or let a forged request through.
     Broken {
         /// Which, and what to do.
@@ -37,6 +56,10 @@ pub enum Look {
 pub struct Guard {
     since: BTreeMap<&'static str, Timestamp>,
     acted: Option<Timestamp>,
+    /// Until when an earlier process watched them.
+    watched: Option<Timestamp>,
+    /// Which policies acted last.
+    version: Option<String>,
     /// Why nobody has been able to look so far.
     unanswered: Option<String>,
     broken: Option<Broken>,
@@ -52,23 +75,49 @@ struct Broken {
 }
 
 impl Guard {
+    /// Begins with what an earlier process knew. It watched them until then, and nobody has since.
+    pub fn recall(&mut self, memory: Memory, watched: Timestamp) {
+        let why = || "they did not act when they were last looked at".to_owned();
+        self.broken = memory.broken.map(|from| Broken { why: why(), from });
+        (self.version, self.gaps, self.watched) = (memory.version, memory.gaps, Some(watched));
+    }
+
+    /// Learns what another process knew besides.
+    pub fn learn(&mut self, memory: &Memory, now: Timestamp) {
+        let is_known = |from: Timestamp| self.gaps.iter().any(|known| known.0 <= from && from <= known.1);
+        let open = memory.broken.filter(|from| self.broken.is_none() && !is_known(*from)).map(|from| (from, now));
+        let new: Vec<_> = memory.gaps.iter().filter(|gap| !self.gaps.contains(gap)).copied().chain(open).collect();
+        self.gaps.extend(new);
+        self.gaps.sort_unstable();
+        self.join();
+    }
+
+    /// What is to be remembered, once something is known.
+    #[must_use]
+    pub fn memory(&self) -> Option<Memory> {
+        let broken = self.broken.as_ref().map(|broken| broken.from);
+        let is_known = self.version.is_some() || broken.is_some();
+        is_known.then(|| Memory { version: self.version.clone(), broken, gaps: self.gaps.clone() })
+    }
+
     /// Learns from a look.
     pub fn saw(&mut self, look: Look, now: Timestamp) {
+        // When they were last known to act.
+        let last = self.acted.or(self.watched).unwrap_or(Timestamp::MIN);
         match look {
-            Look::Acts { since } => {
-                if let Some(broken) = self.broken.take() {
-                    self.gaps.push((broken.from, now));
-                }
-                if self.gaps.len() > GAPS {
-                    let joined = self.gaps.remove(0);
-                    if let Some(first) = self.gaps.first_mut() {
-                        first.0 = joined.0.min(first.0);
-                    }
-                }
-                (self.since, self.acted, self.unanswered) = (since, Some(now), None);
+            Look::Acts(found) => {
+                let from = match (self.broken.take(), &self.version) {
+                    (Some(broken), _) => Some(broken.from),
+                    (None, Some(known)) => (*known != found.version).then_some(last),
+                    (None, None) => (!found.untouched).then_some(Timestamp::MIN),
+                };
+                self.gaps.extend(from.map(|from| (from, now)));
+                self.join();
+                (self.since, self.acted, self.unanswered) = (found.since, Some(now), None);
+                self.version = Some(found.version);
             }
             Look::Broken { why } => {
-                let from = self.broken.as_ref().map_or(self.acted.unwrap_or(Timestamp::MIN), |known| known.from);
+                let from = self.broken.as_ref().map_or(last, |known| known.from);
                 self.broken = Some(Broken { why, from });
             }
             Look::Failed { why } => match self.acted {
@@ -77,6 +126,16 @@ impl Guard {
                 Some(acted) if now.duration_since(acted) > STALE => self.saw(Look::Broken { why }, now),
                 Some(_) => {}
             },
+        }
+    }
+
+    /// Makes one of the two oldest gaps while there are too many.
+    fn join(&mut self) {
+        while self.gaps.len() > GAPS {
+            let joined = self.gaps.remove(0);
+            if let Some(first) = self.gaps.first_mut() {
+                first.0 = joined.0.min(first.0);
+            }
         }
     }
 
@@ -112,7 +171,7 @@ impl Guard {
 pub(crate) fn always() -> Guard {
     let mut guard = Guard::default();
     let since = ["promotions", "approvals", "commandruns"].map(|kind| (kind, Timestamp::MIN)).into();
-    guard.saw(Look::Acts { since }, Timestamp::UNIX_EPOCH);
+    guard.saw(Look::Acts(Found { since, version: String::new(), untouched: true }), Timestamp::UNIX_EPOCH);
     guard
 }
 
@@ -124,8 +183,12 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn found(since: i64, version: &str) -> Found {
+        Found { since: [("promotions", at(since))].into(), version: version.to_owned(), untouched: true }
+    }
+
     fn acts(since: i64) -> Look {
-        Look::Acts { since: [("promotions", at(since))].into() }
+        Look::Acts(found(since, "a"))
     }
 
     fn broken() -> Look {
@@ -199,5 +262,57 @@ mod tests {
         }
         assert!((1..=200).all(|second| !guard.vouches_for("promotions", at(second * 10 + 1))));
         assert!(guard.gaps.len() <= GAPS);
+    }
+
+    /// A process that recalls what this one knew, and that it watched until then.
+    fn restarted(guard: &Guard, watched: i64) -> Guard {
+        let mut next = Guard::default();
+        next.recall(guard.memory().unwrap(), at(watched));
+        next
+    }
+
+    #[test]
+    fn a_restart_forgets_no_gap_and_makes_none() {
+        let before = after(&[(acts(1), 2), (broken(), 3), (acts(1), 5)]);
+        let mut next = restarted(&before, 8);
+        assert!(next.broken().is_some() && !next.was_looked_at(), "it has not looked yet");
+        next.saw(acts(1), at(15));
+        assert_eq!(vouched(&next), (6..=20).collect::<Vec<_>>());
+        assert_eq!(next.memory(), before.memory(), "nothing is to be written");
+    }
+
+    #[test]
+    fn what_was_changed_while_nobody_watched_makes_a_gap_from_when_somebody_last_did() {
+        let before = after(&[(acts(1), 2)]);
+        let mut edited = restarted(&before, 8);
+        edited.saw(Look::Acts(found(1, "edited and put back")), at(12));
+        assert_eq!(vouched(&edited), [2, 3, 4, 5, 6, 7, 13, 14, 15, 16, 17, 18, 19, 20]);
+        let mut gone = restarted(&before, 8);
+        gone.saw(broken(), at(12));
+        assert!(vouched(&gone).is_empty(), "nobody knows yet since when those that come back act");
+        let mut still = restarted(&gone, 14);
+        assert_eq!(still.broken(), Some("they did not act when they were last looked at"));
+        still.saw(acts(1), at(15));
+        assert_eq!(vouched(&still), [2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20]);
+        let during = after(&[(acts(1), 2), (Look::Acts(found(1, "b")), 9)]);
+        assert_eq!(vouched(&during), (10..=20).collect::<Vec<_>>(), "between two looks");
+    }
+
+    #[test]
+    fn where_nothing_is_remembered_only_what_was_never_changed_has_acted_since_it_was_made() {
+        assert_eq!(vouched(&after(&[(acts(5), 9)])), (6..=20).collect::<Vec<_>>());
+        let changed = Look::Acts(Found { untouched: false, ..found(5, "a") });
+        assert_eq!(vouched(&after(&[(changed, 9)])), (10..=20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_process_that_takes_over_learns_what_the_other_knew() {
+        let mut own = after(&[(acts(1), 2), (broken(), 6), (acts(1), 7)]);
+        let same = own.memory();
+        own.learn(&same.clone().unwrap(), at(9));
+        assert_eq!(own.memory(), same, "of itself it learns nothing");
+        own.learn(&after(&[(acts(1), 10), (broken(), 11), (acts(1), 12)]).memory().unwrap(), at(13));
+        own.learn(&after(&[(acts(1), 15), (broken(), 16)]).memory().unwrap(), at(17));
+        assert_eq!(vouched(&own), [8, 9, 13, 14, 18, 19, 20]);
     }
 }

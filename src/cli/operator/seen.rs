@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::LEASE;
 use crate::cluster::account;
 use crate::cluster::client::Cluster;
 use crate::controllers::environment::provisioned::Provisioned;
@@ -28,6 +29,7 @@ impl Seen {
         self.workloads.until_synced().await;
         self.guard.until_synced().await;
         let own = Own::new(own_namespace, account::own(&cluster.election_client()).await);
+        self.guard.recall(&cluster.client(), &own, LEASE).await;
         self.guard.look(&cluster.client(), &own).await;
         own
     }

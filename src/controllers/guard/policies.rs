@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use super::shipped::Shipped;
 use crate::cluster::cache::Versioned;
+use crate::domain::audit::Hash;
+use crate::domain::guard::Found;
 
 /// How our policies are labelled.
 pub const OURS: &str = "app.kubernetes.io/name=gantry";
@@ -65,6 +67,8 @@ pub struct Seen {
     pub version: String,
     /// When it was made.
     pub made: Timestamp,
+    /// How many times it was written anew: labels and the like do not count.
+    pub generation: i64,
     /// What it says.
     pub spec: Value,
 }
@@ -81,14 +85,12 @@ impl Versioned for Seen {
 /// A kind of object, and a name.
 pub type Named = (&'static str, String);
 
-/// Since when the policies of each stamped kind are there.
+/// Which policies are there, and since when those of each stamped kind.
 ///
 /// # Errors
 /// The first one that is not there, or is not what is shipped.
-pub fn since(
-    shipped: &Shipped,
-    seen: &BTreeMap<Named, Arc<Seen>>,
-) -> Result<BTreeMap<&'static str, Timestamp>, String> {
+pub fn found(shipped: &Shipped, seen: &BTreeMap<Named, Arc<Seen>>) -> Result<Found, String> {
+    let (mut versions, mut untouched) = (Vec::new(), true);
     let mut made: BTreeMap<&str, Timestamp> = BTreeMap::new();
     for named in shipped.names() {
         let (kind, name) = named;
@@ -100,11 +102,15 @@ pub fn since(
                 "{kind} {name} is not the one that this version of Gantry ships, it {difference}: {ANEW}"
             ));
         }
+        versions.push(format!("{kind}/{name}/{}/{}", found.uid, found.generation));
+        untouched &= found.generation <= 1;
         let newest = made.entry(name).or_insert(found.made);
         *newest = (*newest).max(found.made);
     }
     let newest = |names: [&str; 2]| names.iter().filter_map(|name| made.get(name)).max().copied();
-    Ok(STAMPS.into_iter().filter_map(|(kind, names)| Some((kind, newest(names)?))).collect())
+    let since = STAMPS.into_iter().filter_map(|(kind, names)| Some((kind, newest(names)?))).collect();
+    let version = Hash::leaf(versions.join("\n").as_bytes()).to_string();
+    Ok(Found { since, version, untouched })
 }
 
 #[cfg(test)]
@@ -125,6 +131,7 @@ mod tests {
             uid: named.1.clone(),
             version: "1".to_owned(),
             made: at(1),
+            generation: 1,
             spec: shipped.spec(named).unwrap().clone(),
         };
         shipped.names().map(|named| (named.clone(), Arc::new(seen(named)))).collect()
@@ -137,7 +144,7 @@ mod tests {
     #[test]
     fn all_of_them_are_needed_and_the_newest_says_since_when() {
         let mut seen = all();
-        let since = |seen: &BTreeMap<Named, Arc<Seen>>| since(&shipped(), seen);
+        let since = |seen: &BTreeMap<Named, Arc<Seen>>| found(&shipped(), seen).map(|found| found.since);
         assert_eq!(since(&seen).unwrap(), [("approvals", at(1)), ("commandruns", at(1)), ("promotions", at(1))].into());
         let binding = ("MutatingAdmissionPolicyBinding", "promotion-stamp.gantry.dev".to_owned());
         change(&mut seen, &binding, |seen| seen.made = at(7));
@@ -155,9 +162,28 @@ mod tests {
         for named in all().into_keys() {
             let mut seen = all();
             change(&mut seen, &named, |seen| seen.spec["policyName"] = "other".into());
-            let said = since(&shipped(), &seen).unwrap_err();
+            let said = found(&shipped(), &seen).unwrap_err();
             assert!(said.starts_with(&format!("{} {} is not the one that", named.0, named.1)), "{said}");
             assert!(said.contains("spec.policyName") && said.contains("delete it and apply"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_any_of_them_is_another_version_even_when_it_was_put_back() {
+        let first = found(&shipped(), &all()).unwrap();
+        assert!(first.untouched);
+        for named in all().into_keys() {
+            let mut edited = all();
+            change(&mut edited, &named, |seen| seen.generation = 3);
+            let edited = found(&shipped(), &edited).unwrap();
+            assert!(!edited.untouched && edited.version != first.version, "{named:?}");
+            let mut anew = all();
+            change(&mut anew, &named, |seen| seen.uid = "another".to_owned());
+            let anew = found(&shipped(), &anew).unwrap();
+            assert!(anew.untouched && anew.version != first.version, "{named:?}");
+            let mut labelled = all();
+            change(&mut labelled, &named, |seen| seen.version = "2".to_owned());
+            assert_eq!(found(&shipped(), &labelled).unwrap(), first, "{named:?}");
         }
     }
 }
