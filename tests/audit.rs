@@ -1,13 +1,20 @@
 //! Records, checkpoints over them, and what `gantry audit` says of them: on the real API server, with a viewer's rights. That no death
 //! and no fault seals one twice or loses one is part of every story (`support/story.rs`).
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::Output;
 
+use gantry::api::v1alpha1::audit_record::AuditKind;
+use gantry::api::v1alpha1::{AuditRecord, Environment, Freeze, Lifecycle, Project};
 use gantry_plane::{Identity, Plane};
 use k8s_openapi::api::events::v1::Event;
-use kube::Api;
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::support::manifest::config_map;
@@ -113,6 +120,171 @@ async fn every_record_is_sealed_once_and_whoever_may_read_the_space_can_check_an
     for kind in ["dev.cdevents.environment.created.0.3.0", "dev.gantry.project.created", "dev.gantry.project.changed"] {
         assert!(types.iter().any(|known| known == kind), "{kind}: {types:?}");
     }
+}
+
+/// Asks for the deletion of one object, or of all with a label, until the right to do so is known.
+async fn delete<K>(person: &Client, space: &Space, name: Option<&str>)
+where
+    K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(person.clone(), &space.name);
+    let labelled = ListParams::default().labels("season=spring");
+    wait::eventually("the right to delete is known", || async {
+        match name {
+            Some(name) => api.delete(name, &DeleteParams::default()).await.map(|_| ()).ok(),
+            None => api.delete_collection(&DeleteParams::default(), &labelled).await.map(|_| ()).ok(),
+        }
+    })
+    .await;
+}
+
+/// Gives somebody the rights of a space admin, and that to delete many freezes at once, which no shipped role has.
+async fn space_admin(space: &Space, name: &str) -> Client {
+    let group = "rbac.authorization.k8s.io";
+    let (rbac, many) = (format!("{group}/v1"), format!("many-{name}"));
+    let rule = json!({"apiGroups": ["gantry.dev"], "resources": ["freezes"], "verbs": ["deletecollection"]});
+    space
+        .apply(json!({"apiVersion": rbac, "kind": "Role", "metadata": {"name": many, "namespace": space.name}, "rules": [rule]}))
+        .await;
+    for (kind, role) in [("ClusterRole", "gantry-space-admin"), ("Role", many.as_str())] {
+        space
+            .apply(json!({
+                "apiVersion": rbac, "kind": "RoleBinding",
+                "metadata": {"name": format!("{role}-{name}"), "namespace": space.name},
+                "roleRef": {"apiGroup": group, "kind": kind, "name": role},
+                "subjects": [{"apiGroup": group, "kind": "User", "name": name}],
+            }))
+            .await;
+    }
+    shared().await.plane.client(&Identity::user(name)).await.expect("a client")
+}
+
+/// The record of the end of an object of this name.
+async fn end(space: &Space, object: &str) -> AuditRecord {
+    wait::eventually(&format!("the end of {object} is recorded"), || async {
+        let records = space.audit_records(AuditKind::Change).await;
+        records.into_iter().find(|record| {
+            let named = record.spec.object.as_ref().is_some_and(|known| known.name == object);
+            named && record.spec.change.as_ref().is_some_and(|change| change.action == "Deleted")
+        })
+    })
+    .await
+}
+
+/// A freeze of 2035, an environment that Gantry holds until its end is recorded, a lifecycle and a project, and their ends: dora deletes, and bob only tries.
+async fn deleted_by_dora(space: &Space) -> Vec<AuditRecord> {
+    let (dora, bob) = (space_admin(space, "dora").await, space_admin(space, "bob").await);
+    let period = json!({"start": "2035-01-01T00:00:00Z", "end": "2035-01-02T00:00:00Z", "reason": "nobody is there"});
+    for name in ["winter", "spring"] {
+        let mut freeze = space.object("Freeze", name, period.clone());
+        freeze["metadata"]["labels"] = json!({"season": name});
+        space.apply(freeze).await;
+    }
+    space.environment("dev", 10).await;
+    let phases = json!([{"name": "dev", "environments": ["dev"]}]);
+    space.apply(space.object("Lifecycle", "standard", json!({"phases": phases}))).await;
+    space.project("checkout", "localhost:5000/checkout", json!([config_map("checkout", "1")])).await;
+    let freezes: Api<Freeze> = Api::namespaced(bob, &space.name);
+    let tried = DeleteParams { dry_run: true, ..DeleteParams::default() };
+    wait::eventually("bob may delete", || async { freezes.delete("winter", &tried).await.ok() }).await;
+    delete::<Freeze>(&dora, space, Some("winter")).await;
+    delete::<Freeze>(&dora, space, None).await;
+    delete::<Lifecycle>(&dora, space, Some("standard")).await;
+    delete::<Project>(&dora, space, Some("checkout")).await;
+    delete::<Environment>(&dora, space, Some("dev")).await;
+    let mut ends = Vec::new();
+    for object in ["winter", "spring", "standard", "checkout", "dev"] {
+        ends.push(end(space, object).await);
+    }
+    ends
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_deleted_something_says_the_api_servers_log_and_export_and_verify_join_it() {
+    let shared = shared().await;
+    let space = Space::create(shared.admin().await).await;
+    let ends = deleted_by_dora(&space).await;
+    for record in &ends {
+        let (object, change) = (record.spec.object.clone().expect("it"), record.spec.change.clone().expect("a change"));
+        assert_eq!(record.spec.by, None, "nobody is stamped");
+        let keys = format!(
+            "of {}.gantry.dev in namespace {}, name {}, uid {}, before ",
+            object.resource().expect("its end is recorded"),
+            space.name,
+            object.name,
+            object.uid
+        );
+        let witness = change.witness.expect("where it stands");
+        assert!(
+            witness.starts_with("the API server's audit log says who deleted it: ") && witness.contains(&keys),
+            "{witness}"
+        );
+    }
+    sealed::everything(&space).await;
+    let kubeconfig = viewer(&shared.plane, &space).await;
+    let directory = shared.plane.directory().join(format!("audit-{}", space.name));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let of_space = format!("\"{}\"", space.name);
+    let log = excerpt(shared.plane.audit().path(), &directory.join("audit.log"), |line| line.contains(&of_space));
+    let export = ["audit", "export", "--kubeconfig", &kubeconfig, "-n", &space.name, "--audit-log", &log];
+    let (good, lines, errors) = said(&gantry(&export));
+    assert!(good, "{errors}");
+    let authors: BTreeMap<String, Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .filter_map(|mut line| Some((line["metadata"]["name"].as_str()?.to_owned(), line.get_mut("author")?.take())))
+        .collect();
+    assert_eq!(authors.len(), ends.len(), "{authors:#?}");
+    for record in &ends {
+        let author = &authors[&record.name_any()];
+        assert_eq!((&author["username"], &author["knownBy"]), (&json!("dora"), &json!("its UID")), "{author}");
+    }
+    what_is_joined_is_checked(&directory, (&lines, &log), &ends[0]);
+
+    let (good, events, errors) = said(&gantry(&[export.as_slice(), &["--format", "cloudevents"]].concat()));
+    assert!(good, "{errors}");
+    let of_end = events.lines().find(|line| line.contains("dev.gantry.freeze.deleted")).expect("an event");
+    let event: Value = serde_json::from_str(of_end).expect("JSON");
+    assert_eq!(event["data"]["author"]["username"], "dora");
+}
+
+/// The whole lines of a log that are wanted, in a file of their own: the log itself grows with every test.
+fn excerpt(log: &Path, into: &Path, wanted: impl Fn(&str) -> bool) -> String {
+    let (mut source, mut copy) =
+        (BufReader::new(File::open(log).expect("the log")), File::create(into).expect("a file"));
+    let mut line = String::new();
+    while source.read_line(&mut line).expect("text") > 0 {
+        if line.ends_with('\n') && wanted(&line) {
+            copy.write_all(line.as_bytes()).expect("written");
+        }
+        line.clear();
+    }
+    into.to_str().expect("text").to_owned()
+}
+
+/// An export with authors is checked like any other, and so are they where the log is given again.
+fn what_is_joined_is_checked(directory: &Path, (lines, log): (&str, &str), end: &AuditRecord) {
+    let path = directory.join("export.jsonl");
+    let check = |text: &str, log: &str| {
+        std::fs::write(&path, text).expect("written");
+        said(&gantry(&["audit", "verify", "--file", path.to_str().expect("text"), "--audit-log", log]))
+    };
+    let (good, out, errors) = check(lines, log);
+    assert!(good, "{out}{errors}");
+    let told = format!("freezes.gantry.dev winter (record {}) was deleted by dora at ", end.name_any());
+    assert!(out.contains(&told), "{out}");
+    let (good, out, _) = check(&lines.replace(r#""username":"dora""#, r#""username":"bob""#), log);
+    assert!(!good && out.contains(&format!("record {} names another author than the log", end.name_any())), "{out}");
+    // A log that begins too late names nobody.
+    let dora = r#""username":"dora""#;
+    let late = excerpt(Path::new(log), &directory.join("late.log"), |line| !line.contains(dora));
+    let plain: String = lines.replace(r#""author":"#, r#""other":"#);
+    let (good, out, errors) = check(&plain, &late);
+    let told = format!(
+        "freezes.gantry.dev winter (record {}) was deleted, and no request in the log can have done it",
+        end.name_any()
+    );
+    assert!(good && out.contains(&told), "{out}{errors}");
 }
 
 /// Bytes of each line changed, each line dropped, the end cut off: each is named to its record or checkpoint. That this is so of every bit

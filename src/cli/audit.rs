@@ -3,13 +3,16 @@
 
 mod events;
 mod records;
+mod witness;
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use crate::api::seal;
 use crate::domain::audit::{Anchor, Report, verify};
 use crate::settings::audit::{AuditCommand, ExportArguments, Format, VerifyArguments};
-use records::Records;
+use records::{AUTHOR, Records};
+use witness::Log;
 
 /// Does what was asked, to standard output.
 ///
@@ -27,8 +30,13 @@ async fn check(arguments: &VerifyArguments) -> Result<(), Box<dyn Error>> {
         Some(path) => Records::from_lines(&std::fs::read(path)?)?,
         None => Records::of_space(&arguments.space).await?,
     };
-    let (report, wrong) = judge(&records, &arguments.kept);
+    let (report, mut wrong) = judge(&records, &arguments.kept);
     println!("{}", told(&records.space, records.checkpoints.len(), &report));
+    let (deletions, differing) = deletions(&records, &arguments.witness.audit_log)?;
+    for line in deletions {
+        println!("{line}");
+    }
+    wrong.extend(differing);
     for finding in &wrong {
         println!("✗ {finding}");
     }
@@ -67,11 +75,37 @@ fn told(space: &str, checkpoints: usize, report: &Report) -> String {
     lines.join("\n")
 }
 
+/// Who deleted what by the API server's log, and where an export says something else.
+fn deletions(records: &Records, paths: &[PathBuf]) -> Result<(Vec<String>, Vec<String>), Box<dyn Error>> {
+    let log = Log::read(paths)?;
+    let (mut lines, mut differing) = (log.unreadable.clone(), Vec::new());
+    if paths.is_empty() {
+        return Ok((lines, differing));
+    }
+    let said = |record: &str| records.entries.iter().find(|entry| entry.metadata.name.as_deref() == Some(record));
+    for joined in log.join(&records.entries) {
+        let author = said(&joined.record).and_then(|entry| entry.data.get(AUTHOR));
+        if author.is_some_and(|author| *author != joined.author) {
+            differing.push(format!("record {} names another author than the log: {}", joined.record, joined.told));
+        }
+        lines.push(joined.told);
+    }
+    Ok((lines, differing))
+}
+
 async fn export(arguments: &ExportArguments) -> Result<(), Box<dyn Error>> {
-    let records = Records::of_space(&arguments.space).await?;
+    let mut records = Records::of_space(&arguments.space).await?;
+    let paths = &arguments.witness.audit_log;
+    if !paths.is_empty() {
+        let log = Log::read(paths)?;
+        for line in &log.unreadable {
+            eprintln!("{line}");
+        }
+        records.authors = log.join(&records.entries).into_iter().map(|joined| (joined.record, joined.author)).collect();
+    }
     let lines = match arguments.format {
         Format::Json => records.lines()?,
-        Format::CloudEvents => events::lines(&records.entries)?,
+        Format::CloudEvents => events::lines(&records)?,
     };
     for line in lines {
         println!("{line}");

@@ -5,6 +5,7 @@
 //! newest root stands for the whole history: whoever has kept one outside can see any later edit, gap or cut.
 
 pub mod checkpoint;
+pub mod deletion;
 pub mod merkle;
 pub mod verify;
 

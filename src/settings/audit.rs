@@ -26,6 +26,15 @@ pub struct SpaceArguments {
     pub namespace: Option<String>,
 }
 
+/// The independent witness.
+#[derive(Args, Debug)]
+pub struct WitnessArguments {
+    /// A file of the API server's own log, one Event of audit.k8s.io/v1 a line: who deleted something is said there alone. Give each
+    /// file of a log that was rotated, and of every API server.
+    #[arg(long, value_name = "FILE")]
+    pub audit_log: Vec<PathBuf>,
+}
+
 /// Arguments of `gantry audit verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArguments {
@@ -38,6 +47,9 @@ pub struct VerifyArguments {
     /// Checks what `gantry audit export` has printed into this file, instead of a space.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "namespace"])]
     pub file: Option<PathBuf>,
+    /// Who deleted what.
+    #[command(flatten)]
+    pub witness: WitnessArguments,
 }
 
 /// Arguments of `gantry audit export`.
@@ -49,6 +61,9 @@ pub struct ExportArguments {
     /// How a line looks.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// Who deleted what.
+    #[command(flatten)]
+    pub witness: WitnessArguments,
 }
 
 /// How exported records look.

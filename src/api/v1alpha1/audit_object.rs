@@ -3,6 +3,8 @@
 use kube::{KubeSchema, Resource};
 use serde::{Deserialize, Serialize};
 
+use super::{Environment, Freeze, Lifecycle, Project};
+
 /// One object as it was.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,6 +24,18 @@ pub struct AuditObject {
 }
 
 impl AuditObject {
+    /// Its kind as requests name it; nothing for kinds whose end is no record of its own.
+    #[must_use]
+    pub fn resource(&self) -> Option<String> {
+        let recorded = [
+            (Environment::kind(&()), Environment::plural(&())),
+            (Freeze::kind(&()), Freeze::plural(&())),
+            (Lifecycle::kind(&()), Lifecycle::plural(&())),
+            (Project::kind(&()), Project::plural(&())),
+        ];
+        recorded.into_iter().find(|(kind, _)| *kind == self.kind).map(|(_, plural)| plural.into_owned())
+    }
+
     /// An object of ours as it is.
     #[must_use]
     pub fn of<K: Resource<DynamicType = ()>>(object: &K) -> Self {

@@ -195,12 +195,20 @@ pub struct ProvisioningPart {
 }
 
 /// Something that gates look at was changed.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangePart {
-    /// `Created`, `Changed` or `Deleted`; whoever deleted it is in the audit log of the API server. Example: `action: Changed`
+    /// `Created`, `Changed` or `Deleted`. Example: `action: Changed`
     #[schemars(length(max = 16))]
     pub action: String,
+    /// Where it stands who deleted it, since the API server stamps nobody then, and what to look for there; `gantry audit export
+    /// --audit-log` does. Example: `witness: "the API server's audit log says who deleted it: look for verb delete or deletecollection of freezes.gantry.dev in namespace shop, name year-end, uid 5d3c…, before 2026-01-01T12:00:20Z"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub witness: Option<String>,
+    /// When the API server took the deletion, where something held the object until Gantry saw that. Example: `deletedAt: "2026-01-01T12:00:20Z"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Time>,
     /// The first generation that nobody recorded by itself, where Gantry did not see each: their authors are in the audit log of the
     /// API server. Example: `missedSince: 2`
     #[serde(default, skip_serializing_if = "Option::is_none")]

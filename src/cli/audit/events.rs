@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
+use super::records::{AUTHOR, Records};
 use crate::api::v1alpha1::AuditRecordSpec;
 use crate::api::v1alpha1::audit_object::AuditObject;
 use crate::api::v1alpha1::audit_record::PromotionEnd;
@@ -23,9 +24,9 @@ struct Told<'a> {
 }
 
 /// One event a line, in the order in which things happened.
-pub(super) fn lines(records: &[DynamicObject]) -> Result<Vec<String>, serde_json::Error> {
-    let mut read = Vec::with_capacity(records.len());
-    for record in records {
+pub(super) fn lines(records: &Records) -> Result<Vec<String>, serde_json::Error> {
+    let mut read: Vec<(_, &DynamicObject, _)> = Vec::with_capacity(records.entries.len());
+    for record in &records.entries {
         let spec: AuditRecordSpec = serde_json::from_value(record.data.get("spec").cloned().unwrap_or_default())?;
         let at = spec.ended.as_ref().map(|ended| &ended.finished_at).or(spec.at.as_ref()).cloned();
         read.push((at, record, spec));
@@ -42,7 +43,7 @@ pub(super) fn lines(records: &[DynamicObject]) -> Result<Vec<String>, serde_json
                 let first = ended.phase == "Succeeded" && deployed.insert((&spec.project, &spec.environment));
                 of_promotion(&told, ended, first)
             }
-            None => vec![of_object(&told, record.metadata.name.as_deref().unwrap_or_default())],
+            None => vec![by(of_object(&told, name_of(record)), records.author(&record.metadata))],
         };
         for event in events {
             lines.push(serde_json::to_string(&event)?);
@@ -90,6 +91,21 @@ fn of_object(told: &Told, record: &str) -> Value {
     }
     let own = format!("dev.gantry.{}.{word}", kind.to_lowercase());
     cloud_event(told, (&own, record), &json!(told.spec))
+}
+
+fn name_of(record: &DynamicObject) -> &str {
+    record.metadata.name.as_deref().unwrap_or_default()
+}
+
+/// The same event with who deleted it beside what the record says.
+fn by(mut event: Value, author: Option<&Value>) -> Value {
+    let Some(author) = author else { return event };
+    let is_cd_event = event.pointer("/data/customData").is_some();
+    let said = event.pointer_mut(if is_cd_event { "/data/customData" } else { "/data" });
+    if let Some(Value::Object(said)) = said {
+        said.insert(AUTHOR.to_owned(), author.clone());
+    }
+    event
 }
 
 /// What was done, in one word.
@@ -190,7 +206,7 @@ mod tests {
             record("next", "Succeeded", "Deploy", 2),
             record("first", "Succeeded", "Deploy", 1),
         ];
-        let lines = lines(&records).unwrap();
+        let lines = lines(&Records { entries: records.into(), ..Records::default() }).unwrap();
         let events: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         let told: Vec<_> =
             events.iter().map(|event| (event["id"].as_str().unwrap(), event["type"].as_str().unwrap())).collect();
@@ -247,12 +263,16 @@ mod tests {
             ),
         ] {
             let name = record.metadata.name.clone().unwrap();
-            let line = lines(&[record]).unwrap().pop().unwrap();
+            let author = json!({"username": "dora"});
+            let authors = [(name.clone(), author.clone())].into();
+            let records = Records { entries: vec![record], authors, ..Records::default() };
+            let line = lines(&records).unwrap().pop().unwrap();
             let event: Value = serde_json::from_str(&line).unwrap();
             assert_eq!((event["type"].as_str(), event["id"].as_str()), (Some(kind), Some(name.as_str())));
             assert!(event["subject"].as_str().is_some_and(|subject| subject.ends_with("/x")), "{event}");
             let said = event["data"].get("customData").unwrap_or(&event["data"]);
             assert!(said.get("object").is_some(), "it says all that the record says: {event}");
+            assert_eq!(said.get("author"), Some(&author), "and who deleted it: {event}");
         }
     }
 }

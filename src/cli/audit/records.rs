@@ -13,6 +13,8 @@ use crate::cli::connect;
 use crate::settings::audit::SpaceArguments;
 
 const API_VERSION: &str = "gantry.dev/v1alpha1";
+/// Where an export says who deleted something, beside what is sealed.
+pub(super) const AUTHOR: &str = "author";
 /// How many objects are asked for at once.
 const PAGE: u32 = 500;
 
@@ -22,6 +24,8 @@ pub(super) struct Records {
     pub space: String,
     pub entries: Vec<DynamicObject>,
     pub checkpoints: Vec<AuditCheckpoint>,
+    /// Who deleted what, by record, as the API server's log says.
+    pub authors: BTreeMap<String, Value>,
     /// What of an export does not read as a record or a checkpoint of the space, in sentences.
     pub unreadable: Vec<String>,
 }
@@ -65,15 +69,18 @@ impl Records {
         Ok(found)
     }
 
-    /// One JSON object a line: what is sealed, and nothing else.
+    /// One JSON object a line: what is sealed, and beside it who deleted something, if that is known; else nothing.
     pub(super) fn lines(&self) -> Result<Vec<String>, serde_json::Error> {
         let line = |kind: &str, meta: &ObjectMeta, spec: Value| {
-            let said = json!({
+            let mut said = json!({
                 "apiVersion": API_VERSION,
                 "kind": kind,
                 "metadata": {"name": meta.name, "namespace": meta.namespace},
                 "spec": spec,
             });
+            if let (Some(author), Value::Object(said)) = (self.author(meta), &mut said) {
+                said.insert(AUTHOR.to_owned(), author.clone());
+            }
             serde_json::to_string(&said)
         };
         let records = self
@@ -85,6 +92,11 @@ impl Records {
             .iter()
             .map(|checkpoint| line("AuditCheckpoint", &checkpoint.metadata, serde_json::to_value(&checkpoint.spec)?));
         records.chain(checkpoints).collect()
+    }
+
+    /// Who deleted what a record says was deleted, if that is known.
+    pub(super) fn author(&self, record: &ObjectMeta) -> Option<&Value> {
+        record.name.as_ref().and_then(|name| self.authors.get(name))
     }
 }
 

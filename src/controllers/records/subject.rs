@@ -227,7 +227,10 @@ pub fn record(sighting: &Sighting, known: Option<i64>) -> AuditRecord {
                 Subject::Project(_) => spec.project = Some(name),
                 Subject::Lifecycle(_) | Subject::Freeze(_) | Subject::Release(_) | Subject::Promotion(_) => {}
             }
-            spec.change = Some(change(subject, state, missed_since));
+            spec.change = Some(match state {
+                State::Deleted => deleted(spec.object.as_ref(), meta, *at),
+                State::Generation(_) => change(subject, state, missed_since),
+            });
         }
     }
     AuditRecord {
@@ -241,18 +244,28 @@ pub fn record(sighting: &Sighting, known: Option<i64>) -> AuditRecord {
 }
 
 fn change(subject: &Subject, state: &State, missed_since: Option<i64>) -> ChangePart {
-    let action = match state {
-        State::Deleted => "Deleted",
-        State::Generation(1) => "Created",
-        State::Generation(_) => "Changed",
-    };
-    let said = (*state != State::Deleted).then(|| subject.said());
+    let action = if *state == State::Generation(1) { "Created" } else { "Changed" };
+    let said = subject.said();
     ChangePart {
         action: action.to_owned(),
         missed_since,
-        digest: said.as_deref().map(sha256),
-        spec: said.map(|said| cut(&said, SPEC)),
+        digest: Some(sha256(&said)),
+        spec: Some(cut(&said, SPEC)),
+        ..ChangePart::default()
     }
+}
+
+/// Nobody is stamped when something is deleted, so this says who knows it, and by what it is found there.
+fn deleted(object: Option<&AuditObject>, meta: &ObjectMeta, at: jiff::Timestamp) -> ChangePart {
+    let witness = object.and_then(|object| {
+        let (resource, AuditObject { name, uid, .. }) = (object.resource()?, object);
+        let space = meta.namespace.as_deref().unwrap_or_default();
+        Some(format!(
+            "the API server's audit log says who deleted it: look for verb delete or deletecollection of {resource}.gantry.dev in namespace {space}, name {name}, uid {uid}, before {at}; gantry audit export --audit-log does"
+        ))
+    });
+    let deleted_at = meta.deletion_timestamp.clone();
+    ChangePart { action: "Deleted".to_owned(), witness, deleted_at, ..ChangePart::default() }
 }
 
 /// The record that an object was deleted while nobody looked, made from the newest one that there is of it.
@@ -260,19 +273,21 @@ fn change(subject: &Subject, state: &State, missed_since: Option<i64>) -> Change
 pub fn deleted_unseen(newest: &AuditRecord, stem: &str, at: jiff::Timestamp) -> Option<AuditRecord> {
     let spec = &newest.spec;
     let object = AuditObject { generation: None, ..spec.object.clone()? };
+    let metadata = ObjectMeta {
+        name: Some(State::Deleted.record(stem)),
+        namespace: newest.metadata.namespace.clone(),
+        ..ObjectMeta::default()
+    };
+    let change = deleted(Some(&object), &metadata, at);
     Some(AuditRecord {
-        metadata: ObjectMeta {
-            name: Some(State::Deleted.record(stem)),
-            namespace: newest.metadata.namespace.clone(),
-            ..ObjectMeta::default()
-        },
+        metadata,
         spec: AuditRecordSpec {
             kind: Some(AuditKind::Change),
             at: Some(MicroTime(at)),
             object: Some(object),
             project: spec.project.clone(),
             environment: spec.environment.clone(),
-            change: Some(ChangePart { action: "Deleted".to_owned(), missed_since: None, digest: None, spec: None }),
+            change: Some(change),
             ..AuditRecordSpec::default()
         },
     })

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -79,6 +79,12 @@ pub struct AuditEvent {
 impl AuditLog {
     pub(crate) const fn new(path: PathBuf) -> Self {
         Self { path }
+    }
+
+    /// The file, one Event of `audit.k8s.io/v1` a line.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The place where the log ends now.

@@ -70,7 +70,11 @@ fn nobody_is_named_while_nobody_vouches_for_names_and_for_a_deletion() {
     assert_eq!(going.state(true), Some(State::Deleted));
     let gone = record(&sighting(going, State::Deleted), Some(2));
     assert_eq!((gone.metadata.name.as_deref(), by(&gone)), (Some("change-u-deleted"), None));
-    assert_eq!(gone.spec.change.map(|change| (change.action, change.spec)), Some(("Deleted".to_owned(), None)));
+    let part = gone.spec.change.unwrap();
+    assert_eq!((part.action.as_str(), part.spec), ("Deleted", None));
+    assert_eq!(part.deleted_at.map(|time| time.0.to_string()).as_deref(), Some("2026-01-01T00:00:00Z"));
+    let witness = "the API server's audit log says who deleted it: look for verb delete or deletecollection of environments.gantry.dev in namespace shop, name dev, uid u, before 1970-01-01T00:00:00Z; gantry audit export --audit-log does";
+    assert_eq!(part.witness.as_deref(), Some(witness));
 }
 
 #[test]
@@ -95,6 +99,12 @@ fn an_end_that_nobody_saw_is_told_from_the_newest_record() {
     assert_eq!(ended.metadata.name.as_deref(), Some("change-u-deleted"));
     let object = ended.spec.object.unwrap();
     assert_eq!((object.kind.as_str(), object.name.as_str(), object.generation), ("Environment", "dev", None));
+    let part = ended.spec.change.unwrap();
+    assert!(
+        part.witness.is_some_and(|witness| witness.contains("name dev, uid u, before ")),
+        "whoever did it is found"
+    );
+    assert_eq!(part.deleted_at, None);
     assert_eq!(State::of_record("change-u-deleted"), Some(("change-u", State::Deleted)));
 }
 
