@@ -118,7 +118,8 @@ impl Arrival {
 
 /// What is known of the stays of a release in one environment, with these turns joined in.
 ///
-/// Three are kept at most: a shorter one that is over will never count where a longer one does not.
+/// Three are kept at most: a shorter one that is over will never count where a longer one does not. That needs turns that do not
+/// overlap, else a longer one might turn out shorter later; the slot of an environment sees to it.
 #[must_use]
 pub fn stays(known: &[Stay], turns: &[Turn]) -> Vec<Stay> {
     let mut begun: BTreeMap<Timestamp, Option<Timestamp>> = BTreeMap::new();
