@@ -118,8 +118,9 @@ impl Arrival {
 
 /// What is known of the stays of a release in one environment, with these turns joined in.
 ///
-/// Three are kept at most: a shorter one that is over will never count where a longer one does not. That needs turns that do not
-/// overlap, else a longer one might turn out shorter later; the slot of an environment sees to it.
+/// Three are kept at most: a shorter one that is over will never count where a longer one does not. That holds for turns
+/// that do not overlap, as the slot lets promotions run. A workload that was seen unwell within one may shorten the longest later:
+/// then a success has to be repeated, and none counts that should not.
 #[must_use]
 pub fn stays(known: &[Stay], turns: &[Turn]) -> Vec<Stay> {
     let mut begun: BTreeMap<Timestamp, Option<Timestamp>> = BTreeMap::new();
