@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use gantry::api::condition::{self, ConditionType};
-use gantry::api::v1alpha1::{Environment, Promotion};
+use gantry::api::v1alpha1::history::Person;
+use gantry::api::v1alpha1::{Environment, Pin, Project, Promotion, Release};
 use gantry::controllers::guard::memory::{ANNOTATION, LEASE};
 use gantry::controllers::guard::policies::{MUTATING, VALIDATING};
 use gantry_plane::{Identity, Options, Plane, manifests};
@@ -12,7 +13,9 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicyBinding,
 };
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
+};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 
@@ -354,4 +357,100 @@ async fn what_was_made_while_policies_were_weaker_and_no_operator_ran_is_never_e
         })
         .await;
     }
+}
+
+// Attacks T1, T7.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_and_a_release_that_were_written_without_policies_promote_nothing_until_somebody_stands_for_them() {
+    let (plane, client) = plane().await;
+    let operator = Operator::start(&plane, "guard").await;
+    let space = space(&client).await;
+    space.apply(space.object("Environment", "test", json!({"order": 20}))).await;
+    let phases = json!([{"name": "all", "environments": ["test", "dev"], "automatic": ["test"], "minimum": 1}]);
+    space.apply(space.object("Lifecycle", "standard", json!({"phases": phases}))).await;
+    let lifecycle = Patch::Merge(json!({"spec": {"lifecycle": "standard"}}));
+    space.api::<Project>().patch("checkout", &PatchParams::default(), &lifecycle).await.expect("an administrator may");
+    let spec = json!({"project": "checkout", "environment": "dev", "version": "1.0.0"});
+    space.apply(space.object("Pin", "checkout.dev", spec)).await;
+    pin_says(&space, "Deployed", "").await;
+
+    operator.kill(&plane);
+    let nowhere = json!({"matchResources": {"namespaceSelector": {"matchLabels": {"nobody": "has"}}}});
+    let back = json!({"matchResources": null});
+    for kind in ["pin", "release"] {
+        edit::<MutatingAdmissionPolicyBinding>(&client, &format!("{kind}-stamp.gantry.dev"), &nowhere).await;
+        edit::<ValidatingAdmissionPolicyBinding>(&client, &format!("{kind}-rights.gantry.dev"), &nowhere).await;
+    }
+    forge(&space).await;
+    for kind in ["pin", "release"] {
+        edit::<MutatingAdmissionPolicyBinding>(&client, &format!("{kind}-stamp.gantry.dev"), &back).await;
+        edit::<ValidatingAdmissionPolicyBinding>(&client, &format!("{kind}-rights.gantry.dev"), &back).await;
+    }
+    operator.resume(&plane).await;
+    pin_says(&space, "NotStamped", "change spec.retry, which makes it yours").await;
+    let releases: Api<Release> = space.api();
+    wait::eventually("the release says that nobody vouches for it", || async {
+        let all = releases.list(&ListParams::default()).await.ok()?.items;
+        let forged = all.into_iter().filter(|known| by(known.spec.created_by.as_ref()) == Some("bob"));
+        let mut said = forged.filter_map(|known| {
+            let conditions = known.status?.conditions;
+            Some(condition::find(&conditions, ConditionType::AutomaticallyPromoted)?.message.clone())
+        });
+        said.any(|message| message.contains("promote it yourself, or make another version")).then_some(())
+    })
+    .await;
+
+    // What is made in the second in which they act again is not believed, either.
+    let tries = AtomicU32::new(1000);
+    wait::eventually("it promotes for whoever changes it", || async {
+        let again = Patch::Merge(json!({"spec": {"retry": tries.fetch_add(1, Ordering::Relaxed)}}));
+        space.api::<Pin>().patch("checkout.dev", &PatchParams::default(), &again).await.ok()?;
+        let settled = |known: &Pin| {
+            let conditions = known.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+            let ready = condition::find(conditions, ConditionType::Ready);
+            let is_current = |of: Option<i64>| of == known.metadata.generation;
+            ready.is_some_and(|ready| ready.reason != "Deploying" && is_current(ready.observed_generation))
+        };
+        wait::object(&space.api(), "checkout.dev", "settled", settled).await;
+        let known = space.api::<Pin>().get("checkout.dev").await.ok()?.status?;
+        let ready = condition::find(&known.conditions, ConditionType::Ready)?;
+        (ready.reason == "Deployed" && ready.message.contains("checkout 1.1.0 runs in dev")).then_some(())
+    })
+    .await;
+    let promotions = space.api::<Promotion>().list(&ListParams::default()).await.expect("promotions").items;
+    let bobs = promotions.iter().filter(|known| by(known.spec.requested_by.as_ref()) == Some("bob")).count();
+    assert_eq!((bobs, promotions.is_empty()), (0, false));
+}
+
+fn by(person: Option<&Person>) -> Option<&str> {
+    person.map(|person| person.username.as_str())
+}
+
+/// The pin has this reason, and says so.
+async fn pin_says(space: &Space, reason: &str, says: &str) {
+    wait::object(&space.api(), "checkout.dev", reason, |known: &Pin| {
+        let conditions = known.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let ready = condition::find(conditions, ConditionType::Ready);
+        ready.is_some_and(|ready| ready.reason == reason && ready.message.contains(says))
+    })
+    .await;
+}
+
+/// Changes the pin and makes a release in the name of bob, once nobody stamps them any more.
+async fn forge(space: &Space) {
+    let tries = AtomicU32::new(0);
+    wait::eventually("nobody stamps pins and releases any more", || async {
+        let number = tries.fetch_add(1, Ordering::Relaxed);
+        let bob = json!({"username": "bob"});
+        let changed = Patch::Merge(json!({"spec": {"version": "1.1.0", "retry": number, "requestedBy": bob}}));
+        let pin = space.api::<Pin>().patch("checkout.dev", &PatchParams::default(), &changed).await.ok()?;
+        let version = format!("1.2.{number}");
+        let packages = json!([{"name": "api", "version": version, "digest": format!("sha256:{}", "b".repeat(64))}]);
+        let spec = json!({"project": "checkout", "version": version, "packages": packages, "createdBy": bob});
+        let object = serde_json::from_value(space.object("Release", &format!("checkout-{version}"), spec)).ok()?;
+        let release = space.api::<Release>().create(&PostParams::default(), &object).await.ok()?;
+        let both = [by(pin.spec.requested_by.as_ref()), by(release.spec.created_by.as_ref())];
+        (both == [Some("bob"), Some("bob")]).then_some(())
+    })
+    .await;
 }

@@ -7,6 +7,7 @@
 pub mod decide;
 pub mod observe;
 pub mod promote;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -55,7 +56,11 @@ impl Controller for PinController {
 
     async fn act(&self, observed: &Observed, effect: &Effect) -> Result<(), ClusterError> {
         match effect {
-            Effect::Promote => promote::promote(&self.context, &observed.pin).await,
+            Effect::Promote => match &observed.unguarded {
+                // Nobody knows yet whose change it is.
+                Some(why) => Err(ClusterError::Unguarded { why: why.clone() }),
+                None => promote::promote(&self.context, &observed.pin).await,
+            },
         }
     }
 

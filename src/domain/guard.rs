@@ -155,6 +155,26 @@ impl Guard {
         self.acted.is_some() || self.broken.is_some()
     }
 
+    /// Whether the stamp of an object of this kind that was written at some time between these is the API server's.
+    #[must_use]
+    pub fn vouches_between(&self, kind: &str, (from, until): (Timestamp, Timestamp)) -> bool {
+        let old = self.since.get(kind).is_none_or(|since| from.as_second() <= since.as_second());
+        !old && self.acted_between((from, until))
+    }
+
+    /// Whether they are not known to have not acted at some time between these.
+    #[must_use]
+    pub fn acted_between(&self, (from, until): (Timestamp, Timestamp)) -> bool {
+        let now = self.broken.as_ref().is_some_and(|broken| broken.from <= until);
+        !now && !self.gaps.iter().any(|gap| from <= gap.1 && gap.0 <= until)
+    }
+
+    /// Whether they were changed while nobody watched, before this process began to.
+    #[must_use]
+    pub fn was_unwatched(&self) -> bool {
+        self.watched.is_some_and(|watched| self.gaps.iter().any(|gap| gap.0 == watched))
+    }
+
     /// Whether the stamp of an object of this kind that was made then is the API server's. Creation is told in whole seconds.
     #[must_use]
     pub fn vouches_for(&self, kind: &str, made: Timestamp) -> bool {
@@ -170,7 +190,8 @@ impl Guard {
 #[cfg(test)]
 pub(crate) fn always() -> Guard {
     let mut guard = Guard::default();
-    let since = ["promotions", "approvals", "commandruns"].map(|kind| (kind, Timestamp::MIN)).into();
+    let since =
+        ["promotions", "approvals", "commandruns", "pins", "releases"].map(|kind| (kind, Timestamp::MIN)).into();
     guard.saw(Look::Acts(Found { since, version: String::new(), untouched: true }), Timestamp::UNIX_EPOCH);
     guard
 }
@@ -314,5 +335,20 @@ mod tests {
         own.learn(&after(&[(acts(1), 10), (broken(), 11), (acts(1), 12)]).memory().unwrap(), at(13));
         own.learn(&after(&[(acts(1), 15), (broken(), 16)]).memory().unwrap(), at(17));
         assert_eq!(vouched(&own), [8, 9, 13, 14, 18, 19, 20]);
+    }
+
+    #[test]
+    fn what_was_written_at_some_time_between_two_is_vouched_for_if_they_acted_all_the_time() {
+        let guard = after(&[(acts(1), 5), (broken(), 8), (acts(1), 10)]);
+        let vouched = |from, until| guard.vouches_between("promotions", (at(from), at(until)));
+        assert!(vouched(2, 4) && vouched(11, 20));
+        assert!(!vouched(2, 5) && !vouched(4, 11) && !vouched(6, 9) && !vouched(10, 12) && !vouched(1, 3));
+        assert!(guard.acted_between((at(1), at(4))) && !guard.acted_between((at(7), at(7))));
+        let gone = after(&[(acts(1), 5), (broken(), 8)]);
+        assert!(!gone.vouches_between("promotions", (at(3), at(9))));
+        assert!(!guard.was_unwatched(), "it saw all of it");
+        let mut next = restarted(&guard, 12);
+        next.saw(Look::Acts(found(1, "b")), at(15));
+        assert!(next.was_unwatched());
     }
 }

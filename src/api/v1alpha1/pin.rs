@@ -61,6 +61,18 @@ pub struct PinSpec {
     pub requested_by: Option<Person>,
 }
 
+/// Whether the API server's policies acted when a pin was changed.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Witness {
+    /// The generation of the spec.
+    pub generation: i64,
+    /// Whether they acted all the time in which it can have been written, so that its author is whom the API server authenticated.
+    pub vouched: bool,
+    /// When it was the newest one: found so at first, and again after each time in which they did not act.
+    pub seen_at: Option<MicroTime>,
+}
+
 /// What became of the newest change.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -74,6 +86,9 @@ pub struct PinStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+    /// Whether `spec.requestedBy` can be believed. Only what can be promotes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witnessed: Option<Witness>,
     /// Generation of the spec that is carried out: its promotion was made, or its version ran already. Never more than once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried_out: Option<i64>,

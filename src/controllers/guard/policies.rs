@@ -48,10 +48,12 @@ pub const MUTATING: [&str; 7] = [
     "release-stamp.gantry.dev",
 ];
 /// Whose objects carry a stamp that is asked for later, and the policies that write and check it.
-const STAMPS: [(&str, [&str; 2]); 3] = [
+const STAMPS: [(&str, [&str; 2]); 5] = [
     ("approvals", ["approval-stamp.gantry.dev", "approval-rights.gantry.dev"]),
     ("commandruns", ["command-stamp.gantry.dev", "command-rights.gantry.dev"]),
+    ("pins", ["pin-stamp.gantry.dev", "pin-rights.gantry.dev"]),
     ("promotions", ["promotion-stamp.gantry.dev", "promotion-rights.gantry.dev"]),
+    ("releases", ["release-stamp.gantry.dev", "release-rights.gantry.dev"]),
 ];
 /// What to do when one is missing, or does not act.
 pub const REMEDY: &str = "apply Gantry's policies again (deploy/policies.yaml, or helm upgrade)";
@@ -145,10 +147,13 @@ mod tests {
     fn all_of_them_are_needed_and_the_newest_says_since_when() {
         let mut seen = all();
         let since = |seen: &BTreeMap<Named, Arc<Seen>>| found(&shipped(), seen).map(|found| found.since);
-        assert_eq!(since(&seen).unwrap(), [("approvals", at(1)), ("commandruns", at(1)), ("promotions", at(1))].into());
+        let kinds = ["approvals", "commandruns", "pins", "promotions", "releases"];
+        let mut known: BTreeMap<_, _> = kinds.map(|kind| (kind, at(1))).into();
+        assert_eq!(since(&seen).unwrap(), known);
         let binding = ("MutatingAdmissionPolicyBinding", "promotion-stamp.gantry.dev".to_owned());
         change(&mut seen, &binding, |seen| seen.made = at(7));
-        assert_eq!(since(&seen).unwrap(), [("approvals", at(1)), ("commandruns", at(1)), ("promotions", at(7))].into());
+        known.insert("promotions", at(7));
+        assert_eq!(since(&seen).unwrap(), known);
         for named in all().into_keys() {
             let mut fewer = all();
             fewer.remove(&named);

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use super::observe::Observed;
-use super::promote;
+use super::{promote, witness};
 use crate::api::condition::{self, ConditionType, Fact, Reason, Standing};
 use crate::api::v1alpha1::PinStatus;
 use crate::controllers::decision::{self, Next, Note, Severity};
@@ -26,6 +26,7 @@ pub enum Effect {
 pub fn decide(observed: &Observed) -> Decision {
     let mut status = observed.pin.status.clone().unwrap_or_default();
     status.observed_generation = observed.pin.metadata.generation;
+    status.witnessed = observed.witnessed.clone().or(status.witnessed);
     let step = pin::step(&facts(observed));
     let effects = if step == Step::Promote { vec![Effect::Promote] } else { Vec::new() };
     remember(observed, &mut status, &step);
@@ -38,11 +39,18 @@ pub fn decide(observed: &Observed) -> Decision {
 fn facts(observed: &Observed) -> Facts {
     Facts {
         version: observed.pin.spec.version.clone(),
-        stamped: observed.pin.spec.requested_by.is_some(),
+        // While nobody knows, it is tried, and refused where it is made.
+        stamped: observed.pin.spec.requested_by.is_some() && is_believed(observed).unwrap_or(true),
         own: observed.own.clone(),
         newest: observed.past.newest.clone(),
         running: observed.running.clone(),
     }
+}
+
+/// Whether the policies acted when this generation was written, once somebody knows.
+fn is_believed(observed: &Observed) -> Option<bool> {
+    let witness = observed.witnessed.as_ref().or_else(|| witness::current(&observed.pin));
+    witness.map(|witness| witness.vouched)
 }
 
 /// Writes down by which promotion the generation is carried out, and how that one is doing.
@@ -93,7 +101,7 @@ fn say(observed: &Observed, step: &Step) -> Said {
         Step::Unstamped => said(
             Standing::Stalled,
             Reason::NotStamped,
-            "the API server did not record who changed this pin: install Gantry's admission policies, then change spec.retry"
+            "the API server did not record who changed this pin, or nobody knows that it did: install Gantry's admission policies, then change spec.retry, which makes it yours"
                 .to_owned(),
         ),
         Step::Await(promotion) => said(

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::Api;
 
+use super::witness;
 use crate::api::condition::Stamp;
+use crate::api::v1alpha1::pin::Witness;
 use crate::api::v1alpha1::{AuditRecord, Pin, PinStatus, Promotion};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
 use crate::controllers::place::{self, Memory, Past};
 use crate::controllers::promotion::{reads, record};
+use crate::domain::guard::Guard;
 use crate::domain::pin::Own;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
@@ -27,6 +30,10 @@ pub struct Observed {
     pub running: Option<(String, String)>,
     /// The promotion that carries out this generation, once there is one.
     pub own: Option<(String, Own)>,
+    /// What is to be written down of who changed it last, if something is.
+    pub witnessed: Option<Witness>,
+    /// Why nobody vouches for anything now, if nobody does.
+    pub unguarded: Option<String>,
     /// The time of the run.
     pub now: Timestamp,
 }
@@ -56,13 +63,36 @@ pub async fn observe(context: &Context, pin: Arc<Pin>) -> Result<Observed, Clust
     let outcomes = context.outcomes.of_project(&space, project);
     let memory =
         Memory { project: known_project.as_deref(), environment: known_environment.as_deref(), outcomes: &outcomes };
+    let guard = context.guard.known();
     Ok(Observed {
+        witnessed: witnessed(context, &pin, &guard).await?,
+        unguarded: guard.broken().map(str::to_owned),
         past: place::past((project, environment), memory),
         running: running(context, &space, &pin),
         own,
         now: Timestamp::now(),
         pin,
     })
+}
+
+/// What is to be written down of who changed the pin last. It is read live: the cache may not have what was written in a gap.
+async fn witnessed(context: &Context, pin: &Pin, guard: &Guard) -> Result<Option<Witness>, ClusterError> {
+    let now = Timestamp::now();
+    if !witness::is_due(pin, guard, now) {
+        return Ok(None);
+    }
+    let (space, name) = (pin.metadata.namespace.as_deref().unwrap_or_default(), pin.metadata.name.as_deref());
+    let pins: Api<Pin> = Api::namespaced(context.cluster.client(), space);
+    let live =
+        pins.get_opt(name.unwrap_or_default()).await.map_err(|error| ClusterError::api("read the pin", error))?;
+    let same = |live: &Pin| {
+        let version = |pin: &Pin| (pin.metadata.uid.clone(), pin.metadata.generation);
+        version(live) == version(pin)
+    };
+    match live.filter(same) {
+        Some(live) => Ok(Some(witness::of(&live, guard, now))),
+        None => Err(ClusterError::Busy { object: format!("pin {}", name.unwrap_or_default()) }),
+    }
 }
 
 /// The promotion by which this generation was carried out, as status remembers it.

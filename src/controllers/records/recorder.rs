@@ -67,10 +67,13 @@ impl Recorder {
         if then.as_ref() == Some(&now) {
             return;
         }
+        let is_known = then.is_some();
         // Its end was between two looks, and another one has its name.
         let ended = before.filter(|_| then.is_some_and(|(uid, _)| uid != now.0)).map(|before| (subject(before), true));
         let at = Timestamp::now();
-        let vouched = self.context.guard.known().broken().is_none();
+        let guard = self.context.guard.known();
+        // What is seen for the first time was written at some time before this process began to look.
+        let vouched = guard.broken().is_none() && (is_known || !guard.was_unwatched());
         for (subject, gone) in ended.into_iter().chain([(subject(object), gone)]) {
             if let Some(state) = subject.state(gone) {
                 self.desk.put(&key.namespace, Sighting { subject, state, at, vouched });

@@ -22,6 +22,8 @@ use crate::domain::variable::FaultReason;
 
 /// The kind of cause that promotions have which a lifecycle makes.
 pub const CAUSE: &str = "Release";
+/// Why nothing is promoted by itself for a release that anybody may have made.
+const UNVOUCHED: &str = "the API server did not record who made this release, or nobody knows that it did, so nothing is promoted in that name: promote it yourself, or make another version";
 /// How many rows there is room for.
 const MOST: usize = 256;
 
@@ -46,7 +48,7 @@ pub fn plan(observed: &Observed, status: &mut ReleaseStatus, journey: Option<&Jo
     let is_made = |rows: &[AutomaticPromotion], name: &EnvironmentName| {
         rows.iter().any(|row| row.environment == name.as_str()) || observed.underway.contains_key(name.as_str())
     };
-    let mut wanted = Vec::new();
+    let (mut wanted, mut held) = (Vec::new(), false);
     for environment in automatic.due {
         if status.automatic.len() >= MOST || is_made(&status.automatic, &environment) {
             continue;
@@ -58,6 +60,10 @@ pub fn plan(observed: &Observed, status: &mut ReleaseStatus, journey: Option<&Jo
         if observed.unmade.contains_key(&environment) {
             continue;
         }
+        if observed.unvouched {
+            held = true;
+            continue;
+        }
         let name = name(&observed.release, &environment);
         status.automatic.push(made(environment.as_str(), &name));
         wanted.push(Wanted { name, environment });
@@ -65,7 +71,7 @@ pub fn plan(observed: &Observed, status: &mut ReleaseStatus, journey: Option<&Jo
     status.automatic.sort_by(|one, other| one.environment.cmp(&other.environment));
     let late: Vec<_> = automatic.overtaken.iter().filter(|name| !is_made(&status.automatic, name)).collect();
     let mut notes: Vec<Note> = wanted.iter().map(note).collect();
-    notes.extend(say(observed, status, &late));
+    notes.extend(say(observed, status, (&late, held)));
     (wanted, notes)
 }
 
@@ -177,18 +183,20 @@ fn note(wanted: &Wanted) -> Note {
 }
 
 /// Writes the condition, and says once when it becomes false.
-fn say(observed: &Observed, status: &mut ReleaseStatus, late: &[&EnvironmentName]) -> Option<Note> {
+fn say(observed: &Observed, status: &mut ReleaseStatus, (late, held): (&[&EnvironmentName], bool)) -> Option<Note> {
     let before =
         condition::find(&status.conditions, ConditionType::AutomaticallyPromoted).map(|known| known.reason.clone());
-    let (failed, unmade) = (problems(status), observed.unmade.values().collect::<BTreeSet<_>>());
+    let unvouched = held.then_some(UNVOUCHED);
+    let unmade: BTreeSet<&str> = observed.unmade.values().map(String::as_str).chain(unvouched).collect();
+    let failed = problems(status);
     let (reason, message) = if let Governing::NoChannel { name } = &observed.governing {
         (Reason::ChannelNotFound, choice::without_channel(&observed.name(), name))
     } else if !unmade.is_empty() || !failed.is_empty() {
         let asks = failed.iter().all(|(row, _)| row.reason.as_deref() == Some(UNANSWERED)) && unmade.is_empty();
         let reason = if asks { Reason::PromptRequired } else { Reason::NotPromoted };
         // What could not be made may have one cause in several environments.
-        let sentences = unmade.into_iter().chain(failed.iter().map(|(_, sentence)| sentence));
-        (reason, sentences.map(String::as_str).collect::<Vec<_>>().join("; "))
+        let sentences = unmade.into_iter().chain(failed.iter().map(|(_, sentence)| sentence.as_str()));
+        (reason, sentences.collect::<Vec<_>>().join("; "))
     } else if !late.is_empty() {
         let names: Vec<&str> = late.iter().map(|name| name.as_str()).collect();
         let message = format!(

@@ -53,6 +53,8 @@ pub struct Observed {
     pub underway: BTreeMap<String, Vec<String>>,
     /// Promotions that it would get by itself and that could not be made in this run: environment, and why.
     pub unmade: BTreeMap<EnvironmentName, String>,
+    /// Whether nobody vouches for who made it.
+    pub unvouched: bool,
     /// What was seen of the Secrets of the space that it refers to, by name.
     pub secrets: BTreeMap<String, Sighting>,
     /// The time of the run.
@@ -124,6 +126,7 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
         pinned: pinned(context, &space, &spec.project),
         underway,
         unmade: BTreeMap::new(),
+        unvouched: is_unvouched(context, &release),
         runs,
         environments: names.chain(broken.keys().cloned()).collect(),
         happened: Happened::of(&spec.version, (&spec.project, sources)),
@@ -135,6 +138,13 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
         now,
         release,
     }
+}
+
+/// Whether the policies did not act when a release was made. While they do not act now, nobody knows.
+fn is_unvouched(context: &Context, release: &Release) -> bool {
+    let guard = context.guard.known();
+    let made = release.metadata.creation_timestamp.as_ref();
+    guard.broken().is_none() && !made.is_some_and(|time| guard.vouches_for("releases", time.0))
 }
 
 /// What was seen of the Secrets that a release refers to, or will once it is sealed.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::v1alpha1::Pin;
+use crate::api::v1alpha1::pin::Witness;
 use crate::controllers::place::Past;
 use crate::domain::promotion::reason::Reason as Why;
 
@@ -22,6 +23,8 @@ fn observed(own: Option<Own>) -> Observed {
         own: own.map(|own| (promote::name(&pin), own)),
         past: Past::default(),
         running: None,
+        witnessed: Some(Witness { generation: 3, vouched: true, seen_at: None }),
+        unguarded: None,
         now: Timestamp::from_second(100).unwrap(),
         pin: Arc::new(pin),
     }
@@ -158,6 +161,11 @@ fn a_pin_that_nobody_answers_for_and_one_whose_version_is_on_its_way_make_nothin
     let decision = decide(&observed);
     assert_eq!((decision.effects.len(), decision.status.carried_out), (0, None));
     assert_eq!(said(&decision).1, "NotStamped");
+    let doubted = Witness { generation: 3, vouched: false, seen_at: None };
+    let in_a_gap = Observed { witnessed: Some(doubted.clone()), pin: Arc::new(pin(3)), ..observed.clone() };
+    let decision = decide(&in_a_gap);
+    assert_eq!((decision.effects.len(), decision.status.carried_out), (0, None));
+    assert_eq!((said(&decision).1.as_str(), decision.status.witnessed), ("NotStamped", Some(doubted)));
     let running = Some(("manual".to_owned(), "2.0.0".to_owned()));
     let decision = decide(&Observed { running, pin: Arc::new(pin(3)), ..observed });
     assert_eq!((decision.effects.len(), decision.status.carried_out), (0, None));

@@ -43,6 +43,7 @@ fn observed() -> Observed {
         secrets: [].into(),
         underway: [].into(),
         unmade: [].into(),
+        unvouched: false,
         now: Timestamp::from_second(100).unwrap(),
     }
 }
@@ -181,6 +182,15 @@ fn a_failure_that_is_known_from_its_row_alone_says_where_the_reason_is() {
     assert_eq!(reason, "NotPromoted");
     let expected = format!("Failed: the reason is in its AuditRecord, promotion-{};", first.name);
     assert!(message.contains(&expected), "{message}");
+}
+
+#[test]
+fn nothing_is_promoted_in_a_name_that_nobody_vouches_for_and_the_release_says_so() {
+    let (observed, mut status) = (Observed { unvouched: true, ..observed() }, ReleaseStatus::default());
+    let (wanted, notes) = run(&observed, &mut status);
+    assert!(wanted.is_empty() && status.automatic.is_empty(), "{:?}", status.automatic);
+    assert_eq!(notes.iter().map(|note| note.reason).collect::<Vec<_>>(), ["NotPromoted"]);
+    assert_eq!(condition(&status).unwrap(), ("NotPromoted", UNVOUCHED));
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn observed(sealing: Option<Found>) -> Observed {
         pinned: [].into(),
         underway: [].into(),
         unmade: [].into(),
+        unvouched: false,
         secrets: [].into(),
         now: at(100),
     }

@@ -36,6 +36,7 @@ fn observed((secrets, runs): (Value, bool), seen: &[(&str, Seen)]) -> Observed {
         pinned: [].into(),
         underway: [].into(),
         unmade: [].into(),
+        unvouched: false,
         secrets: seen
             .iter()
             .map(|(name, seen)| ((*name).to_owned(), Sighting { seen: seen.clone(), at: at(100) }))
