@@ -227,7 +227,6 @@ fn the_account_that_commands_run_as_reads_logs_and_restarts_workloads() {
     let console = roles().into_iter().find(|role| name(role) == "gantry-console").expect("the role");
     let all: Vec<String> = granted(&console).iter().map(Call::to_string).collect();
     let expected = [
-        "get /pods",
         "get /pods/log",
         "get apps/daemonsets",
         "get apps/deployments",
@@ -648,6 +647,51 @@ async fn the_account_that_applies_releases_may_do_what_it_does_and_no_more() {
     for one in seen.iter().filter(|one| one.role == "gantry-deployer") {
         let granted = wanted(&["gantry-deployer"], &[]);
         assert!(granted.iter().any(|right| one.is_of(right)), "the shipped role does not grant {one:?}");
+        assert_eq!(one.bound_in.as_ref(), Some(&one.namespace), "{one:?}");
+    }
+    assert_eq!(refused(&calls()), [""; 0], "used and not granted");
+}
+
+/// What was asked for in a command, once it has ended.
+async fn commanded(space: &Space, name: &str, what: Value) {
+    let mut spec = json!({"environment": "shown", "project": "all", "reason": "CHG-1"});
+    spec.as_object_mut().expect("a spec").extend(what.as_object().expect("a command").clone());
+    space.apply(space.object("CommandRun", name, spec)).await;
+    wait::object(&space.api(), name, "carried out", |known: &CommandRun| {
+        known.status.as_ref().is_some_and(|status| status.finished)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_that_commands_run_as_may_do_what_it_does_and_no_more() {
+    let cluster = shared().await;
+    let space = Space::create(cluster.admin().await).await;
+    let image = format!("{}/checkout", cluster.plane.registry().host());
+    space.environment("shown", 10).await;
+    let workloads = ["Deployment", "StatefulSet", "DaemonSet"];
+    let kinds = one_of_each(&space, &image);
+    let objects: Vec<Value> =
+        kinds.into_iter().filter(|object| workloads.iter().any(|kind| object["kind"] == **kind)).collect();
+    assert_eq!(objects.len(), workloads.len());
+    space.project("all", &image, objects.into()).await;
+    space.release("all", "1.0.0").await;
+    space.deploy("all", "1.0.0", "shown").await;
+    for kind in workloads {
+        let workload = json!({"workload": format!("{kind}/app")});
+        commanded(&space, &format!("restart-{}", kind.to_lowercase()), json!({"restart": workload})).await;
+        commanded(&space, &format!("logs-{}", kind.to_lowercase()), json!({"logs": workload})).await;
+    }
+    let calls = || -> Vec<AuditEvent> {
+        let events = cluster.plane.audit().since(gantry_plane::AuditMark::default()).expect("an audit log");
+        let console = format!("system:serviceaccount:{}-shown:gantry-console", space.name);
+        let acting = |event: &AuditEvent| event.user == OPERATOR && event.impersonated.as_ref() == Some(&console);
+        events.into_iter().filter(acting).collect()
+    };
+    let rights = wanted(&["gantry-console"], &[]);
+    let seen = used(&rights, calls).await;
+    for one in seen.iter().filter(|one| one.role == "gantry-console") {
+        assert!(rights.iter().any(|right| one.is_of(right)), "the shipped role does not grant {one:?}");
         assert_eq!(one.bound_in.as_ref(), Some(&one.namespace), "{one:?}");
     }
     assert_eq!(refused(&calls()), [""; 0], "used and not granted");
