@@ -470,6 +470,38 @@ async fn what_a_trigger_released_and_its_lifecycle_promotes_waits_for_people_and
     assert_eq!(ended.status.expect("a status").phase.as_deref(), Some("Succeeded"));
 }
 
+// Attack T4.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_is_none_of_another_release_or_environment() {
+    let shop = Shop::open(json!({"required": 1})).await;
+    shop.space.environment("live", 20).await;
+    let (first, second) = (shop.asked("1.0.0").await, shop.asked("1.1.0").await);
+    let bob: Api<Approval> = Api::namespaced(shop.client("bob").await, &shop.space.name);
+    let (other, uid) = (second.name_any(), second.uid().expect("a uid"));
+    for (name, change, told) in [
+        ("of-another", json!({"promotion": other}), "it has the UID of another promotion"),
+        ("of-its-plan", json!({"promotion": other, "promotionUid": uid}), "it is for another plan"),
+        ("elsewhere", json!({"environment": "live"}), "it names another environment"),
+    ] {
+        let mut replayed = serde_json::to_value(shop.approval(name, &first)).expect("JSON");
+        for (field, value) in change.as_object().expect("fields") {
+            replayed["spec"][field] = value.clone();
+        }
+        let replayed: Approval = serde_json::from_value(replayed).expect("an approval");
+        wait::eventually("bob may approve", || async { bob.create(&PostParams::default(), &replayed).await.ok() })
+            .await;
+        let (counts, says) = shop.says(name).await;
+        assert!(!counts && says.contains(told), "{says}");
+    }
+    for promotion in [&first, &second] {
+        let waits = shop.waits(&promotion.name_any()).await;
+        assert!(message(&waits).starts_with("1 of 1 approvals is missing"), "{}", message(&waits));
+    }
+    assert!(shop.decided("bob", "Approve", &second).await.0);
+    let ended = shop.space.ended(&other).await.status.expect("a status");
+    assert_eq!(ended.phase.as_deref(), Some("Succeeded"));
+}
+
 // Attack T30.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_somebody_forges_approves_nothing() {

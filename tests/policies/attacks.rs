@@ -1,6 +1,5 @@
 //! What people with some rights try to get more, or to be somebody else: each attempt is refused with a sentence, or changes nothing.
 
-use gantry::api::v1alpha1::Promotion;
 use gantry_plane::Identity;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
@@ -16,7 +15,7 @@ const WAYS: [&str; 5] = ["merge", "json", "apply", "replace", "status"];
 
 async fn attempt(
     api: &Api<DynamicObject>,
-    name: &str,
+    (kind, name): (&str, &str),
     way: &str,
     (field, value): (&str, &Value),
 ) -> Result<(), String> {
@@ -29,7 +28,7 @@ async fn attempt(
             api.patch(name, &parameters, &patch).await
         }
         "apply" => {
-            let object = json!({"apiVersion": "gantry.dev/v1alpha1", "kind": "Promotion",
+            let object = json!({"apiVersion": "gantry.dev/v1alpha1", "kind": kind,
                 "metadata": {"name": name}, "spec": {field: value}});
             api.patch(name, &PatchParams::apply("attack").force(), &Patch::Apply(object)).await
         }
@@ -48,7 +47,6 @@ async fn attempt(
 async fn whatever_way_is_taken_nothing_that_was_asked_for_changes() {
     let shop = Shop::open().await;
     let before = shop.promoted("asked").await;
-    let spec = |promotion: &Promotion| serde_json::to_value(&promotion.spec).expect("JSON");
     let fields = [
         ("project", json!("cart")),
         ("version", json!("2.0.0")),
@@ -65,18 +63,73 @@ async fn whatever_way_is_taken_nothing_that_was_asked_for_changes() {
         ("requestedBy", json!({"username": "bob"})),
         ("cause", json!({"kind": "Pin", "name": "checkout.dev", "uid": "u"})),
     ];
-    // Whoever may promote, whoever may write everything, and an administrator of the whole cluster.
+    let promotion = shop.promotion("asked", json!({}));
+    never_changes(&shop, &promotion, &fields).await;
+    let now = shop.promotions(&shop.space.client).get("asked").await.expect("it is there");
+    assert_eq!(now.spec, before.spec);
+}
+
+/// Fails if one of these fields changes, whichever way somebody takes: whoever may promote, whoever may write everything, and an
+/// administrator of the whole cluster.
+async fn never_changes(shop: &Shop, object: &Value, fields: &[(&str, Value)]) {
+    let kind = object["kind"].as_str().expect("a kind");
+    let (stored, name) = api_of(&shop.space.client, object);
+    let before = stored.get(&name).await.expect("it is there");
     for person in [&shop.alice, &shop.mallory, &shop.space.client] {
-        let (api, _) = api_of(person, &shop.promotion("asked", json!({})));
-        for (field, value) in &fields {
+        let (api, _) = api_of(person, object);
+        for (field, value) in fields {
             for way in WAYS {
-                let refused = attempt(&api, "asked", way, (field, value)).await;
-                let now = shop.promotions(&shop.space.client).get("asked").await.expect("it is there");
-                assert_eq!(spec(&now), spec(&before), "{field} by {way}: {refused:?}");
+                let refused = match way {
+                    // Who may not read it cannot replace it either.
+                    "replace" if api.get(&name).await.is_err() => continue,
+                    _ => attempt(&api, (kind, &name), way, (field, value)).await,
+                };
+                let now = stored.get(&name).await.expect("it is there");
+                assert_eq!(now.data["spec"], before.data["spec"], "{field} by {way}: {refused:?}");
                 assert_eq!(now.metadata.generation, before.metadata.generation, "{field} by {way}");
             }
         }
     }
+}
+
+// Attacks T2, T18.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_decision_and_no_command_changes_whatever_way_is_taken() {
+    let shop = Shop::open().await;
+    let approval = shop.space.object(
+        "Approval",
+        "decided",
+        json!({"promotion": "asked", "promotionUid": "u", "environment": "dev", "planDigest": "a".repeat(64), "decision": "Reject"}),
+    );
+    let command = shop.space.object(
+        "CommandRun",
+        "asked",
+        json!({"environment": "dev", "project": "checkout", "reason": "CHG-1", "restart": {"workload": "Deployment/checkout"}}),
+    );
+    for object in [&approval, &command] {
+        create(&shop.space.client, object.clone(), DryRun::No).await.expect("an administrator may");
+    }
+    let decided = [
+        ("promotion", json!("another")),
+        ("promotionUid", json!("v")),
+        ("environment", json!("production")),
+        ("planDigest", json!("b".repeat(64))),
+        ("decision", json!("Approve")),
+        ("comment", json!("another")),
+        ("by", json!({"username": "bob"})),
+    ];
+    never_changes(&shop, &approval, &decided).await;
+    let asked = [
+        ("environment", json!("production")),
+        ("targets", json!(["eu"])),
+        ("project", json!("cart")),
+        ("reason", json!("another")),
+        ("logs", json!({"workload": "Deployment/checkout"})),
+        ("restart", json!({"workload": "Deployment/cart"})),
+        ("script", json!({"image": "localhost/tools:1", "run": "ls"})),
+        ("by", json!({"username": "bob"})),
+    ];
+    never_changes(&shop, &command, &asked).await;
 }
 
 /// Eve, who may do everything in a space of her own.
