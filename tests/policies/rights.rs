@@ -82,8 +82,17 @@ fn few_rules_of_the_operator_hold_for_the_whole_cluster() {
         .iter()
         .find(|document| document["kind"] == "ClusterRole" && document["metadata"]["name"] == "gantry-operator");
     let rules = operator.and_then(|role| role["rules"].as_array()).expect("its rules").len();
-    println!("the operator has {rules} rules for the whole cluster");
     assert!(rules <= MOST_RULES, "{rules}");
+    let told = format!("\n  {rules} rules of the operator hold for the whole cluster.");
+    assert!(include_str!("../../README.md").contains(&told), "the README must say {told}");
+    // No other role is bound to anybody for the whole cluster.
+    let bound: Vec<_> = documents
+        .iter()
+        .filter(|document| document["kind"] == "ClusterRoleBinding")
+        .map(|document| (&document["roleRef"]["name"], &document["subjects"]))
+        .collect();
+    let operator = json!([{"kind": "ServiceAccount", "name": "gantry", "namespace": "gantry-system"}]);
+    assert_eq!(bound, [(&json!("gantry-operator"), &operator)]);
 }
 
 /// What is tried: method, path, and what is sent.
@@ -159,7 +168,7 @@ async fn whatever_else_the_operators_token_is_tried_for_is_refused() {
     for identity in [Some("kubernetes-admin"), admin, Some("system:serviceaccount:gantry-system:default")] {
         attempts.push(("GET", "/api/v1/namespaces".into(), Value::Null, identity));
     }
-    assert!(attempts.len() >= 30);
+    assert!(attempts.len() > 40, "the README says forty-odd");
     for (method, path, body, identity) in attempts {
         let mut request = Request::builder().method(method).uri(&path);
         let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
