@@ -344,6 +344,83 @@ async fn a_change_voids_approvals_and_the_strictest_rule_since_the_request_count
     );
 }
 
+// Attack T4.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_is_void_for_a_release_that_was_made_again() {
+    let shop = Shop::open(json!({"required": 2})).await;
+    let space = &shop.space;
+    let waiting = shop.asked("1.0.0").await;
+    let name = waiting.name_any();
+    assert!(shop.decided("bob", "Approve", &waiting).await.0);
+    space.api::<Release>().delete("checkout-1.0.0", &DeleteParams::default()).await.expect("an administrator may");
+    wait::gone(&space.api::<Release>(), "checkout-1.0.0").await;
+    let image = format!("{}/checkout", shared().await.plane.registry().host());
+    space.project("checkout", &image, json!([config_map("settings", "another")])).await;
+    space.release("checkout", "1.0.0").await;
+    let before = plan_of(&waiting);
+    let changed = wait::object(&space.api(), &name, "another plan", |known: &Promotion| {
+        let status = known.status.as_ref();
+        let another = status.and_then(|status| status.plan_digest.as_ref()).is_some_and(|known| *known != before);
+        another && status.is_some_and(|status| status.reason.as_deref() == Some("ApprovalsMissing"))
+    })
+    .await;
+    let says = message(&changed);
+    assert!(says.starts_with("2 of 2 approvals are missing: "), "{says}");
+    assert!(says.contains("the approval of bob does not count: it is for another plan"), "{says}");
+    shop.told(&changed, "ApprovalVoid", "it is for another plan").await;
+    for person in ["bob", "carol"] {
+        assert!(shop.decided(person, "Approve", &changed).await.0);
+    }
+    let ended = space.ended(&name).await.status.expect("a status");
+    assert_eq!((ended.phase.as_deref(), ended.approvals.map(|record| record.given)), (Some("Succeeded"), Some(2)));
+}
+
+fn plan_of(promotion: &Promotion) -> String {
+    promotion.status.as_ref().and_then(|status| status.plan_digest.clone()).expect("a plan")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_of_one_promotion_is_void_for_another_that_differs_in_its_variables_alone() {
+    let shop = Shop::open(json!({"required": 2})).await;
+    let space = &shop.space;
+    let image = format!("{}/checkout", shared().await.plane.registry().host());
+    // Of two that differ in nothing but their variables each has a plan of its own, and whoever names that of the other decides on nothing.
+    let asks = |level: &str| {
+        let variables = json!([{"name": "LEVEL", "value": level}]);
+        json!({"project": "checkout", "version": "1.1.0", "environment": "production", "variables": variables})
+    };
+    let variables = json!([{"name": "LEVEL", "prompt": {}, "values": [{"value": "info"}]}]);
+    let process =
+        json!([{"name": "deploy", "apply": {"manifests": [config_map("settings", "${{ variables.LEVEL }}")]}}]);
+    let project = json!({"packages": [{"name": "api", "image": image}], "variables": variables, "process": process});
+    space.apply(space.object("Project", "checkout", project)).await;
+    space.api::<Release>().delete("checkout-1.1.0", &DeleteParams::default()).await.expect("an administrator may");
+    wait::gone(&space.api::<Release>(), "checkout-1.1.0").await;
+    space.release("checkout", "1.1.0").await;
+    space
+        .apply(space.object(
+            "Environment",
+            "production",
+            json!({"order": 10, "approvals": {"required": 2}, "queue": "Queue"}),
+        ))
+        .await;
+    space.environment_ready("production").await;
+    space.apply(space.object("Promotion", "quiet", asks("warn"))).await;
+    let quiet = shop.waits("quiet").await;
+    space.apply(space.object("Promotion", "loud", asks("debug"))).await;
+    let loud = shop.waits("loud").await;
+    assert_ne!(plan_of(&quiet), plan_of(&loud));
+    let mut of_other = shop.approval("of-other", &loud);
+    of_other.spec.plan_digest = plan_of(&quiet);
+    let bob: Api<Approval> = Api::namespaced(shop.client("bob").await, &space.name);
+    bob.create(&PostParams::default(), &of_other).await.expect("it is taken, and counts for nothing");
+    let (counts, says) = shop.says("of-other").await;
+    assert!(!counts && says.contains("it is for another plan"), "{says}");
+    let still = shop.waits("loud").await;
+    let says = message(&still);
+    assert!(says.starts_with("2 of 2 approvals are missing: "), "{says}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_return_to_what_succeeded_there_needs_no_approval_where_the_environment_says_so() {
     let shop = Shop::open(json!({"required": 1, "rollback": 0})).await;

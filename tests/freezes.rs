@@ -172,6 +172,27 @@ async fn a_freeze_is_judged_at_the_start_that_is_asked_for_and_not_now() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_that_was_made_after_the_request_is_judged_again_at_the_start_and_lets_it_wait() {
+    let space = shop().await;
+    let (time, end) = (in_seconds(15), in_seconds(25));
+    promote(&space, "late", "1.0.0", json!({"notBefore": time.to_string()})).await;
+    let asked = space.in_phase("late", "Pending", Some("NotYet")).await.metadata.creation_timestamp.expect("a time").0;
+    // What was made in the same second counts as made before.
+    let next = asked + SignedDuration::from_secs(1);
+    wait::eventually("the next second", || async { (Timestamp::now() >= next).then_some(()) }).await;
+    // It was free when it was asked for; what holds it at its start was nobody's to foresee.
+    freeze(&space, "sudden", json!({"start": in_seconds(-60).to_string(), "end": end.to_string()})).await;
+    let held = space.in_phase("late", "Pending", Some("Frozen")).await;
+    assert!(message(&held).contains("held by freeze sudden") && message(&held).contains("it goes on by itself"));
+    let ended = space.ended("late").await;
+    assert_eq!(ending(&ended), ("Succeeded", "Deployed"));
+    let status = ended.status.expect("a status");
+    assert!(status.started_at.is_some_and(|started| started.0 >= end), "it started when the freeze was over");
+    let decided = status.decided_on;
+    assert!(decided.iter().any(|known| known.kind == "Freeze" && known.name == "sudden"), "{decided:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_freeze_holds_only_the_environments_and_projects_that_it_names_and_says_which_do_not_exist() {
     let space = shop().await;
     space.environment("test", 10).await;
