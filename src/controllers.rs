@@ -29,6 +29,6 @@ pub mod release;
 pub mod scopes;
 pub mod secret_versions;
 pub mod stores;
-pub mod triggers;
 pub mod variable_set;
+pub mod wakes;
 pub mod workloads;

@@ -12,7 +12,7 @@
 //! | [`telemetry`], [`server`], [`settings`] | metrics, logs, probes, arguments | – |
 //!
 //! Read first: `domain/promotion/machine.rs` (everything that can happen to a promotion), `controllers/promotion/decide.rs`
-//! (the same with status and Events), `controllers/pipeline.rs` (the shape of every reconcile), `controllers/triggers.rs`
+//! (the same with status and Events), `controllers/pipeline.rs` (the shape of every reconcile), `controllers/wakes.rs`
 //! (which change wakes whom), `cluster/gate.rs` and `controllers/promotion/slot.rs` (why two operators do no harm).
 
 pub mod api;

@@ -36,13 +36,13 @@ use crate::controllers::pin::PinController;
 use crate::controllers::project::ProjectController;
 use crate::controllers::project::series::Series;
 use crate::controllers::promotion::PromotionController;
-use crate::controllers::promotion::bench::Bench;
-use crate::controllers::promotion::snapshots::Snapshots;
+use crate::controllers::promotion::reads::snapshots::Snapshots;
+use crate::controllers::promotion::work::bench::Bench;
 use crate::controllers::release::ReleaseController;
 use crate::controllers::secret_versions::SecretVersions;
 use crate::controllers::stores::Stores;
-use crate::controllers::triggers::{Queues, Triggers};
 use crate::controllers::variable_set::VariableSetController;
+use crate::controllers::wakes::{Queues, Wakes};
 use crate::controllers::workloads::Workloads;
 use crate::registry::{Access, Resolver};
 use crate::server::{self, Probes};
@@ -250,7 +250,7 @@ impl Lead {
     }
 }
 
-/// Every controller with its queue, and the triggers that feed them.
+/// Every controller with its queue, and the wakes that feed them.
 fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationToken) -> Tasks {
     let mut tasks = Tasks::default();
     let (projects, project_requests) = Queue::new();
@@ -296,8 +296,8 @@ fn start(context: &Arc<Context>, provisioned: &Provisioned, stop: &CancellationT
         approvals,
         commands,
     };
-    let triggers = Triggers { context: shared(), queues, bench };
-    started.until_stopped(&mut tasks, "the triggers", triggers.run(objects));
+    let wakes = Wakes { context: shared(), queues, bench };
+    started.until_stopped(&mut tasks, "the wakes", wakes.run(objects));
     tasks
 }
 

@@ -4,42 +4,18 @@
 //! in a target namespace), `recording.rs` (from the end to every history).
 
 pub mod approvals;
-pub mod bench;
-pub mod between;
 pub mod conditions;
-pub mod course;
-pub mod current;
 pub mod decide;
-pub mod environments;
 pub mod facts;
-pub mod faults;
 pub mod freezes;
-pub mod hindrance;
-pub mod inventory;
-pub mod lookout;
-pub mod manifests;
-pub mod news;
-pub mod object;
 pub mod observe;
 pub mod pinned;
 pub mod plan;
-pub mod progress;
 pub mod reads;
-pub mod record;
 pub mod recording;
-pub mod redaction;
-pub mod rendering;
-pub mod retry;
 pub mod rollback;
-pub mod room;
 pub mod slot;
-pub mod snapshots;
 pub mod status;
-pub mod survey;
-pub mod telling;
-pub mod timeout;
-pub mod turn;
-pub mod variables;
 pub mod work;
 
 use std::sync::Arc;
@@ -57,14 +33,17 @@ use crate::controllers::pipeline;
 use crate::domain::promotion::machine::Slot as Holder;
 use crate::domain::promotion::outcome::Outcome;
 use crate::error::Class;
-use bench::Bench;
+use decide::between;
 use decide::{Decision, Effect};
 use observe::Observed;
 use plan::PlanState;
-use progress::{Progress, State};
+use reads::snapshots::Snapshots;
+use recording::{record, telling};
 use slot::Slot;
-use snapshots::Snapshots;
-use survey::Survey;
+use work::bench::Bench;
+use work::progress::{Progress, State};
+use work::survey::Survey;
+use work::{faults, survey};
 
 /// How many turns one run may need before its status is written: each effect at most once, the start, and one to spare.
 const EFFECTS: usize = 8;

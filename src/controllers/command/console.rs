@@ -12,7 +12,7 @@ use crate::api::v1alpha1::command_run::LogsCommand;
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::controllers::environment::desired::CONSOLE;
-use crate::controllers::promotion::redaction::hidden;
+use crate::controllers::promotion::work::redaction::hidden;
 use crate::domain::command::output;
 use crate::domain::command::reason::Reason;
 use crate::domain::variable::SecretText;

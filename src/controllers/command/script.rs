@@ -15,7 +15,7 @@ use crate::api::v1alpha1::{CommandRun, Environment};
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
 use crate::controllers::environment::desired::{CONSOLE, DEPLOYER};
-use crate::controllers::promotion::redaction::hidden;
+use crate::controllers::promotion::work::redaction::hidden;
 use crate::domain::command::output::{self, Output};
 use crate::domain::command::reason::Reason;
 

@@ -10,7 +10,8 @@ use crate::api::convert::freezes as convert;
 use crate::api::v1alpha1::FreezeStatus;
 use crate::api::v1alpha1::freeze::FreezePeriod;
 use crate::controllers::decision::{self, Next, Note, Severity};
-use crate::controllers::promotion::{freezes, reads};
+use crate::controllers::promotion::freezes;
+use crate::controllers::promotion::reads;
 use crate::domain::freeze::{Freeze, Hold};
 
 /// A freeze changes nothing but its own status.

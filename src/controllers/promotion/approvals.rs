@@ -8,8 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource;
 use serde_json::json;
 
+use super::facts;
 use super::observe::Observed;
-use super::{facts, record};
+use super::recording::record;
 use crate::api::condition;
 use crate::api::v1alpha1::approval::ApprovalDecision;
 use crate::api::v1alpha1::environment::Approvals;

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::current;
+use super::decide::turn;
 use super::observe::Observed;
 use super::plan::{Plan, PlannedStep};
+use super::reads::current;
 use super::status::{FAILED, SKIPPED};
-use super::{turn, variables};
+use super::work::variables;
 use crate::api::condition::cut;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::variables as wire;

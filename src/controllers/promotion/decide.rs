@@ -1,24 +1,32 @@
 //! What a promotion does next: the machine of [`crate::domain::promotion::machine`], with the status and the Events that
 //! belong to each transition. Pure and total.
 
+pub mod between;
+pub mod hindrance;
+pub mod retry;
+pub mod timeout;
+pub mod turn;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::conditions::{self, Chosen};
 use super::facts::{self, facts, phase};
-use super::hindrance::{self, Hindrance};
-use super::news::News;
+use super::freezes;
 use super::observe::Observed;
+use super::pinned;
 use super::plan::PlanState;
-use super::progress::{Progress, State};
-use super::{between, freezes, pinned, retry, status, timeout, turn};
+use super::recording::news::News;
+use super::status;
+use super::work::progress::{Progress, State};
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::v1alpha1::{Promotion, PromotionSpec, PromotionStatus};
 use crate::controllers::decision::{self, Next, Note};
 use crate::domain::promotion::machine::{self, End, Failure, Transition};
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
+use hindrance::Hindrance;
 
 /// What one run of a promotion will do.
 pub type Decision = decision::Decision<PromotionStatus, Effect>;

@@ -16,13 +16,14 @@ use crate::domain::promotion::window::Window;
 use crate::domain::queue::{self, Entry, Policy, Standing};
 
 use super::approvals;
+use super::decide::timeout;
+use super::decide::turn;
 use super::freezes;
 use super::observe::{Observed, Trace};
 use super::pinned;
 use super::plan::PlanState;
-use super::progress::{Progress, State};
 use super::status::SKIPPED;
-use super::{timeout, turn};
+use super::work::progress::{Progress, State};
 
 /// The phase that the promotion's status says; a status that says none is `Pending`.
 #[must_use]

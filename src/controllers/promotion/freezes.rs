@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::news::News;
+use super::decide::between;
 use super::observe::Observed;
-use super::{between, reads as promotion_reads, rollback};
+use super::reads as promotion_reads;
+use super::recording::news::News;
+use super::rollback;
 use crate::api::condition;
 use crate::api::convert::freezes as convert;
 use crate::api::v1alpha1::promotion_status::FreezeOverrideRecord;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::current::Current;
+use super::decide::hindrance::Hindrance;
 use super::freezes::Read;
-use super::hindrance::Hindrance;
 use super::pinned::Pinned;
 use super::plan::PlanState;
-use super::progress::Progress;
+use super::reads::current::Current;
+use super::work::progress::Progress;
 use crate::api::v1alpha1::{Approval, Environment, Project, Promotion, Release};
 use crate::controllers::lifecycle::course::Course;
 use crate::domain::guard::Guard;

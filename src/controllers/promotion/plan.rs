@@ -9,7 +9,7 @@ use crate::api::v1alpha1::{Environment, Promotion, PromotionStatus, Release};
 use crate::controllers::release::snapshot::{Snapshot, SnapshotStep};
 
 use super::status::{PENDING, SKIPPED};
-use super::variables;
+use super::work::variables;
 use crate::domain::variable::Declared;
 use crate::steps::apply::problem::Problems;
 

@@ -1,18 +1,24 @@
 //! How what a promotion knows is read: cheaply from the caches, or live where a decision cannot be taken back.
 
+pub mod course;
+pub mod current;
+pub mod environments;
+pub mod object;
+pub mod snapshots;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::Client;
 use kube::api::ListParams;
 
-use super::course::{self, Known};
-use super::current::{Current, current};
-use super::object::{all, get, read};
+use super::approvals;
+use super::freezes;
 use super::observe::{Observed, Trace, Unreadable};
 use super::pinned::{self, Pinned};
 use super::plan::PlanState;
-use super::{approvals, environments, freezes, record, rollback};
+use super::recording::record;
+use super::rollback;
 use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::{Environment, Pin, Project, Promotion, Release};
 use crate::cluster::cache::Key;
@@ -30,6 +36,9 @@ use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 use crate::domain::promotion::rollback::Rollback;
 use crate::domain::queue::{Claim, Entry, Origin};
+use course::Known;
+use current::{Current, current};
+use object::{all, get, read};
 
 /// What the caches say. Enough to wait; never enough to start or to end.
 #[must_use]

@@ -1,8 +1,12 @@
 //! From the end of a promotion to every history: the audit record, then the rows, then the finalizer goes.
 
+pub mod news;
+pub mod record;
+pub mod telling;
+
 use kube::Api;
 
-use super::{reads, record, telling};
+use super::reads;
 use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::Promotion;
 use crate::cluster::cache::Key;

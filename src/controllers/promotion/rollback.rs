@@ -6,7 +6,8 @@ use kube::{Api, Client};
 use sha2::{Digest, Sha256};
 
 use super::observe::Observed;
-use super::{reads, record};
+use super::reads;
+use super::recording::record;
 use crate::api::v1alpha1::environment::OnFailure as OnFailureField;
 use crate::api::v1alpha1::promotion::Cause;
 use crate::api::v1alpha1::promotion_status::RollbackRecord;

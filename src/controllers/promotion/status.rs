@@ -3,15 +3,17 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
+use super::approvals;
+use super::decide::timeout;
+use super::decide::turn;
 use super::facts;
 use super::freezes;
 use super::observe::Observed;
 use super::pinned;
 use super::plan::Plan;
-use super::progress::{Progress, State};
-use super::variables;
-use super::{approvals, current};
-use super::{timeout, turn};
+use super::reads::current;
+use super::work::progress::{Progress, State};
+use super::work::variables;
 use crate::api::condition::{self, ConditionType, Fact, Stamp, Standing};
 use crate::api::v1alpha1::PromotionStatus;
 use crate::api::v1alpha1::promotion_status::{DecidedOn, FailureRecord, RollbackRecord, StepRecord};

@@ -3,21 +3,30 @@
 //! Harmless to repeat: what is applied again does not change, and what is pruned is gone. Before the first effect of a step,
 //! its status said that it started, and the inventory lists what it is about to apply.
 
+pub mod bench;
+pub mod faults;
+pub mod inventory;
+pub mod lookout;
+pub mod manifests;
+pub mod progress;
 pub mod pruning;
+pub mod redaction;
+pub mod rendering;
+pub mod room;
+pub mod survey;
+pub mod variables;
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::PromotionController;
-use super::bench::Job;
-use super::inventory::Stored;
+use super::decide::turn;
+use super::facts;
 use super::observe::Observed;
+use super::plan;
 use super::plan::{Plan, PlanState, PlannedStep};
-use super::progress::{Progress, State, running};
-use super::rendering::{Rendered, Renderer};
 use super::slot::Slot;
-use super::{facts, lookout, manifests, plan, room, turn};
 use crate::api::v1alpha1::promotion_status::FailureRecord;
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
@@ -29,6 +38,10 @@ use crate::steps::apply::fence::{Lost, Shared};
 use crate::steps::apply::inventory::Inventory;
 use crate::steps::apply::problem::{ProblemReason, Problems};
 use crate::steps::apply::write::{Applied, WriteError, write};
+use bench::Job;
+use inventory::Stored;
+use progress::{Progress, State, running};
+use rendering::{Rendered, Renderer};
 
 /// How long rights that were just given may take to act (the API server's caches follow within milliseconds, here and there
 /// within a second).

@@ -4,7 +4,7 @@ use kube::core::ObjectMeta;
 
 use super::kind::WatchedKind;
 use crate::cluster::cache::{Key, Versioned};
-use crate::controllers::promotion::inventory::ANNOTATION;
+use crate::controllers::promotion::work::inventory::ANNOTATION;
 use crate::steps::apply::inventory::{Entry, Inventory};
 use crate::steps::apply::object::ObjectRef;
 

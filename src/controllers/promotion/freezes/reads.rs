@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use super::Read;
 use crate::api::v1alpha1::Freeze;
 use crate::cluster::error::ClusterError;
-use crate::controllers::promotion::object::all;
+use crate::controllers::promotion::reads::object::all;
 use crate::controllers::stores::Stores;
 
 /// Those that the cache knows.

@@ -1,10 +1,10 @@
 //! What a target had of the project and this release has no more: found in the inventory, and deleted once everything is done.
 
+use super::bench::Job;
+use super::inventory::Stored;
+use super::manifests;
 use super::{Workbench, into_cluster};
 use crate::cluster::error::ClusterError;
-use crate::controllers::promotion::bench::Job;
-use crate::controllers::promotion::inventory::Stored;
-use crate::controllers::promotion::manifests;
 use crate::controllers::promotion::slot::Slot;
 use crate::steps::apply::inventory::{Entry, Inventory};
 use crate::steps::apply::object::ObjectRef;

@@ -5,7 +5,7 @@ use crate::api::v1alpha1::promotion::Cancel;
 use crate::controllers::decision::Next;
 use crate::controllers::promotion::decide::tests::{at, progress, running};
 use crate::controllers::promotion::decide::{Effect, decide};
-use crate::controllers::promotion::progress::{Progress, State};
+use crate::controllers::promotion::work::progress::{Progress, State};
 
 /// A promotion whose first step may be begun again twice within five minutes, and failed now for this reason.
 fn failed(reason: &str) -> Observed {

@@ -7,8 +7,8 @@ use kube::client::Body;
 use serde_json::json;
 
 use crate::cluster::watches::{Subscription, Topic, Watches};
-use crate::controllers::promotion::lookout::{PATIENCE, settled};
-use crate::controllers::promotion::progress::{Progress, State};
+use crate::controllers::promotion::work::lookout::{PATIENCE, settled};
+use crate::controllers::promotion::work::progress::{Progress, State};
 use crate::steps::apply::inventory::Inventory;
 use crate::steps::apply::object::ObjectRef;
 use crate::steps::health::trim::trim;

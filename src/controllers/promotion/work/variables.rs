@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::observe::Observed;
-use super::plan::Plan;
 use crate::api::condition::cut;
 use crate::api::v1alpha1::Promotion;
 use crate::api::v1alpha1::history::PinnedPackage;
 use crate::api::v1alpha1::promotion_status::StepRecord;
 use crate::api::v1alpha1::variable::UsedVariable;
 use crate::api::variables;
+use crate::controllers::promotion::observe::Observed;
+use crate::controllers::promotion::plan::Plan;
 use crate::controllers::release::snapshot::Snapshot;
 use crate::domain::variable::{Bindings, Declared, Source, Subject};
 

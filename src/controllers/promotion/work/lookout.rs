@@ -9,14 +9,14 @@ use kube::core::{ApiResource, GroupVersionKind};
 
 use super::PromotionController;
 use super::bench::Job;
-use super::observe::Observed;
 use super::progress::{Evidence, State};
 use super::redaction::redacted;
 use super::survey::{self, Survey, survey};
-use super::timeout;
 use crate::api::v1alpha1::promotion_status::FailureRecord;
 use crate::cluster::error::ClusterError;
 use crate::cluster::watches::{Subscription, Topic};
+use crate::controllers::promotion::decide::timeout;
+use crate::controllers::promotion::observe::Observed;
 use crate::steps::apply::deployer::Deployer;
 use crate::steps::apply::write::Applied;
 use crate::steps::health::interest::Interest;

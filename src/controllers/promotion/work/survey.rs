@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 
 use super::bench::Job;
-use super::observe::Observed;
 use super::redaction::hidden;
 use crate::api::PROJECT_LABEL;
 use crate::api::v1alpha1::Promotion;
 use crate::cluster::cache::{Cache, Key};
+use crate::controllers::promotion::observe::Observed;
 use crate::steps::apply::write::Applied;
 use crate::steps::health::interest::Interest;
 use crate::steps::health::{ContainerRef, FailAfter, Failure, Health, Limits, Related, assess, needs_events, refusal};

@@ -4,8 +4,8 @@ use super::*;
 use crate::api::v1alpha1::promotion::Cancel;
 use crate::controllers::promotion::decide::tests::{at, progress, running};
 use crate::controllers::promotion::decide::{Effect, decide};
-use crate::controllers::promotion::progress::Progress;
 use crate::controllers::promotion::status::STARTED;
+use crate::controllers::promotion::work::progress::Progress;
 use crate::domain::promotion::rollback::Rollback;
 
 /// A promotion that runs, with steps of these kinds, of which the first is started.

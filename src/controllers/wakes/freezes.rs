@@ -1,11 +1,12 @@
 //! Whom a freeze wakes, and what wakes a freeze.
 
-use super::{Specs, Triggers};
+use super::{Specs, Wakes};
 use crate::api::v1alpha1::{Freeze, Promotion};
 use crate::cluster::cache::{Change, Key};
-use crate::controllers::promotion::{between, reads};
+use crate::controllers::promotion::decide::between;
+use crate::controllers::promotion::reads;
 
-impl Triggers {
+impl Wakes {
     /// Promotions that wait, or are kept from their next step, are judged anew. One that does not read as a freeze holds all.
     pub(super) fn freeze(&self, change: &Change<Freeze>, specs: &mut Specs) {
         self.queues.freezes.add(change.key.clone());

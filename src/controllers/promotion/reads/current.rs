@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::course::Known;
-use super::observe::Observed;
-use super::rollback::rollback_of;
 use crate::api::v1alpha1::Promotion;
 use crate::api::v1alpha1::history::DeploymentRow;
 use crate::api::v1alpha1::project::Current as CurrentRow;
+use crate::controllers::promotion::observe::Observed;
+use crate::controllers::promotion::rollback::rollback_of;
 use crate::domain::promotion::history::{Ended, Latest};
 use crate::domain::promotion::mode::{Aged, Mode};
 use crate::domain::promotion::outcome::Outcome;

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::status::STARTED;
 use crate::api::v1alpha1::Promotion;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::v1alpha1::variable::UsedVariable;
+use crate::controllers::promotion::status::STARTED;
 
 /// How far one step in one target is.
 #[derive(Clone, Debug, PartialEq)]

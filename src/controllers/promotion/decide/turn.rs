@@ -1,11 +1,12 @@
 //! Which step's turn it is after another has ended, well or not. Pure.
 
-use super::observe::Observed;
-use super::progress::{State, running};
-use super::status::{PENDING, SKIPPED};
-use super::{retry, timeout};
+use super::retry;
+use super::timeout;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
 use crate::api::v1alpha1::{Promotion, PromotionStatus};
+use crate::controllers::promotion::observe::Observed;
+use crate::controllers::promotion::status::{PENDING, SKIPPED};
+use crate::controllers::promotion::work::progress::{State, running};
 use crate::domain::promotion::phase::Phase;
 use crate::domain::step::{RunOn, Skip};
 

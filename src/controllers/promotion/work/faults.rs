@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::observe::Observed;
-use super::plan::PlanState;
+use super::manifests;
 use super::rendering::Renderer;
-use super::{conditions, manifests, plan};
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
+use crate::controllers::promotion::conditions;
+use crate::controllers::promotion::observe::Observed;
+use crate::controllers::promotion::plan;
+use crate::controllers::promotion::plan::PlanState;
 use crate::steps::apply::problem::Problems;
 
 /// Everything that is wrong with the steps of a promotion that cannot start, as far as it is seen without asking the targets.

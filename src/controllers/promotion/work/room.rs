@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use kube::Client;
 
 use super::inventory::Stored;
-use super::plan::PlannedStep;
 use crate::api::v1alpha1::Promotion;
 use crate::cluster::error::ClusterError;
+use crate::controllers::promotion::plan::PlannedStep;
 use crate::steps::apply::check::Checked;
 use crate::steps::apply::inventory::Inventory;
 use crate::steps::apply::object::ObjectRef;

@@ -8,7 +8,7 @@ use crate::api::v1alpha1::promotion_status::FailureRecord;
 use crate::api::v1alpha1::{Freeze, PromotionStatus};
 use crate::controllers::promotion::decide::decide;
 use crate::controllers::promotion::decide::tests::{at, progress, running};
-use crate::controllers::promotion::progress::State;
+use crate::controllers::promotion::work::progress::State;
 use crate::domain::promotion::machine::Slot;
 
 /// A freeze from second 10 to second 100 with these fields besides.

@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::observe::Observed;
-use super::progress::{self, Progress, State};
 use crate::api::condition;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
+use crate::controllers::promotion::observe::Observed;
+use crate::controllers::promotion::work::progress::{self, Progress, State};
 use crate::domain::promotion::reason::Reason;
 
 /// How long a step may take when its snapshot says nothing readable: the API's default.

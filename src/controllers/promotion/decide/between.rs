@@ -3,13 +3,16 @@
 //! Freezes are read live before a step begins. While it is paused a promotion runs as far as everybody else is concerned: it
 //! holds its slot. One in which a step has failed is not paused: its clean-up belongs to its end.
 
-use super::decide::{Decision, Effect, effect, finish, rest, unreadable};
-use super::news::News;
-use super::observe::Observed;
-use super::progress::{self, Progress};
-use super::{freezes, reads, status, turn};
+use super::turn;
+use super::{Decision, Effect, effect, finish, rest, unreadable};
 use crate::api::v1alpha1::Promotion;
 use crate::controllers::decision::Next;
+use crate::controllers::promotion::freezes;
+use crate::controllers::promotion::observe::Observed;
+use crate::controllers::promotion::reads;
+use crate::controllers::promotion::recording::news::News;
+use crate::controllers::promotion::status;
+use crate::controllers::promotion::work::progress::{self, Progress};
 use crate::domain::promotion::reason::Reason;
 
 /// Whether a promotion runs and is kept from its next step.

@@ -2,12 +2,14 @@
 //! on the release.
 
 use super::news::News;
-use super::{decide, reads, record};
+use super::record;
 use crate::api::v1alpha1::Promotion;
 use crate::cluster::cache::Key;
 use crate::controllers::context::Context;
 use crate::controllers::decision::Note;
 use crate::controllers::pipeline;
+use crate::controllers::promotion::decide;
+use crate::controllers::promotion::reads;
 use crate::domain::promotion::outcome::Outcome;
 
 /// Says what happened.

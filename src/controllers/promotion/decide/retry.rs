@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::observe::Observed;
 use super::timeout;
 use crate::api::v1alpha1::promotion_status::{FailureRecord, StepRecord};
+use crate::controllers::promotion::observe::Observed;
 use crate::domain::step::retry::Attempts;
 
 /// Failures of which the release alone is the cause: it is the same however often it is tried.

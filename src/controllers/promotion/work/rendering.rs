@@ -10,14 +10,14 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 
 use super::manifests;
-use super::observe::Observed;
-use super::plan::{Plan, PlannedStep};
 use super::variables;
 use crate::api::v1alpha1::variable::UsedVariable;
 use crate::api::{SECRET_ENVIRONMENTS_LABEL, variables as wire};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
+use crate::controllers::promotion::observe::Observed;
+use crate::controllers::promotion::plan::{Plan, PlannedStep};
 use crate::controllers::secret_versions;
 use crate::domain::variable::bindings::Secrets;
 use crate::domain::variable::{Bindings, FaultReason, SecretReference, SecretText};

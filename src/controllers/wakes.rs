@@ -9,7 +9,7 @@
 //! | a lifecycle | itself, and the projects that follow it with their releases and promotions that wait |
 //! | a release | itself, its promotions that wait, and its ends that are still to be recorded; its project when a trigger made it just now, and when it is gone |
 //! | an environment | its rows, its promotions that wait, and its ends; when its order or existence changes, the rows and lifecycles of the space; with its targets, too, the projects and variable sets, whose scopes may name them, and the freezes |
-//! | a freeze | itself; when its spec changes, the promotions of the space that wait or are kept from their next step: `triggers/freezes.rs` |
+//! | a freeze | itself; when its spec changes, the promotions of the space that wait or are kept from their next step: `wakes/freezes.rs` |
 //! | a pin | itself, and promotions that wait in its place |
 //! | an approval | itself, and the promotion that it names |
 //! | a command | itself |
@@ -32,7 +32,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::context::Context;
 use super::lifecycle::course;
-use super::promotion::bench::Bench;
+use super::promotion::work::bench::Bench;
 use super::promotion::{approvals, reads};
 use super::variable_set;
 use crate::api::v1alpha1::environment::Target;
@@ -95,7 +95,7 @@ struct Shape {
 }
 
 /// Wakes runners until the caches end.
-pub struct Triggers {
+pub struct Wakes {
     /// What is read to find out whom to wake.
     pub context: Arc<Context>,
     /// Whom to wake.
@@ -104,7 +104,7 @@ pub struct Triggers {
     pub bench: Bench,
 }
 
-impl Triggers {
+impl Wakes {
     /// Listens to everything.
     pub async fn run(self, mut objects: mpsc::UnboundedReceiver<Change<DynamicObject>>) {
         let stores = self.context.stores.clone();

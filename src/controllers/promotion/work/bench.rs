@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::hindrance::Hindrance;
-use super::observe::Trace;
 use super::progress::{self, Progress};
 use crate::api::v1alpha1::Promotion;
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::cluster::watches::Subscription;
+use crate::controllers::promotion::decide::hindrance::Hindrance;
+use crate::controllers::promotion::observe::Trace;
 use crate::domain::variable::SecretText;
 use crate::steps::apply::Applied;
 use crate::steps::apply::inventory::Inventory;

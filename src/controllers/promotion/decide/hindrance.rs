@@ -3,10 +3,10 @@
 
 use jiff::Timestamp;
 
-use super::observe::Observed;
 use super::timeout;
 use crate::api::condition;
 use crate::cluster::error::ClusterError;
+use crate::controllers::promotion::observe::Observed;
 use crate::error::Class;
 
 /// What kept the step that runs from going on when it was tried last.

@@ -10,7 +10,7 @@ use kube::{Api, Client};
 use crate::cluster::error::ClusterError;
 
 /// An object, and else why it does not read as its kind, if it exists.
-pub(super) fn read<K>(found: Option<DeserializeGuard<K>>) -> (Option<K>, Option<Arc<str>>) {
+pub(in crate::controllers::promotion) fn read<K>(found: Option<DeserializeGuard<K>>) -> (Option<K>, Option<Arc<str>>) {
     match found {
         Some(DeserializeGuard(Ok(object))) => (Some(object), None),
         Some(DeserializeGuard(Err(broken))) => (None, Some(broken.error.as_str().into())),
@@ -22,7 +22,7 @@ pub(super) fn read<K>(found: Option<DeserializeGuard<K>>) -> (Option<K>, Option<
 ///
 /// # Errors
 /// When the API server does not answer.
-pub(super) async fn get<K>(
+pub(in crate::controllers::promotion) async fn get<K>(
     client: &Client,
     space: &str,
     name: &str,
@@ -41,7 +41,11 @@ where
 ///
 /// # Errors
 /// When the API server does not answer.
-pub(super) async fn all<K>(client: &Client, space: &str, which: ListParams) -> Result<Listed<K>, ClusterError>
+pub(in crate::controllers::promotion) async fn all<K>(
+    client: &Client,
+    space: &str,
+    which: ListParams,
+) -> Result<Listed<K>, ClusterError>
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
         + Clone
@@ -64,4 +68,4 @@ where
 }
 
 /// Readable objects, and why the others are not.
-pub(super) type Listed<K> = (Vec<K>, BTreeMap<String, Arc<str>>);
+pub(in crate::controllers::promotion) type Listed<K> = (Vec<K>, BTreeMap<String, Arc<str>>);
