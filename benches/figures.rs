@@ -1,6 +1,6 @@
 //! The figures of the README, measured on a real API server with simulated nodes. `cargo bench` prints them as a table.
 //!
-//! Times are what a client sees: from its create to the change that its own watch shows.
+//! Times are what a client sees: from the answer to its create to the change that its own watch shows.
 #![allow(
     clippy::expect_used,
     clippy::panic,

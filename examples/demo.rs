@@ -15,7 +15,7 @@ use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::{Environment, Project, Promotion, Release};
 use gantry_plane::image::ask;
 use gantry_plane::node::simulated::FAIL;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::json;
@@ -171,7 +171,7 @@ impl Story {
         if !self.real {
             return self.sample("3-project").await;
         }
-        let answers = self.versions("dev").await?;
+        let answers = self.versions("dev", "1.1.0").await?;
         if answers.is_empty() || answers.iter().any(|answer| !answer.contains("1.1.0")) {
             return Err(format!("dev should still answer 1.1.0, and answers {answers:?}").into());
         }
@@ -259,7 +259,7 @@ impl Story {
                 format!("{name}: {} {}", status.phase.unwrap_or_default(), status.message.unwrap_or_default()).into()
             );
         }
-        let answers = self.versions(environment).await?;
+        let answers = self.versions(environment, version).await?;
         let stage = if environment == "production" { "for customers" } else { "for trying things out" };
         let as_wanted = |answer: &String| answer.contains(version) && answer.contains(stage);
         if self.real && (answers.is_empty() || !answers.iter().all(as_wanted)) {
@@ -269,25 +269,34 @@ impl Story {
             (Some(from), Some(to)) => format!(" in {:.1}s", to.0.duration_since(from.0).as_secs_f64()),
             _ => String::new(),
         };
-        let said =
-            if answers.is_empty() { String::new() } else { format!("; its containers answer: {}", answers.join(", ")) };
+        let said = if answers.is_empty() {
+            String::new()
+        } else {
+            format!("; its containers run the sealed image and answer: {}", answers.join(", "))
+        };
         self.say(&format!("{environment} runs {version}{took}{said}"));
         Ok(())
     }
 
-    /// What the running containers of an environment answer over HTTP.
-    async fn versions(&self, environment: &str) -> Outcome<Vec<String>> {
+    /// What the running containers of an environment answer over HTTP. Each of them must run the very image that the release of this
+    /// version was sealed with: what it answers it might have been told.
+    async fn versions(&self, environment: &str, version: &str) -> Outcome<Vec<String>> {
         if !self.real {
             return Ok(Vec::new());
         }
+        let releases: Api<Release> = Api::namespaced(self.client.clone(), SPACE);
+        let sealed = releases.get(&format!("checkout-{version}")).await?.status.unwrap_or_default().packages;
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &format!("{SPACE}-{environment}"));
         let mut answers = Vec::new();
         for pod in pods.list(&ListParams::default().labels("app=checkout")).await? {
             let going = pod.metadata.deletion_timestamp.is_some();
-            let ready = pod.status.as_ref().and_then(|status| status.conditions.as_ref()).is_some_and(|conditions| {
-                conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
-            });
-            if let Some(ip) = pod.status.and_then(|status| status.pod_ip).filter(|_| ready && !going) {
+            let Some(status) = pod.status.filter(|status| !going && is_ready(status)) else { continue };
+            for container in status.container_statuses.iter().flatten() {
+                if !sealed.iter().any(|package| container.image_id.ends_with(&package.digest)) {
+                    return Err(format!("{environment} runs {}, not the image of {version}", container.image_id).into());
+                }
+            }
+            if let Some(ip) = status.pod_ip {
                 answers.push(ask(ip.parse()?, "/version").await?.body);
             }
         }
@@ -322,4 +331,8 @@ impl Story {
         }
         Ok(())
     }
+}
+
+fn is_ready(pod: &PodStatus) -> bool {
+    pod.conditions.iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }

@@ -120,7 +120,12 @@ fn names(space: &Space, image: &str) -> Vec<Wrong> {
         Wrong::new(
             "an unknown package",
             ("Release", "good", release("web", "1.0.0")),
-            &["spec.packages[0].name", "package web", "only api"],
+            &[
+                "spec.packages[0].name",
+                "package web",
+                "only api",
+                "add it to the project, or make a release without it",
+            ],
         ),
         Wrong::new(
             "a version that is not in the registry",
@@ -176,7 +181,7 @@ fn manifests(space: &Space) -> Vec<Wrong> {
         Wrong::new(
             "a manifest that is not YAML",
             ("Release", "broken", json!({})),
-            &["step deploy", "ConfigMap broken, key app.yaml", "is not YAML"],
+            &["step deploy", "ConfigMap broken, key app.yaml", "is not YAML", "correct the text"],
         )
         .after(from(space, "broken", "kind: [ConfigMap")),
         Wrong::new(
@@ -189,8 +194,12 @@ fn manifests(space: &Space) -> Vec<Wrong> {
             "kindless",
             (json!([]), json!({"manifests": [{"apiVersion": "v1", "metadata": {"name": "x"}}]})),
         )]),
-        Wrong::new("manifests that are too large", ("Release", "large", json!({})), &["spec.process", "may be 256"])
-            .after([project(space, "large", (json!([]), large))]),
+        Wrong::new(
+            "manifests that are too large",
+            ("Release", "large", json!({})),
+            &["spec.process", "may be 256", "split the project"],
+        )
+        .after([project(space, "large", (json!([]), large))]),
         Wrong::new(
             "an object too large by itself",
             ("Release", "huge", json!({})),

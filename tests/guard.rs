@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use gantry::api::RECORDED_FINALIZER;
 use gantry::api::condition::{self, ConditionType};
 use gantry::api::v1alpha1::history::Person;
 use gantry::api::v1alpha1::{Environment, Pin, Project, Promotion, Release};
@@ -61,7 +62,10 @@ async fn space(client: &Client) -> Space {
 async fn forged(space: &Space, name: &str) -> Option<Promotion> {
     let spec =
         json!({"project": "checkout", "version": "1.1.0", "environment": "dev", "requestedBy": {"username": "bob"}});
-    let object = serde_json::from_value(space.object("Promotion", name, spec)).expect("a promotion");
+    let mut object = space.object("Promotion", name, spec);
+    // Otherwise nothing would be recorded of it.
+    object["metadata"]["finalizers"] = json!([RECORDED_FINALIZER]);
+    let object = serde_json::from_value(object).expect("a promotion");
     space.api::<Promotion>().create(&PostParams::default(), &object).await.ok()
 }
 
@@ -268,6 +272,7 @@ async fn what_was_made_before_the_policies_is_never_executed() {
         let ended = space.ended(&name).await.status.expect("a status");
         assert_eq!((ended.phase.as_deref(), ended.reason.as_deref()), (Some("Refused"), Some("NotStamped")), "{name}");
     }
+    assert_eq!(space.audit_record(&made.name_any()).await.requested_by, None, "bob knows nothing of it");
 }
 
 /// What is remembered of the policies, once something is.
@@ -359,6 +364,16 @@ async fn what_was_made_while_policies_were_weaker_and_no_operator_ran_is_never_e
     }
 }
 
+/// The API server takes a moment to stamp again, in which the operator believes too early that it does.
+async fn pins_are_stamped(space: &Space) {
+    wait::eventually("pins are stamped again", || async {
+        let (dry, change) = (PatchParams { dry_run: true, ..PatchParams::default() }, json!({"spec": {"retry": 999}}));
+        let would_be = space.api::<Pin>().patch("checkout.dev", &dry, &Patch::Merge(change)).await.ok()?;
+        (by(would_be.spec.requested_by.as_ref()) != Some("bob")).then_some(())
+    })
+    .await;
+}
+
 // Attacks T1, T7.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pin_and_a_release_that_were_written_without_policies_promote_nothing_until_somebody_stands_for_them() {
@@ -386,6 +401,7 @@ async fn a_pin_and_a_release_that_were_written_without_policies_promote_nothing_
         edit::<MutatingAdmissionPolicyBinding>(&client, &format!("{kind}-stamp.gantry.dev"), &back).await;
         edit::<ValidatingAdmissionPolicyBinding>(&client, &format!("{kind}-rights.gantry.dev"), &back).await;
     }
+    pins_are_stamped(&space).await;
     operator.resume(&plane).await;
     pin_says(&space, "NotStamped", "change spec.retry, which makes it yours").await;
     let releases: Api<Release> = space.api();

@@ -7,6 +7,7 @@ use gantry_plane::{Ending, Identity, Options, Program};
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 
+use crate::support::image;
 use crate::support::manifest::{config_map, deployment};
 use crate::support::operator::Operator;
 use crate::support::quiet;
@@ -23,15 +24,19 @@ async fn when_the_control_plane_comes_back_every_promotion_ends_within_a_minute_
     let operator = Operator::start(&plane, "outage").await;
     let client = plane.client(&Identity::Admin).await.expect("a client");
     let space = Space::create(client).await;
-    let image = format!("{}/checkout", plane.registry().host());
+    let repository = format!("{}/checkout", plane.registry().host());
     space.environment("dev", 10).await;
-    space.project("checkout", &image, json!([deployment("checkout", &image), config_map("settings", "x")])).await;
+    space
+        .project("checkout", &repository, json!([deployment("checkout", &repository), config_map("settings", "x")]))
+        .await;
+    let pushed = image::push((&plane.registry().host(), None), ("checkout", "2.0.0"), "kept").await;
     // The last one is longer than the leader Lease: the operator ends, and is started again as Kubernetes would.
     let faults = [
         ("1.0.0", Program::ApiServer, false),
         ("1.1.0", Program::Etcd, false),
         ("1.2.0", Program::ControllerManager, false),
-        ("1.3.0", Program::ApiServer, true),
+        ("1.3.0", Program::Registry, false),
+        ("1.4.0", Program::ApiServer, true),
     ];
     for (n, (version, program, is_long)) in faults.into_iter().enumerate() {
         let digest = format!("sha256:{}", n.to_string().repeat(64));
@@ -60,5 +65,7 @@ async fn when_the_control_plane_comes_back_every_promotion_ends_within_a_minute_
         let generation = i64::try_from(n).expect("a small number") + 1;
         assert_eq!(deployed.metadata.generation, Some(generation), "each version was applied once");
     }
+    let sealed = space.release("checkout", "2.0.0").await.status.expect("a status");
+    assert_eq!(sealed.packages[0].digest, pushed, "the registry has what it had");
     quiet::until_quiet(&plane).await;
 }

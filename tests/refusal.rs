@@ -1,6 +1,7 @@
 //! What must never be applied, and what a failed rollout says: nothing is applied before everything was checked.
 
-use gantry::api::v1alpha1::Promotion;
+use gantry::api::v1alpha1::project::Last;
+use gantry::api::v1alpha1::{Project, Promotion};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
 use kube::discovery::Scope as KubeScope;
@@ -30,10 +31,20 @@ async fn refused(bad: impl Fn(&str) -> Value) -> String {
     let status = told.status.expect("a status");
     assert_ne!(status.phase.as_deref(), Some("Succeeded"));
     assert!(!status.applied, "nothing may be applied: {:?}", status.message);
+    if status.finished {
+        assert!(!last_end(&space, "checkout").await.applied, "the project's row says so, too");
+    }
     let config_maps: Api<ConfigMap> = space.in_environment("dev");
     assert!(config_maps.get_opt("first").await.expect("an answer").is_none(), "the first object was applied");
     let details = status.failure.map(|failure| failure.details.join("\n")).unwrap_or_default();
     format!("{}\n{details}", status.message.unwrap_or_default())
+}
+
+/// How the last promotion of a project to its only environment ended, as its row says once it has ended.
+async fn last_end(space: &Space, project: &str) -> Last {
+    let last = |known: &Project| known.status.as_ref()?.environments.first()?.last.clone();
+    let known = space.project_says(project, "that one has ended", |known| last(known).is_some()).await;
+    last(&known).expect("a last end")
 }
 
 // Attack T9.
@@ -252,6 +263,12 @@ async fn pods_of_a_stateful_set_without_room_fail_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pods_of_a_deployment_without_room_fail_at_once() {
+    let promotion = has_no_room(|image| deployment("checkout", image)).await;
+    failed_because(&promotion, "QuotaExceeded", &["Deployment checkout", "exceeded quota: small"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pods_of_a_daemon_set_without_room_fail_at_once() {
     let promotion = has_no_room(|image| set("DaemonSet", image)).await;
     failed_because(&promotion, "QuotaExceeded", &["DaemonSet checkout", "exceeded quota: small"]);
@@ -315,14 +332,9 @@ async fn an_image_that_is_not_there_fails_at_once_and_the_projects_row_says_so()
     let environment = json!({"order": 10, "failAfter": {"imagePull": "1h", "crashLoop": 3, "unschedulable": "5m"}});
     let (space, promotion) = fails("image-pull", environment).await;
     failed_because(&promotion, "ImagePullBackOff", &["Deployment", "checkout"]);
-    let project = space
-        .project_says("checkout", "failed", |project| {
-            let rows = project.status.as_ref().map(|status| status.environments.as_slice()).unwrap_or_default();
-            rows.iter().any(|row| row.last.as_ref().is_some_and(|last| last.phase == "Failed"))
-        })
-        .await;
-    let last = project.status.expect("a status").environments[0].last.clone().expect("a last end");
-    assert!(last.applied && last.message.contains("checkout"), "{last:?}");
+    let last = last_end(&space, "checkout").await;
+    assert!(last.applied && last.phase == "Failed", "{last:?}");
+    assert!(last.message.contains("Deployment checkout") && last.message.contains("ImagePullBackOff"), "{last:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

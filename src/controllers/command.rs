@@ -79,7 +79,8 @@ impl CommandController {
             let decision = decide::decide(&observed);
             let before = command.status.clone().unwrap_or_default();
             if decision.status.finished && !before.finished {
-                records::keep(&self.context, &record::record(&command, &decision.status)).await?;
+                records::keep(&self.context, &record::record(&command, &decision.status, &self.context.guard.known()))
+                    .await?;
             }
             let written = status_write::write(&commands, command.as_ref(), (&before, &decision.status)).await?;
             for note in decision.events {

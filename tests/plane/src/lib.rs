@@ -22,6 +22,7 @@ pub mod node;
 mod options;
 pub mod plane;
 pub mod programs;
+mod progress;
 mod readiness;
 pub mod registry;
 pub mod run;

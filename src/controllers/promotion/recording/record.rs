@@ -7,6 +7,7 @@ use kube::{Api, Client};
 use crate::api::condition::{cut, plain};
 use crate::api::v1alpha1::audit_object::AuditObject;
 use crate::api::v1alpha1::audit_record::{AuditApproval, AuditFreezeOverride, AuditKind, AuditStep, PromotionEnd};
+use crate::api::v1alpha1::history::Person;
 use crate::api::v1alpha1::promotion_status::StepRecord;
 use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Promotion, PromotionStatus};
 use crate::cluster::error::ClusterError;
@@ -46,7 +47,7 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
         },
         spec: AuditRecordSpec {
             kind: Some(AuditKind::Promotion),
-            by: promotion.spec.requested_by.clone(),
+            by: requester(promotion).cloned(),
             at: Some(finished_at.clone()),
             object: Some(AuditObject::of(promotion)),
             project: Some(promotion.spec.project.clone()),
@@ -56,6 +57,12 @@ pub fn record(promotion: &Promotion) -> Option<AuditRecord> {
             ..AuditRecordSpec::default()
         },
     })
+}
+
+/// Who asked for it. One that was refused because nobody vouches for that has no requester, whatever name it carries.
+fn requester(promotion: &Promotion) -> Option<&Person> {
+    let reason = promotion.status.as_ref().and_then(|status| status.reason.as_deref());
+    promotion.spec.requested_by.as_ref().filter(|_| reason != Some(Reason::NotStamped.as_str()))
 }
 
 /// Which freezes it was to pass, and which it passed.
@@ -87,7 +94,7 @@ fn ended(promotion: &Promotion, status: &PromotionStatus, name: String, reason: 
         targets: spec.targets.clone(),
         skip_steps: spec.skip_steps.clone(),
         variables_given: variables_given(promotion),
-        requested_by: spec.requested_by.clone(),
+        requested_by: requester(promotion).cloned(),
         cause: spec.cause.clone(),
         plan_digest: status.plan_digest.clone(),
         approvals: approvals(status).take(APPROVALS).collect(),
@@ -157,7 +164,7 @@ pub fn outcome(promotion: &Promotion) -> Option<Outcome> {
         project: promotion.spec.project.as_str().try_into().ok()?,
         version: promotion.spec.version.as_str().try_into().ok()?,
         environment: promotion.spec.environment.as_str().try_into().ok()?,
-        requested_by: promotion.spec.requested_by.as_ref().map(|by| by.username.clone()).unwrap_or_default(),
+        requested_by: requester(promotion).map(|by| by.username.clone()).unwrap_or_default(),
         reason_given: promotion.spec.reason.as_deref().map(plain),
         mode: status.mode.as_deref().and_then(Mode::parse),
         partial: promotion.spec.is_partial(),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 
 use super::toolchain;
+use crate::progress::say;
 
 /// How often a build in progress says so.
 const PROGRESS: Duration = Duration::from_secs(15);
@@ -183,7 +184,7 @@ impl GoProgram {
             .stderr(log)
             .spawn()
             .map_err(system(format!("starting go build for {}", self.name)))?;
-        if !self.follow(child, PROGRESS, |line| eprintln!("{line}"))? {
+        if !self.follow(child, PROGRESS, |line| say(&line))? {
             return Err(ProgramError::Build { program: self.name, output: tail(&mut output) });
         }
         fs::rename(&unfinished, &path).map_err(system(format!("keeping {}", path.display())))?;
@@ -230,11 +231,8 @@ impl GoProgram {
                 said = Some(Instant::now());
                 let other = fs::read_to_string(&path).unwrap_or_default();
                 let other = if other.is_empty() { "something else".to_owned() } else { other };
-                eprintln!(
-                    "building {}: waits for the build of {other}, {} s so far",
-                    self.name,
-                    start.elapsed().as_secs()
-                );
+                let seconds = start.elapsed().as_secs();
+                say(&format!("building {}: waits for the build of {other}, {seconds} s so far", self.name));
             }
             std::thread::sleep(LOOK);
         }

