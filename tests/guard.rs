@@ -9,6 +9,7 @@ use gantry::api::v1alpha1::{Environment, Pin, Project, Promotion, Release};
 use gantry::controllers::guard::memory::{ANNOTATION, LEASE};
 use gantry::controllers::guard::policies::{MUTATING, VALIDATING};
 use gantry_plane::{Identity, Options, Plane, manifests};
+use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
@@ -298,6 +299,12 @@ where
     api.patch(name, &PatchParams::default(), &merge).await.expect("an administrator may").meta().generation
 }
 
+/// Creation is told in whole seconds, and what was made in the second in which the policies acted again is not believed.
+async fn a_second_after(time: Timestamp) {
+    wait::eventually("another second", || async { (Timestamp::now().as_second() > time.as_second()).then_some(()) })
+        .await;
+}
+
 // Attacks T6, T7.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_made_while_policies_were_weaker_and_no_operator_ran_is_never_executed_and_a_restart_alone_loses_nothing()
@@ -340,6 +347,7 @@ async fn what_was_made_while_policies_were_weaker_and_no_operator_ran_is_never_e
     operator.kill(&plane);
     operator.resume(&plane).await;
     let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "dev"});
+    a_second_after(Timestamp::now()).await;
     space.apply(space.object("Promotion", "afterwards", spec)).await;
     let ended = space.ended("afterwards").await.status.expect("a status");
     assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
