@@ -418,9 +418,12 @@ async fn of_releases_made_one_after_another_the_later_one_ends_up_in_the_environ
             promotions.push(made[0].promotion.clone());
         }
         space.apply(environment(false)).await;
+        let mut before = None;
         for (promotion, expected) in promotions.iter().zip([ends, &["Succeeded"]]) {
             let ended = space.ended(promotion).await.status.expect("a status");
             assert!(expected.contains(&ended.phase.as_deref().unwrap_or_default()), "{queue}: {:?}", ended.message);
+            assert!(before.is_none() || ended.started_at >= before, "{queue}: the older one ran after the newer one");
+            before = ended.started_at.and(ended.finished_at);
         }
         space
             .project_says("checkout", "running 1.10.0", |project| {

@@ -19,6 +19,7 @@ use crate::controllers::context::Context;
 use crate::controllers::lifecycle::course::{self, Course, Governing};
 use crate::controllers::lifecycle::reads;
 use crate::controllers::secret_versions::Sighting;
+use crate::domain::guard::Guard;
 use crate::domain::lifecycle::journey::Journey;
 use crate::domain::lifecycle::overtaken::{self as lifecycle, Made, Success};
 use crate::domain::name::EnvironmentName;
@@ -143,8 +144,13 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
 /// Whether the policies did not act when a release was made. While they do not act now, nobody knows.
 fn is_unvouched(context: &Context, release: &Release) -> bool {
     let guard = context.guard.known();
+    guard.broken().is_none() && !is_vouched(&guard, release)
+}
+
+/// Whether the policies acted when a release was made.
+pub(super) fn is_vouched(guard: &Guard, release: &Release) -> bool {
     let made = release.metadata.creation_timestamp.as_ref();
-    guard.broken().is_none() && !made.is_some_and(|time| guard.vouches_for("releases", time.0))
+    made.is_some_and(|time| guard.vouches_for("releases", time.0))
 }
 
 /// What was seen of the Secrets that a release refers to, or will once it is sealed.

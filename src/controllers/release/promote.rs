@@ -4,6 +4,7 @@ use kube::Api;
 use kube::api::PostParams;
 
 use super::automatic::{self, Wanted};
+use super::observe::is_vouched;
 use crate::api::v1alpha1::{Promotion, Release};
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
@@ -13,10 +14,9 @@ use crate::controllers::context::Context;
 /// # Errors
 /// When the API server does not take it, and when somebody else used its name: both are tried again, and told on the release.
 pub async fn promote(context: &Context, release: &Release, wanted: &Wanted) -> Result<(), ClusterError> {
-    let made = release.metadata.creation_timestamp.as_ref();
     let guard = context.guard.known();
     // It may have healed since the release was observed, when nobody knew.
-    if !made.is_some_and(|time| guard.broken().is_none() && guard.vouches_for("releases", time.0)) {
+    if guard.broken().is_some() || !is_vouched(&guard, release) {
         let why = guard.broken().unwrap_or("nobody vouches for who made the release").to_owned();
         return Err(ClusterError::Unguarded { why });
     }
