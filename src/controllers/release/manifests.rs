@@ -112,8 +112,9 @@ fn scope(step: &SnapshotStep, spec: &ReleaseSpec) -> Result<Scope, InvalidName> 
     })
 }
 
-/// The images that the release pins. What does not parse pins nothing.
-fn images(packages: &[PinnedPackage]) -> Vec<PinnedImage> {
+/// The images that the release pins. What does not parse pins nothing, so its containers are refused.
+#[must_use]
+pub fn images(packages: &[PinnedPackage]) -> Vec<PinnedImage> {
     let image = |package: &PinnedPackage| {
         Some(PinnedImage {
             repository: package.image.parse().ok()?,

@@ -6,9 +6,9 @@ use crate::api::v1alpha1::Promotion;
 use crate::api::v1alpha1::history::PinnedPackage;
 use crate::api::v1alpha1::promotion_status::StepRecord;
 use crate::cluster::error::ClusterError;
+use crate::controllers::release::manifests::images;
 use crate::controllers::release::snapshot::SnapshotStep;
 use crate::domain::name::InvalidName;
-use crate::steps::apply::image::PinnedImage;
 use crate::steps::apply::inventory::Entry;
 use crate::steps::apply::manifest::Manifest;
 use crate::steps::apply::ownership::Scope;
@@ -65,18 +65,6 @@ pub fn scope(promotion: &Promotion, record: &StepRecord) -> Result<Scope, Cluste
         version: spec.version.as_str().try_into().map_err(wrong)?,
         namespace: record.namespace.clone(),
     })
-}
-
-/// The images of a sealed release. What does not parse pins nothing, so its containers are refused.
-fn images(packages: &[PinnedPackage]) -> Vec<PinnedImage> {
-    let image = |package: &PinnedPackage| {
-        Some(PinnedImage {
-            repository: package.image.parse().ok()?,
-            tag: package.version.as_ref().and_then(|version| version.parse().ok()),
-            digest: package.digest.parse().ok()?,
-        })
-    };
-    packages.iter().filter_map(image).collect()
 }
 
 #[cfg(test)]
