@@ -96,6 +96,16 @@ fn begin_unobserved(schema: &mut JSONSchemaProps) {
 }
 
 fn bound_condition_field(name: &str, property: &mut JSONSchemaProps) {
+    let example = match name {
+        "type" => "type: Ready",
+        "status" => "status: \"True\"",
+        "reason" => "reason: Waiting",
+        "message" => "message: \"it waits for 1 more approval\"",
+        "observedGeneration" => "observedGeneration: 3",
+        _ => "lastTransitionTime: \"2026-11-23T09:14:05Z\"",
+    };
+    let description = property.description.take().unwrap_or_default();
+    property.description = Some(format!("{description} Example: `{example}`"));
     match name {
         "message" => property.max_length = Some(32_768),
         "reason" => {
@@ -133,14 +143,16 @@ mod tests {
     }
 
     #[test]
-    fn every_field_of_a_spec_says_what_it_is_with_an_example() {
+    fn every_field_says_what_it_is_with_an_example() {
         let mut found = Vec::new();
         for definition in all() {
             for version in &definition.spec.versions {
                 let schema = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()).unwrap();
-                let spec = &schema.properties.as_ref().unwrap()["spec"];
-                assert!(!spec.properties.as_ref().unwrap().is_empty(), "{}", definition.spec.names.kind);
-                without_example(&format!("{}.spec", definition.spec.names.kind), spec, &mut found);
+                for (part, below) in schema.properties.iter().flatten() {
+                    let kind = &definition.spec.names.kind;
+                    assert!(below.properties.as_ref().is_some_and(|fields| !fields.is_empty()), "{kind}.{part}");
+                    without_example(&format!("{kind}.{part}"), below, &mut found);
+                }
             }
         }
         assert!(found.is_empty(), "describe with an `Example: `: {found:#?}");

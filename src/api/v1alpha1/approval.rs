@@ -73,10 +73,11 @@ pub enum ApprovalDecision {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApprovalStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status speaks of. Example: `observedGeneration: 3`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready` when it counts, `Stalled` when it counts for nothing: the message says why and what to do. As kstatus defines them.
+    /// Example: `conditions: [{type: Stalled, status: "True", reason: NotCounted, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]

@@ -65,7 +65,7 @@ pub struct AuditRecordSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub environment: Option<String>,
-    /// How a promotion ended.
+    /// How a promotion ended. Example: `ended: {phase: Succeeded, reason: Deployed, …}`
     #[serde(flatten)]
     pub ended: Option<PromotionEnd>,
     /// A decision on a promotion. Example: `approval: {promotion: checkout-1.4.2-production, decision: Approve, counted: true}`

@@ -174,41 +174,44 @@ pub struct ScriptVariable {
 #[x_kube(validation = Rule::new("!has(oldSelf.finished) || !oldSelf.finished || (has(self.finished) && self.finished && self.phase == oldSelf.phase)")
     .message("status.phase never changes once status.finished is true"))]
 pub struct CommandRunStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status speaks of. Example: `observedGeneration: 3`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Finished` and `Succeeded` for programs that wait; `Ready`, `Reconciling`, `Stalled` as kstatus defines them.
+    /// Example: `conditions: [{type: Finished, status: "True", reason: Succeeded, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// `Running`, `Succeeded`, `Failed`, `Refused`, `Canceled` or `Unknown`.
+    /// `Running`, `Succeeded`, `Failed`, `Refused`, `Canceled` or `Unknown`. Example: `phase: Succeeded`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub phase: Option<String>,
-    /// True once the phase will never change again.
+    /// True once the phase will never change again. Example: `finished: true`
     #[serde(default)]
     pub finished: bool,
-    /// The command in one word: `logs`, `restart` or `script`.
+    /// The command in one word: `logs`, `restart` or `script`. Example: `command: script`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub command: Option<String>,
     /// The SHA-256 of the script, in hexadecimal: `printf %s "$script" | sha256sum` is the same.
+    /// Example: `scriptSha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub script_sha256: Option<String>,
-    /// The image of the script, by digest.
+    /// The image of the script, by digest. Example: `image: docker.io/library/busybox:1.37@sha256:9f86d0…`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 640))]
     pub image: Option<String>,
     /// How it stands and what to do next, in one sentence.
+    /// Example: `message: "The script ended with exit code 0 in 1 target."`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
-    /// When it ended.
+    /// When it ended. Example: `finishedAt: "2026-11-23T09:14:05.120334Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<MicroTime>,
-    /// What came of it in each target.
+    /// What came of it in each target. Example: `targets: [{name: eu, phase: Succeeded, exitCode: 0, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub targets: Vec<CommandTarget>,
@@ -218,43 +221,44 @@ pub struct CommandRunStatus {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandTarget {
-    /// The target.
+    /// The target. Example: `name: eu`
     #[schemars(length(max = 63))]
     pub name: String,
-    /// Its namespace.
+    /// Its namespace. Example: `namespace: shop-production`
     #[schemars(length(max = 63))]
     pub namespace: String,
     /// `Pending`, `Started`, `Stopping`, `Succeeded`, `Failed`, `Canceled` or `Unknown`: it was begun, and nobody knows whether it was
-    /// carried out.
+    /// carried out. Example: `phase: Succeeded`
     #[schemars(length(max = 16))]
     pub phase: String,
-    /// Why it ended so, in one word.
+    /// Why it ended so, in one word. Example: `reason: ExitCode`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub reason: Option<String>,
-    /// The exit code of the script.
+    /// The exit code of the script. Example: `exitCode: 1`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// The Job of the script, which is kept for an hour after its end: `kubectl logs job/<name> -n <namespace>` has all that it
-    /// wrote.
+    /// wrote. Example: `job: gantry-run-0b5e9a1c`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub job: Option<String>,
-    /// What happened, in one sentence.
+    /// What happened, in one sentence. Example: `message: "The script ended with exit code 1."`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub message: Option<String>,
     /// The last of what it shows, without control characters, and with `***` for the values of Secrets that Gantry knows.
+    /// Example: `output: "3 rows deleted"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8192))]
     pub output: Option<String>,
-    /// Whether more was there than `output` holds.
+    /// Whether more was there than `output` holds. Example: `truncated: true`
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
-    /// When it was about to begin.
+    /// When it was about to begin. Example: `startedAt: "2026-11-23T09:14:05.120334Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<MicroTime>,
-    /// When it ended.
+    /// When it ended. Example: `finishedAt: "2026-11-23T09:14:05.120334Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<MicroTime>,
 }

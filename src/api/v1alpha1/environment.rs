@@ -250,31 +250,35 @@ impl Default for FailAfter {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EnvironmentStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status speaks of. Example: `observedGeneration: 3`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `Reconciling` and `Stalled`, as kstatus defines them; `Guarded` is false while Gantry's admission policies do not act, so
-    /// that nothing is promoted.
+    /// that nothing is promoted. Example: `conditions: [{type: Ready, status: "True", reason: Ready, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// The namespaces as provisioned; `uid` notices one that was deleted and made again by somebody else.
+    /// Example: `targets: [{name: eu, namespace: shop-production, created: true, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub targets: Vec<TargetStatus>,
     /// What somebody had changed in its namespaces and Gantry puts back.
+    /// Example: `corrections: {number: 4, underway: [RoleBinding shop-production/gantry-deployer]}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corrections: Option<Corrections>,
-    /// What runs here, one row a project.
+    /// What runs here, one row a project. Example: `deployments: [{project: checkout, version: 1.4.2, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub deployments: Vec<DeploymentRow>,
     /// The newest ends of promotions here, newest first.
+    /// Example: `history: [{project: checkout, version: 1.4.2, phase: Succeeded, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub history: Vec<HistoryEntry>,
     /// What was decided of `spec.recovery` when it was opened.
+    /// Example: `recovery: {reason: "the cluster was lost", until: "2026-11-23T09:14:05Z", lost: true}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<RecoveryStatus>,
 }
@@ -283,12 +287,13 @@ pub struct EnvironmentStatus {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecoveryStatus {
-    /// Why it was opened.
+    /// Why it was opened. Example: `reason: the cluster was lost`
     #[schemars(length(max = 1024))]
     pub reason: String,
-    /// When it ends.
+    /// When it ends. Example: `until: "2026-11-23T09:14:05Z"`
     pub until: Time,
     /// Whether nothing had run here when it was opened: otherwise nothing was lost, and it opens nothing.
+    /// Example: `lost: true`
     pub lost: bool,
 }
 
@@ -296,9 +301,9 @@ pub struct RecoveryStatus {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Corrections {
-    /// How many were begun; the newest one has this number.
+    /// How many were begun; the newest one has this number. Example: `number: 4`
     pub number: i64,
-    /// What the newest one puts back; empty once it is done.
+    /// What the newest one puts back; empty once it is done. Example: `underway: [RoleBinding shop-production/gantry-deployer]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 253)))]
     pub underway: Vec<String>,
@@ -313,20 +318,21 @@ fn is_zero(number: &i32) -> bool {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetStatus {
-    /// Name of the target.
+    /// Name of the target. Example: `name: eu`
     #[schemars(length(max = 63))]
     pub name: String,
-    /// Its namespace.
+    /// Its namespace. Example: `namespace: shop-production`
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// UID of the namespace when it was claimed.
+    /// UID of the namespace when it was claimed. Example: `uid: 0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub uid: Option<String>,
-    /// Whether Gantry created the namespace, and so may delete it.
+    /// Whether Gantry created the namespace, and so may delete it. Example: `created: true`
     #[serde(default)]
     pub created: bool,
     /// Which edition of what Gantry puts into every namespace it has; an older version of Gantry wrote a lower number.
+    /// Example: `edition: 2`
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(range(min = 0, max = 1000))]
     pub edition: i32,

@@ -100,27 +100,29 @@ pub enum FreezeRunning {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FreezeStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status speaks of. Example: `observedGeneration: 3`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `Reconciling` and `Stalled`, as kstatus defines them: whether it can be understood, and all that it names exists.
+    /// Example: `conditions: [{type: Ready, status: "True", reason: Ready, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// Whether it holds now. One that cannot be understood does.
+    /// Whether it holds now. One that cannot be understood does. Example: `active: true`
     #[serde(default)]
     pub active: bool,
-    /// When it is over that holds now.
+    /// When it is over that holds now. Example: `until: "2026-11-23T09:14:05Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
-    /// When it begins again.
+    /// When it begins again. Example: `next: {start: "2026-12-24T00:00:00Z", end: "2026-12-27T00:00:00Z"}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<FreezePeriod>,
-    /// How many promotions it holds back.
+    /// How many promotions it holds back. Example: `holds: 2`
     #[serde(default)]
     pub holds: i32,
     /// The promotions that it holds back, by name; of more than 32, the first.
+    /// Example: `held: [checkout-1.4.2-production]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 253)))]
     pub held: Vec<String>,
@@ -130,8 +132,8 @@ pub struct FreezeStatus {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FreezePeriod {
-    /// Its first instant.
+    /// Its first instant. Example: `start: "2026-12-24T00:00:00Z"`
     pub start: Time,
-    /// The first instant after it.
+    /// The first instant after it. Example: `end: "2026-12-27T00:00:00Z"`
     pub end: Time,
 }

@@ -40,29 +40,29 @@ pub struct PinnedPackage {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentRow {
-    /// The project.
+    /// The project. Example: `project: checkout`
     #[schemars(length(max = 63))]
     pub project: String,
-    /// Its release, `<project>-<version>`.
+    /// Its release, `<project>-<version>`. Example: `release: checkout-1.4.2`
     #[schemars(length(max = 127))]
     pub release: String,
-    /// The version.
+    /// The version. Example: `version: 1.4.2`
     #[schemars(length(max = 63))]
     pub version: String,
-    /// The promotion that put it here.
+    /// The promotion that put it here. Example: `promotion: checkout-1.4.2-production`
     #[schemars(length(max = 253))]
     pub promotion: String,
-    /// UID of that promotion.
+    /// UID of that promotion. Example: `promotionUid: 0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60`
     #[schemars(length(max = 64))]
     pub promotion_uid: String,
-    /// Who asked for it.
+    /// Who asked for it. Example: `by: alice`
     #[schemars(length(max = 253))]
     pub by: String,
-    /// Why, as the requester said; the first 256 characters.
+    /// Why, as the requester said; the first 256 characters. Example: `reasonGiven: the checkout button works again`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub reason_given: Option<String>,
-    /// Since when.
+    /// Since when. Example: `since: "2026-11-23T09:14:05.120334Z"`
     pub since: MicroTime,
 }
 
@@ -70,44 +70,46 @@ pub struct DeploymentRow {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEntry {
-    /// The project.
+    /// The project. Example: `project: checkout`
     #[schemars(length(max = 63))]
     pub project: String,
-    /// The version.
+    /// The version. Example: `version: 1.4.2`
     #[schemars(length(max = 63))]
     pub version: String,
-    /// The promotion.
+    /// The promotion. Example: `promotion: checkout-1.4.2-production`
     #[schemars(length(max = 253))]
     pub promotion: String,
-    /// UID of the promotion.
+    /// UID of the promotion. Example: `promotionUid: 0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60`
     #[schemars(length(max = 64))]
     pub promotion_uid: String,
-    /// Who asked for it.
+    /// Who asked for it. Example: `by: alice`
     #[schemars(length(max = 253))]
     pub by: String,
-    /// Why, as the requester said; the first 256 characters.
+    /// Why, as the requester said; the first 256 characters. Example: `reasonGiven: the checkout button works again`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub reason_given: Option<String>,
-    /// `Deploy`, `Redeploy` or `Rollback`; absent when it never started.
+    /// `Deploy`, `Redeploy` or `Rollback`; absent when it never started. Example: `mode: Rollback`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub mode: Option<String>,
-    /// Whether it left out targets or steps of its release.
+    /// Whether it left out targets or steps of its release. Example: `partial: true`
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
     /// `Succeeded`, `Failed`, `RolledBack`, `Refused`, `Rejected`, `Canceled`, `Superseded` or `Expired`.
+    /// Example: `phase: Succeeded`
     #[schemars(length(max = 32))]
     pub phase: String,
-    /// When its effects began; absent when it never had one.
+    /// When its effects began; absent when it never had one. Example: `started: "2026-11-23T09:14:05.120334Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<MicroTime>,
-    /// When it ended.
+    /// When it ended. Example: `finished: "2026-11-23T09:14:05.120334Z"`
     pub finished: MicroTime,
-    /// Whether it had changed anything in the environment.
+    /// Whether it had changed anything in the environment. Example: `applied: true`
     #[serde(default)]
     pub applied: bool,
     /// One sentence: why it ended so.
+    /// Example: `message: "Promotion checkout-1.4.2-production brought checkout 1.4.2 to production."`
     #[schemars(length(max = 1024))]
     pub message: String,
 }

@@ -87,10 +87,11 @@ pub struct LifecyclePhase {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LifecycleStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status speaks of. Example: `observedGeneration: 3`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `Reconciling` and `Stalled`, as kstatus defines them: whether every environment exists, and the rest makes sense.
+    /// Example: `conditions: [{type: Ready, status: "True", reason: Ready, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]

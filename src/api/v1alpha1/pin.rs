@@ -65,11 +65,13 @@ pub struct PinSpec {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Witness {
-    /// The generation of the spec.
+    /// The generation of the spec. Example: `generation: 3`
     pub generation: i64,
     /// Whether they acted all the time in which it can have been written, so that its author is whom the API server authenticated.
+    /// Example: `vouched: true`
     pub vouched: bool,
     /// When it was the newest one: found so at first, and again after each time in which they did not act.
+    /// Example: `seenAt: "2026-11-23T09:14:05.120334Z"`
     pub seen_at: Option<MicroTime>,
 }
 
@@ -77,37 +79,41 @@ pub struct Witness {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PinStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status speaks of. Example: `observedGeneration: 3`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `Reconciling` and `Stalled` as kstatus defines them, and `Diverged`. While it waits for people, a freeze or a time
-    /// it is `Ready` with reason `Waiting`.
+    /// it is `Ready` with reason `Waiting`. Example: `conditions: [{type: Ready, status: "True", reason: Waiting, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// Whether `spec.requestedBy` can be believed. Only what can be promotes.
+    /// Example: `witnessed: {generation: 3, vouched: true, seenAt: "2026-11-23T09:14:05.120334Z"}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witnessed: Option<Witness>,
     /// Generation of the spec that is carried out: its promotion was made, or its version ran already. Never more than once.
+    /// Example: `carriedOut: 3`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried_out: Option<i64>,
     /// The promotion that it made, or the one by which its version ran already.
+    /// Example: `promotion: checkout-1.4.2-production`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub promotion: Option<String>,
-    /// The version of that promotion.
+    /// The version of that promotion. Example: `version: 1.4.2`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub version: Option<String>,
-    /// The phase of that promotion.
+    /// The phase of that promotion. Example: `phase: Pending`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub phase: Option<String>,
-    /// When that promotion ended.
+    /// When that promotion ended. Example: `finishedAt: "2026-11-23T09:14:05.120334Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<MicroTime>,
     /// Why the promotion is in this phase, in one sentence.
+    /// Example: `message: "promotion checkout-1.4.2-production-5c1e7a90 waits for 1 more approval."`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,

@@ -120,19 +120,22 @@ pub struct Package {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status speaks of. Example: `observedGeneration: 3`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `Reconciling` and `Stalled`, as kstatus defines them.
+    /// Example: `conditions: [{type: Ready, status: "True", reason: Ready, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// One row an environment, in the order of the lifecycle.
+    /// Example: `environments: [{name: production, current: {version: 1.4.2, …}}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub environments: Vec<EnvironmentRow>,
     /// What its triggers released, so that a release that somebody deletes is not made again.
+    /// Example: `triggers: [{name: stable, version: 1.4.2}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
@@ -143,13 +146,13 @@ pub struct ProjectStatus {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TriggerRow {
-    /// The trigger.
+    /// The trigger. Example: `name: stable`
     #[schemars(length(max = 63))]
     pub name: String,
-    /// The highest version that it released, whether that release is still there or not.
+    /// The highest version that it released, whether that release is still there or not. Example: `version: 1.4.2`
     #[schemars(length(max = 63))]
     pub version: String,
-    /// The channel of that release.
+    /// The channel of that release. Example: `channel: stable`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub channel: Option<String>,
@@ -159,42 +162,46 @@ pub struct TriggerRow {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EnvironmentRow {
-    /// The environment.
+    /// The environment. Example: `name: production`
     #[schemars(length(max = 63))]
     pub name: String,
-    /// What runs there.
+    /// What runs there. Example: `current: {version: 1.4.2, promotion: checkout-1.4.2-production, by: alice, …}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Current>,
     /// The version that ran there before.
+    /// Example: `previous: {version: 1.4.1, promotion: checkout-1.4.1-production, by: bob, …}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Current>,
-    /// The promotion that runs now.
+    /// The promotion that runs now. Example: `running: {promotion: checkout-1.5.0-production, version: 1.5.0}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<Underway>,
     /// The promotion that waits and is next, and why it waits.
+    /// Example: `waiting: {promotion: checkout-1.5.0-production, version: 1.5.0, message: "It waits for 1 more approval."}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Underway>,
-    /// How the newest finished promotion ended.
+    /// How the newest finished promotion ended. Example: `last: {version: 1.5.0, phase: Failed, applied: true, …}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Last>,
     /// How what was applied there is doing now: the worst of its objects. While a promotion runs, as it was before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
     /// The first object that is not healthy, and why, in one sentence.
+    /// Example: `healthMessage: "Deployment/checkout: 1 of 2 replicas is available."`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub health_message: Option<String>,
     /// True while fields that the release had set are not as it set them, because somebody changed them. Gantry does not put
-    /// them back; the next promotion does.
+    /// them back; the next promotion does. Example: `drifted: true`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drifted: Option<bool>,
     /// The first object that was changed, in one sentence.
+    /// Example: `driftMessage: "Deployment/checkout: kubectl-edit changed spec.replicas."`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub drift_message: Option<String>,
 }
 
-/// How what was applied is doing, from good to bad.
+/// How what was applied is doing, from good to bad. Example: `health: Degraded`
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Health {
     /// Everything is there and says that it is well. Kinds that Gantry does not watch count as healthy.
@@ -225,29 +232,29 @@ impl Health {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Current {
-    /// The version.
+    /// The version. Example: `version: 1.4.2`
     #[schemars(length(max = 63))]
     pub version: String,
-    /// The promotion that put it there.
+    /// The promotion that put it there. Example: `promotion: checkout-1.4.2-production`
     #[schemars(length(max = 253))]
     pub promotion: String,
-    /// UID of that promotion.
+    /// UID of that promotion. Example: `promotionUid: 0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60`
     #[schemars(length(max = 64))]
     pub promotion_uid: String,
-    /// Who asked for it.
+    /// Who asked for it. Example: `by: alice`
     #[schemars(length(max = 253))]
     pub by: String,
-    /// Why, as the requester said; the first 256 characters.
+    /// Why, as the requester said; the first 256 characters. Example: `reasonGiven: the checkout button works again`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub reason_given: Option<String>,
-    /// `Deploy`, `Redeploy` or `Rollback`; absent when it never started.
+    /// `Deploy`, `Redeploy` or `Rollback`; absent when it never started. Example: `mode: Rollback`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub mode: Option<String>,
-    /// Since when.
+    /// Since when. Example: `since: "2026-11-23T09:14:05.120334Z"`
     pub since: MicroTime,
-    /// Its images.
+    /// Its images. Example: `packages: [{name: api, image: ghcr.io/acme/checkout, digest: sha256:9f86d0…}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub packages: Vec<PinnedPackage>,
@@ -257,13 +264,13 @@ pub struct Current {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Underway {
-    /// The promotion.
+    /// The promotion. Example: `promotion: checkout-1.4.2-production`
     #[schemars(length(max = 253))]
     pub promotion: String,
-    /// The version it brings.
+    /// The version it brings. Example: `version: 1.4.2`
     #[schemars(length(max = 63))]
     pub version: String,
-    /// Why it waits, or what it does, in one sentence.
+    /// Why it waits, or what it does, in one sentence. Example: `message: "It waits for 1 more approval."`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
@@ -273,35 +280,35 @@ pub struct Underway {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Last {
-    /// The version.
+    /// The version. Example: `version: 1.4.2`
     #[schemars(length(max = 63))]
     pub version: String,
-    /// The promotion.
+    /// The promotion. Example: `promotion: checkout-1.4.2-production`
     #[schemars(length(max = 253))]
     pub promotion: String,
-    /// UID of the promotion.
+    /// UID of the promotion. Example: `promotionUid: 0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60`
     #[schemars(length(max = 64))]
     pub promotion_uid: String,
-    /// Why, as the requester said; the first 256 characters.
+    /// Why, as the requester said; the first 256 characters. Example: `reasonGiven: the checkout button works again`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub reason_given: Option<String>,
-    /// `Deploy`, `Redeploy` or `Rollback`; absent when it never started.
+    /// `Deploy`, `Redeploy` or `Rollback`; absent when it never started. Example: `mode: Rollback`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub mode: Option<String>,
-    /// Whether it left out targets or steps of its release.
+    /// Whether it left out targets or steps of its release. Example: `partial: true`
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-    /// How it ended.
+    /// How it ended. Example: `phase: Failed`
     #[schemars(length(max = 32))]
     pub phase: String,
-    /// When.
+    /// When. Example: `at: "2026-11-23T09:14:05.120334Z"`
     pub at: MicroTime,
-    /// Whether it had changed anything in the environment.
+    /// Whether it had changed anything in the environment. Example: `applied: true`
     #[serde(default)]
     pub applied: bool,
-    /// Why, in one sentence.
+    /// Why, in one sentence. Example: `message: "Deployment/checkout: ImagePullBackOff: checkout:9.9.9 not found."`
     #[schemars(length(max = 1024))]
     pub message: String,
 }

@@ -122,52 +122,60 @@ pub struct PackageVersion {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status speaks of. Example: `observedGeneration: 3`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `Reconciling`, `Stalled` as kstatus defines them, and `Sealed`; where they have something to say, `Blocked`,
     /// `AutomaticallyPromoted`, `PhasesKnown` and `SecretsChanged`.
+    /// Example: `conditions: [{type: Sealed, status: "True", reason: Sealed, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// When it was sealed.
+    /// When it was sealed. Example: `sealedAt: "2026-11-23T09:14:05.120334Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_at: Option<MicroTime>,
     /// The ControllerRevision that holds the process as it was.
+    /// Example: `snapshot: checkout-9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub snapshot: Option<String>,
-    /// The channel that it was made in; none in a project without channels.
+    /// The channel that it was made in; none in a project without channels. Example: `channel: stable`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub channel: Option<String>,
     /// The packages by digest.
+    /// Example: `packages: [{name: api, image: ghcr.io/acme/checkout, version: 1.4.2, digest: sha256:9f86d0…}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub packages: Vec<ResolvedPackage>,
     /// Where it has been and is, one row an environment.
+    /// Example: `environments: [{name: dev, succeeded: true, current: true, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub environments: Vec<ReleaseEnvironment>,
     /// The phases of its lifecycle and how far it is.
+    /// Example: `phases: [{name: dev, progress: Complete, environments: [dev]}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub phases: Vec<ReleasePhase>,
     /// Every environment that lifecycle and block would let a promotion of it through to now, those that it may be promoted to
-    /// again included.
+    /// again included. Example: `next: [dev, test]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(max = 63)))]
     pub next: Vec<String>,
     /// Those of `next` where a promotion brings it further: it has no success there that counts, or will.
+    /// Example: `due: [test]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(max = 63)))]
     pub due: Vec<String>,
     /// Promotions that Gantry made because the lifecycle says so, one an environment, each made once.
+    /// Example: `automatic: [{environment: dev, promotion: checkout-1.4.2-dev-8d04b6e1}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub automatic: Vec<AutomaticPromotion>,
     /// The Secrets that its variables refer to: what was seen of them, never what is in them.
+    /// Example: `secrets: [{name: database, from: Target}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into(), "from".into()]))]
@@ -178,12 +186,13 @@ pub struct ReleaseStatus {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SealedSecret {
-    /// Its name.
+    /// Its name. Example: `name: database`
     #[schemars(length(max = 253))]
     pub name: String,
-    /// Where it is; those of targets are never read.
+    /// Where it is; those of targets are never read. Example: `from: Space`
     pub from: SecretFrom,
     /// Its resourceVersion when the release was sealed, or when it was seen first after that.
+    /// Example: `resourceVersion: "48151"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub resource_version: Option<String>,
@@ -193,21 +202,23 @@ pub struct SealedSecret {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AutomaticPromotion {
-    /// The environment.
+    /// The environment. Example: `environment: production`
     #[schemars(length(max = 63))]
     pub environment: String,
     /// The promotion; empty where a pin says what runs, and none was made.
+    /// Example: `promotion: checkout-1.4.2-dev-8d04b6e1`
     #[schemars(length(max = 253))]
     pub promotion: String,
-    /// How it ended.
+    /// How it ended. Example: `phase: Refused`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub phase: Option<String>,
-    /// Why it did not succeed, in one word.
+    /// Why it did not succeed, in one word. Example: `reason: ReleaseBlocked`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub reason: Option<String>,
     /// Why it did not succeed, in one sentence.
+    /// Example: `message: "Release checkout-1.4.2 is blocked: it loses orders."`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub message: Option<String>,
@@ -217,25 +228,25 @@ pub struct AutomaticPromotion {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResolvedPackage {
-    /// Name of the package in the project.
+    /// Name of the package in the project. Example: `name: api`
     #[schemars(length(max = 63))]
     pub name: String,
-    /// The image, without version.
+    /// The image, without version. Example: `image: ghcr.io/acme/checkout`
     #[schemars(length(max = 255))]
     pub image: String,
-    /// The tag.
+    /// The tag. Example: `version: 1.4.2`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub version: Option<String>,
-    /// The truth.
+    /// The truth. Example: `digest: sha256:9f86d0…`
     #[schemars(length(max = 71))]
     pub digest: String,
     /// What decided: `Digest` (it was given), `Version` (it was given, the registry knows the digest), or `Highest` (the highest
-    /// version in the registry that the channel took).
+    /// version in the registry that the channel took). Example: `resolvedFrom: Version`
     #[schemars(length(max = 16))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_from: Option<String>,
-    /// When the registry was asked.
+    /// When the registry was asked. Example: `resolvedAt: "2026-11-23T09:14:05.120334Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<MicroTime>,
 }
@@ -257,34 +268,35 @@ impl ResolvedPackage {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseEnvironment {
-    /// The environment.
+    /// The environment. Example: `name: production`
     #[schemars(length(max = 63))]
     pub name: String,
-    /// Whether any promotion of it there ever succeeded: what the lifecycle counts.
+    /// Whether any promotion of it there ever succeeded: what the lifecycle counts. Example: `succeeded: true`
     pub succeeded: bool,
-    /// When it first succeeded.
+    /// When it first succeeded. Example: `succeededAt: "2026-11-23T09:14:05.120334Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub succeeded_at: Option<MicroTime>,
     /// When it ran there undisturbed, as far as a soak may still count it.
+    /// Example: `stays: [{from: "2026-11-23T09:14:05.120334Z"}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
     pub stays: Vec<StayRow>,
-    /// Whether it is what runs there now.
+    /// Whether it is what runs there now. Example: `current: true`
     #[serde(default)]
     pub current: bool,
-    /// The newest promotion of it there.
+    /// The newest promotion of it there. Example: `promotion: checkout-1.4.2-production`
     #[schemars(length(max = 253))]
     pub promotion: String,
-    /// UID of that promotion.
+    /// UID of that promotion. Example: `promotionUid: 0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60`
     #[schemars(length(max = 64))]
     pub promotion_uid: String,
-    /// How that promotion ended.
+    /// How that promotion ended. Example: `phase: Succeeded`
     #[schemars(length(max = 32))]
     pub phase: String,
-    /// Whether that promotion left out targets or steps: then its success does not count.
+    /// Whether that promotion left out targets or steps: then its success does not count. Example: `partial: true`
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-    /// When.
+    /// When. Example: `at: "2026-11-23T09:14:05.120334Z"`
     pub at: MicroTime,
 }
 
@@ -292,9 +304,9 @@ pub struct ReleaseEnvironment {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StayRow {
-    /// Since when.
+    /// Since when. Example: `from: "2026-11-23T09:14:05.120334Z"`
     pub from: MicroTime,
-    /// Until when; absent while it lasts.
+    /// Until when; absent while it lasts. Example: `until: "2026-11-23T09:14:05.120334Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<MicroTime>,
 }
@@ -303,16 +315,16 @@ pub struct StayRow {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleasePhase {
-    /// The phase.
+    /// The phase. Example: `name: test`
     #[schemars(length(max = 253))]
     pub name: String,
-    /// `Pending`, `Current` or `Complete`.
+    /// `Pending`, `Current` or `Complete`. Example: `progress: Current`
     #[schemars(length(max = 16))]
     pub progress: String,
-    /// Its environments.
+    /// Its environments. Example: `environments: [test, qa]`
     #[schemars(length(max = 256), inner(length(max = 63)))]
     pub environments: Vec<String>,
-    /// When it became complete.
+    /// When it became complete. Example: `completedAt: "2026-11-23T09:14:05.120334Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<MicroTime>,
 }

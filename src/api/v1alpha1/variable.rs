@@ -174,20 +174,21 @@ pub struct GivenVariable {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsedVariable {
-    /// The variable.
+    /// The variable. Example: `name: REPLICAS`
     #[schemars(length(max = 63))]
     pub name: String,
-    /// Where the value that won is declared: `Project, value 1`.
+    /// Where the value that won is declared: `Project, value 1`. Example: `source: Project, value 1`
     #[schemars(length(max = 320))]
     pub source: String,
-    /// Where that value holds: `environments production`.
+    /// Where that value holds: `environments production`. Example: `scope: environments production`
     #[schemars(length(max = 512))]
     pub scope: String,
-    /// The targets where it won, when they differ: `eu`.
+    /// The targets where it won, when they differ: `eu`. Example: `targets: [eu]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(max = 63)))]
     pub targets: Vec<String>,
     /// A salted hash of the value: another hash is another value. None for a Secret of the target, which is never read.
+    /// Example: `hash: 9f86d081884c7d65`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub hash: Option<String>,

@@ -48,20 +48,20 @@ pub struct VariableSetSpec {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VariableSetStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status speaks of. Example: `observedGeneration: 3`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `Reconciling` and `Stalled`, as kstatus defines them: whether the variables can be used; and where they have
-    /// scopes, `ScopesKnown`.
+    /// scopes, `ScopesKnown`. Example: `conditions: [{type: Ready, status: "True", reason: Ready, …}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// The projects that use it, by name; the first 256 of them.
+    /// The projects that use it, by name; the first 256 of them. Example: `projects: [checkout, cart]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(max = 63)))]
     pub projects: Vec<String>,
-    /// How many projects use it.
+    /// How many projects use it. Example: `projectCount: 2`
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub project_count: i64,
