@@ -71,6 +71,9 @@ pub enum Claim {
     Unjudged,
     /// Its time has not come. Until then it is as if it were not there.
     Scheduled,
+    /// What holds every promotion to the environment held it, too. It replaces nothing before it is judged again, and keeps its
+    /// place; older ones that it would replace wait for that, so the newest of those that were held together runs alone.
+    AllHeld,
     /// A freeze holds it. It replaces nothing meanwhile, and keeps its place but to those that pass freezes.
     Frozen,
     /// It waits for something of its own, such as its release. It keeps nobody waiting meanwhile.
@@ -138,6 +141,9 @@ pub fn standing(me: &Entry, entries: &[Entry], policy: Policy, history: bool) ->
         names.sort();
         return Standing::Ambiguous { others: names };
     }
+    if let Some(newest) = rivals().filter(|other| may_supersede(other, me, policy)).max_by_key(|other| age(other)) {
+        return Standing::Behind { promotion: newest.name.clone() };
+    }
     let remains =
         |entry: &Entry| !others().any(|newer| supersedes(newer, entry, policy)) && !supersedes(me, entry, policy);
     match rivals().filter(|other| rank(other) < rank(me) && remains(other)).max_by_key(|other| rank(other)) {
@@ -164,7 +170,7 @@ fn is_rival(me: &Entry, other: &Entry) -> bool {
     match other.claim {
         Claim::Held | Claim::Scheduled => false,
         Claim::Frozen => !me.passes_freezes,
-        Claim::Unjudged | Claim::Fit => true,
+        Claim::Unjudged | Claim::AllHeld | Claim::Fit => true,
     }
 }
 
@@ -187,6 +193,11 @@ fn supersedes(newer: &Entry, older: &Entry, policy: Policy) -> bool {
         Policy::Queue => false,
         Policy::Supersede => replaces && is_replaceable && newer.priority >= older.priority && is_newer,
     }
+}
+
+/// Whether `newer` takes the place of `older` as soon as it is judged again and found fit.
+fn may_supersede(newer: &Entry, older: &Entry, policy: Policy) -> bool {
+    newer.claim == Claim::AllHeld && supersedes(&Entry { claim: Claim::Fit, ..newer.clone() }, older, policy)
 }
 
 /// Creation order. The uid decides nothing between two objects that exist at once, whose names differ.

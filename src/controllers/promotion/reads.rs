@@ -327,8 +327,7 @@ fn entry(promotion: &Promotion, origin: Origin, now: Timestamp) -> Entry {
     }
 }
 
-/// What the reason that a promotion waits for says about its claim. What holds every promotion to the environment (it is paused,
-/// say) is no reason to change the order.
+/// What the reason that a promotion waits for says about its claim.
 fn claim(promotion: &Promotion, now: Timestamp) -> Claim {
     if promotion.spec.not_before.as_ref().is_some_and(|time| time.0 > now) {
         return Claim::Scheduled;
@@ -338,6 +337,7 @@ fn claim(promotion: &Promotion, now: Timestamp) -> Claim {
         Some(reason) if reason.is_turn() || reason == Reason::InProgress => Claim::Fit,
         Some(Reason::Frozen) => Claim::Frozen,
         Some(reason) if reason.is_own() => Claim::Held,
+        Some(reason) if reason.is_of_all() => Claim::AllHeld,
         Some(_) | None => Claim::Unjudged,
     }
 }

@@ -204,6 +204,19 @@ impl Reason {
         )
     }
 
+    /// Whether it holds every promotion to the same environment.
+    #[must_use]
+    pub const fn is_of_all(&self) -> bool {
+        matches!(
+            self,
+            Self::Unguarded
+                | Self::ProjectNotFound
+                | Self::EnvironmentNotFound
+                | Self::EnvironmentNotReady
+                | Self::EnvironmentPaused
+        )
+    }
+
     /// The reason that is written as `text`; a word that is none of ours is a step's.
     #[must_use]
     pub fn parse(text: &str) -> Self {

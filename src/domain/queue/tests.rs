@@ -147,6 +147,26 @@ fn one_that_was_not_judged_yet_keeps_its_place() {
 }
 
 #[test]
+fn of_those_that_were_held_together_an_older_one_waits_until_the_newest_is_judged_again() {
+    let held = |name, created| Entry { claim: Claim::AllHeld, ..entry(name, created) };
+    let entries = [held("a", 1), held("b", 2), held("c", 3)];
+    assert_eq!(standings(&entries, Policy::Supersede, true), [behind("c"), behind("c"), behind("b")]);
+    let judged = [held("a", 1), held("b", 2), entry("c", 3)];
+    assert_eq!(
+        standings(&judged, Policy::Supersede, true),
+        [superseded_by("c"), superseded_by("c"), Standing::Next],
+        "it says that it waits, which is enough to be found fit"
+    );
+    assert_eq!(standings(&entries, Policy::Queue, true), [Standing::Next, behind("a"), behind("b")]);
+    let part = Entry { partial: true, ..held("part", 4) };
+    assert_eq!(
+        standings(&[held("a", 1), part], Policy::Supersede, true)[0],
+        Standing::Next,
+        "it would replace nothing"
+    );
+}
+
+#[test]
 fn one_that_waits_for_its_own_release_keeps_nobody_waiting_and_replaces_nobody() {
     let held = |created| Entry { claim: Claim::Held, ..entry("held", created) };
     for policy in [Policy::Queue, Policy::Supersede] {
@@ -278,6 +298,22 @@ proptest! {
     #[test]
     fn exactly_one_is_next_when_nothing_runs(entries in entries(Just(None)), policy in policies()) {
         prop_assert_eq!(next(&entries, policy, true).len(), 1);
+    }
+
+    #[test]
+    fn of_those_that_were_held_together_at_most_one_is_next_and_one_is_when_the_newest_is_judged(
+        entries in entries(Just(None)), held in prop::collection::vec(any::<bool>(), 8), policy in policies(),
+    ) {
+        let mut entries = entries;
+        for (entry, held) in entries.iter_mut().zip(held) {
+            entry.claim = if held { Claim::AllHeld } else { entry.claim };
+        }
+        prop_assert!(next(&entries, policy, true).len() <= 1);
+        // Each says in its turn what it waits for, or starts.
+        while next(&entries, policy, true).is_empty() {
+            let held = entries.iter_mut().filter(|entry| entry.claim == Claim::AllHeld);
+            held.max_by_key(|entry| (entry.created, entry.name.clone())).expect("nothing else holds them").claim = Claim::Fit;
+        }
     }
 
     #[test]
