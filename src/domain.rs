@@ -11,6 +11,7 @@
 //! - **step**: one thing that a process does, in every target that its **conditions** fit; elsewhere it is **skipped**.
 //! - **package**: one image of a project; a release gives it a version, the registry its digest.
 //! - **release**: a version of a project, **sealed** when its packages and process can no longer change.
+//! - **remade**: made again under the name of one that was deleted: another one, as its UID says.
 //! - **channel**: which versions a project's release may be made of, and by which lifecycle it goes.
 //! - **trigger**: makes a release when a registry has a newer version that a channel takes.
 //! - **environment**: where releases run; its **targets** are the namespaces that hold the workloads.
@@ -47,6 +48,7 @@ pub mod promotion;
 pub mod quantity;
 pub mod queue;
 pub mod recovery;
+pub mod remade;
 pub mod step;
 pub mod trigger;
 pub mod variable;

@@ -344,7 +344,7 @@ async fn a_change_voids_approvals_and_the_strictest_rule_since_the_request_count
     );
 }
 
-// Attack T4.
+// Attacks T4, T20.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_is_void_for_a_release_that_was_made_again() {
     let shop = Shop::open(json!({"required": 2})).await;

@@ -108,6 +108,7 @@ async fn every_record_is_sealed_once_and_whoever_may_read_the_space_can_check_an
     let directory = shared.plane.directory().join(format!("audit-{}", space.name));
     std::fs::create_dir_all(&directory).expect("a directory");
     edits_of_an_export_are_found(&directory, &lines, &kept);
+    what_ran_before_is_exported(&lines);
 
     let events: Vec<&str> = export.iter().copied().chain(["--format", "cloudevents"]).collect();
     let (good, lines, errors) = said(&gantry(&events));
@@ -285,6 +286,17 @@ fn what_is_joined_is_checked(directory: &Path, (lines, log): (&str, &str), end: 
         end.name_any()
     );
     assert!(good && out.contains(&told), "{out}{errors}");
+}
+
+/// Of the second of two promotions, an export says what the first one had brought.
+fn what_ran_before_is_exported(lines: &str) {
+    let record = |name: &str| -> Value {
+        let mut all = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        all.find(|line| line["metadata"]["name"] == name).expect("the record of a promotion")
+    };
+    let previous = record("promotion-checkout-1.2.0-dev")["spec"]["previous"].take();
+    assert_eq!((&previous["version"], &previous["promotion"]), (&json!("1.1.0"), &json!("checkout-1.1.0-dev")));
+    assert_eq!(record("promotion-checkout-1.1.0-dev")["spec"]["previous"], Value::Null);
 }
 
 /// Bytes of each line changed, each line dropped, the end cut off: each is named to its record or checkpoint. That this is so of every bit

@@ -397,6 +397,29 @@ async fn a_release_that_is_sealed_late_never_goes_over_a_newer_one_that_only_wai
     assert_eq!(caused(&space).await.len(), 1);
 }
 
+// Attack T20.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_release_got_by_itself_does_not_bring_the_one_that_was_made_again_under_its_name() {
+    let space = shop(&["dev"], json!([{"name": "dev", "environments": ["dev"], "automatic": ["dev"]}])).await;
+    let paused = |paused: bool| space.object("Environment", "dev", json!({"order": 1, "paused": paused}));
+    space.apply(paused(true)).await;
+    let name = release(&space, "1.0.0").await;
+    let made = says(&space, &name, "on its way", |status| !status.automatic.is_empty()).await.automatic;
+    space.in_phase(&made[0].promotion, "Pending", Some("EnvironmentPaused")).await;
+    space.api::<Release>().delete(&name, &DeleteParams::default()).await.expect("an administrator may");
+    wait::gone(&space.api::<Release>(), &name).await;
+    release(&space, "1.0.0").await;
+    let ended = space.ended(&made[0].promotion).await.status.expect("a status");
+    let message = ended.message.expect("a sentence");
+    assert_eq!((ended.phase.as_deref(), ended.reason.as_deref()), (Some("Refused"), Some("ReleaseMadeAgain")));
+    assert!(message.contains("this promotion was made for the one before"), "{message}");
+    // The one of now goes on by itself, in the name of whoever made it.
+    let own = says(&space, &name, "on its way itself", |status| !status.automatic.is_empty()).await.automatic;
+    assert_ne!(own[0].promotion, made[0].promotion);
+    space.apply(paused(false)).await;
+    assert_eq!(space.ended(&own[0].promotion).await.status.expect("a status").phase.as_deref(), Some("Succeeded"));
+}
+
 /// Creation is told in whole seconds, and `checkout-1.10.0-…` is the lower name.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_releases_made_one_after_another_the_later_one_ends_up_in_the_environment_however_it_queues() {

@@ -71,6 +71,8 @@ mod registry;
 #[cfg(test)]
 mod release;
 #[cfg(test)]
+mod remade;
+#[cfg(test)]
 mod rollback;
 #[cfg(test)]
 mod scripts;

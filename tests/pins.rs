@@ -301,6 +301,31 @@ async fn a_newer_manual_promotion_is_shown_as_divergence_and_not_fought() {
     assert_eq!(runs(&space, "dev").await.as_deref(), Some("1.0.0"));
 }
 
+// Attack T20.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pin_brought_is_not_the_release_that_was_made_again_under_its_name() {
+    let space = shop().await;
+    pin(&space, "dev", json!({"version": "1.0.0"})).await;
+    let brought = says(&space, "dev", "Deployed").await.promotion.expect("a promotion");
+    let releases: Api<Release> = space.api();
+    releases.delete("checkout-1.0.0", &DeleteParams::default()).await.expect("an administrator may");
+    wait::gone(&releases, "checkout-1.0.0").await;
+    let apply = json!({"manifests": [config_map("settings", "${{ release.version }} again")]});
+    let spec = json!({"process": [{"name": "deploy", "timeout": "2m", "apply": apply}]});
+    space.apply(space.object("Project", "checkout", spec)).await;
+    space.apply(space.object("Release", "checkout-1.0.0", json!({"project": "checkout", "version": "1.0.0"}))).await;
+    let status = says(&space, "dev", "Diverged").await;
+    let expected = format!(
+        "release checkout-1.0.0 was deleted and made again since promotion {brought} brought it to dev, where the one of then runs: change spec.retry of the pin to promote the one of now"
+    );
+    assert_eq!(ready(&status), ("True", expected.as_str()));
+    assert_eq!((of_pins(&space, "dev").await.len(), runs(&space, "dev").await.as_deref()), (1, Some("1.0.0")));
+    pin(&space, "dev", json!({"version": "1.0.0", "retry": 1})).await;
+    let status = says(&space, "dev", "Deployed").await;
+    assert_ne!(status.promotion, Some(brought));
+    assert_eq!((of_pins(&space, "dev").await.len(), runs(&space, "dev").await.as_deref()), (2, Some("1.0.0 again")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promotion_of_a_pin_that_somebody_cancels_or_deletes_is_not_made_again() {
     let space = shop().await;

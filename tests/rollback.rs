@@ -1,10 +1,10 @@
 //! What a promotion is to what runs where it goes, and what follows a failure, on the real cluster.
 
-use gantry::api::v1alpha1::{AuditRecord, Environment, Promotion};
+use gantry::api::v1alpha1::{AuditRecord, Environment, Promotion, Release};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
@@ -223,6 +223,22 @@ async fn where_nothing_had_succeeded_before_nothing_is_put_back_and_the_failure_
     let says = "; nothing was rolled back: nothing had succeeded there before; promote a release that works";
     assert!(message(&failed).ends_with(says), "{}", message(&failed));
     assert_eq!(caused(&space).await.len(), 0);
+}
+
+// Attack T20.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_was_made_again_is_not_put_back_for_the_one_that_ran() {
+    let (space, image) = good_and_bad(undoing(json!({}))).await;
+    let releases: Api<Release> = space.api();
+    releases.delete("checkout-1.0.0", &DeleteParams::default()).await.expect("an administrator may");
+    wait::gone(&releases, "checkout-1.0.0").await;
+    space.project("checkout", &image, json!([config_map("settings", "of another")])).await;
+    space.release("checkout", "1.0.0").await;
+    let failed = promote(&space, "bad", "1.1.0", json!({})).await;
+    assert_eq!(phase(&failed), "Failed");
+    let why = "the release of 1.0.0 was made again since, and is not the one that ran there; promote one that works";
+    assert!(message(&failed).contains(why), "{}", message(&failed));
+    assert!(caused(&space).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

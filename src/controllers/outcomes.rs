@@ -114,9 +114,9 @@ impl Outcomes {
         self.matching(|outcome| outcome.space == space && outcome.environment.as_str() == environment)
     }
 
-    /// The ends of promotions of a release, oldest first.
+    /// The ends of promotions of whatever release had a version when they started, oldest first: which one says each.
     #[must_use]
-    pub fn of_release(&self, space: &str, project: &str, version: &str) -> Vec<Arc<Outcome>> {
+    pub fn of_version(&self, space: &str, project: &str, version: &str) -> Vec<Arc<Outcome>> {
         self.matching(|outcome| {
             outcome.space == space && outcome.project.as_str() == project && outcome.version.as_str() == version
         })

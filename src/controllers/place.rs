@@ -51,6 +51,7 @@ fn by_project<'a>(environment: &'a str, project: Option<&'a Project>) -> impl It
         uid: current.promotion_uid.clone(),
         promotion: current.promotion.clone(),
         version: current.version.clone(),
+        release_uid: current.release_uid.clone(),
         arrived: true,
     });
     let last = row.and_then(|row| row.last.as_ref()).and_then(|last| {
@@ -59,6 +60,7 @@ fn by_project<'a>(environment: &'a str, project: Option<&'a Project>) -> impl It
             uid: last.promotion_uid.clone(),
             promotion: last.promotion.clone(),
             version: last.version.clone(),
+            release_uid: last.release_uid.clone(),
             arrived: arrived(&last.phase, (last.applied, last.partial))?,
         })
     });
@@ -73,6 +75,7 @@ fn by_environment<'a>(project: &'a str, environment: Option<&'a Environment>) ->
         uid: row.promotion_uid.clone(),
         promotion: row.promotion.clone(),
         version: row.version.clone(),
+        release_uid: row.release_uid.clone(),
         arrived: true,
     });
     let ends = status.into_iter().flat_map(|status| &status.history).filter(move |end| end.project == project);
@@ -82,6 +85,7 @@ fn by_environment<'a>(project: &'a str, environment: Option<&'a Environment>) ->
             uid: end.promotion_uid.clone(),
             promotion: end.promotion.clone(),
             version: end.version.clone(),
+            release_uid: end.release_uid.clone(),
             arrived: arrived(&end.phase, (end.applied, end.partial))?,
         })
     });
@@ -94,6 +98,7 @@ fn of_outcome(outcome: &Outcome) -> Option<Touch> {
         uid: outcome.uid.clone(),
         promotion: outcome.promotion.clone(),
         version: outcome.version.to_string(),
+        release_uid: outcome.release_uid.clone(),
         arrived: arrived(outcome.phase.as_str(), (outcome.applied, outcome.partial))?,
     })
 }

@@ -10,6 +10,7 @@ pub mod automatic;
 pub mod block;
 pub mod credentials;
 pub mod decide;
+pub mod made_again;
 pub mod manifests;
 pub mod observe;
 pub mod packages;

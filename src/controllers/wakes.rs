@@ -273,7 +273,13 @@ impl Wakes {
         self.waiting(space, |promotion| {
             (&promotion.spec.project, &promotion.spec.version) == (&spec.project, &spec.version)
         });
-        self.recorded(&self.context.outcomes.of_release(space, &spec.project, &spec.version));
+        // Whether what it says runs may depend on which release of that version there is.
+        for (key, pin) in self.context.stores.pins.starting_with(space, &format!("{}.", spec.project)) {
+            if (&pin.spec.project, &pin.spec.version) == (&spec.project, &spec.version) {
+                self.queues.pins.add(key);
+            }
+        }
+        self.recorded(&self.context.outcomes.of_version(space, &spec.project, &spec.version));
     }
 
     fn variable_set(&self, change: &Change<VariableSet>, specs: &mut Specs) {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::promotion::history::Ended;
 use super::promotion::phase::Phase;
 use super::promotion::reason::Reason;
+use super::remade::are_two;
 
 /// The end of a promotion that changed what runs in a place: the newest one says what runs there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Touch {
     pub promotion: String,
     /// The version that it brought.
     pub version: String,
+    /// The UID of the release that it brought, where that was written down.
+    pub release_uid: Option<String>,
     /// Whether it succeeded; one that did not has left something unknown.
     pub arrived: bool,
 }
@@ -60,14 +63,40 @@ pub enum Own {
 pub struct Facts {
     /// The version that the spec says.
     pub version: String,
+    /// The UID of the release of that version, if there is one.
+    pub release_uid: Option<String>,
     /// Whether the API server recorded who changed it.
     pub stamped: bool,
     /// The promotion that carries out this generation; nothing as long as nobody has begun to.
     pub own: Option<(String, Own)>,
     /// What happened last to what runs there.
     pub newest: Option<Touch>,
-    /// The promotion that runs there now, and its version.
-    pub running: Option<(String, String)>,
+    /// The promotion that runs there now.
+    pub running: Option<Running>,
+}
+
+/// A promotion that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// Its name.
+    pub promotion: String,
+    /// The version that it brings.
+    pub version: String,
+    /// The UID of the release that it brings.
+    pub release_uid: Option<String>,
+}
+
+impl Facts {
+    /// Whether a release is the one that the spec says. One of the same version that was made again is another one, whatever it
+    /// consists of; where nobody wrote down which one it was, the version tells.
+    fn is_it(&self, (version, release_uid): (&str, Option<&str>)) -> bool {
+        version == self.version && !are_two(release_uid, self.release_uid.as_deref())
+    }
+
+    /// Whether this brought what the spec says.
+    fn is_brought_by(&self, touch: &Touch) -> bool {
+        touch.arrived && self.is_it((&touch.version, touch.release_uid.as_deref()))
+    }
 }
 
 /// What a pin does next.
@@ -96,6 +125,8 @@ pub enum State {
     Stuck(Reason),
     /// Its version runs.
     Deployed,
+    /// Its version runs as it was before the release was made again: this brought it.
+    MadeAgain(Touch),
     /// Something else came after it: this, or a promotion that replaced it while it waited.
     Diverged(Option<Touch>),
     /// Its promotion has ended otherwise.
@@ -112,8 +143,10 @@ pub fn step(facts: &Facts) -> Step {
         return Step::Unstamped;
     }
     match (&facts.running, &facts.newest) {
-        (Some((promotion, version)), _) if *version == facts.version => Step::Await(promotion.clone()),
-        (None, Some(newest)) if newest.arrived && newest.version == facts.version => Step::Adopt(newest.clone()),
+        (Some(running), _) if facts.is_it((&running.version, running.release_uid.as_deref())) => {
+            Step::Await(running.promotion.clone())
+        }
+        (None, Some(newest)) if facts.is_brought_by(newest) => Step::Adopt(newest.clone()),
         (Some(_) | None, _) => Step::Promote,
     }
 }
@@ -128,8 +161,14 @@ fn state(facts: &Facts, promotion: &str, own: &Own) -> State {
         Own::Ended { phase, at, .. } => (*phase, *at),
     };
     let newest = facts.newest.as_ref();
-    if newest.is_some_and(|newest| newest.arrived && newest.version == facts.version) {
+    if newest.is_some_and(|newest| facts.is_brought_by(newest)) {
         return State::Deployed;
+    }
+    let is_own_or_later = |newest: &&Touch| newest.promotion == promotion || newest.at > at;
+    if let Some(touch) =
+        newest.filter(|newest| newest.arrived && newest.version == facts.version).filter(is_own_or_later)
+    {
+        return State::MadeAgain(touch.clone());
     }
     match (newest.filter(|newest| newest.promotion != promotion && newest.at > at), phase) {
         (Some(newer), _) => State::Diverged(Some(newer.clone())),
@@ -149,13 +188,21 @@ mod tests {
             uid: format!("uid of {promotion}"),
             promotion: promotion.to_owned(),
             version: version.to_owned(),
+            release_uid: Some(format!("release {version}")),
             arrived: true,
         }
     }
 
     /// A pin to 2 that nobody has looked at.
     fn fresh() -> Facts {
-        Facts { version: "2".to_owned(), stamped: true, own: None, newest: None, running: None }
+        Facts {
+            version: "2".to_owned(),
+            release_uid: Some("release 2".to_owned()),
+            stamped: true,
+            own: None,
+            newest: None,
+            running: None,
+        }
     }
 
     fn ended(phase: Phase) -> Facts {
@@ -176,7 +223,10 @@ mod tests {
         assert_eq!(step(&Facts { newest: Some(there.clone()), ..fresh() }), Step::Adopt(there.clone()));
         let disturbed = Touch { arrived: false, ..touch("b", "3", 2) };
         assert_eq!(step(&Facts { newest: Some(disturbed), ..fresh() }), Step::Promote, "nobody knows what runs");
-        let running = |version: &str| Some(("b".to_owned(), version.to_owned()));
+        let running = |version: &str| {
+            let release_uid = Some(format!("release {version}"));
+            Some(Running { promotion: "b".to_owned(), version: version.to_owned(), release_uid })
+        };
         let other = Facts { newest: Some(there), running: running("3"), ..fresh() };
         assert_eq!(step(&other), Step::Promote, "it will not run for long");
         assert_eq!(step(&Facts { running: running("2"), ..fresh() }), Step::Await("b".to_owned()));
@@ -227,5 +277,38 @@ mod tests {
         assert_eq!(newest(Phase::Superseded, touch("before", "1", 1)), Step::Follow(State::Diverged(None)));
         assert_eq!(step(&ended(Phase::Succeeded)), Step::Follow(State::Deployed));
         assert_eq!(step(&ended(Phase::Canceled)), Step::Follow(State::Ended(Phase::Canceled)));
+    }
+
+    // Attack T20.
+    #[test]
+    fn a_release_that_was_made_again_is_not_the_one_that_runs_or_is_on_its_way() {
+        let again = |facts: Facts| Facts { release_uid: Some("made again".to_owned()), ..facts };
+        let there = touch("a", "2", 1);
+        let runs = Facts { newest: Some(there.clone()), ..fresh() };
+        assert_eq!(step(&again(runs.clone())), Step::Promote);
+        let (promotion, version) = ("b".to_owned(), "2".to_owned());
+        let running = Running { promotion, version, release_uid: Some("release 2".to_owned()) };
+        assert_eq!(step(&again(Facts { running: Some(running), ..fresh() })), Step::Promote);
+        // Where the release is gone, or nobody wrote down which one it was, nothing is done over again.
+        let unknown = Touch { release_uid: None, ..there.clone() };
+        let newest = Some(unknown.clone());
+        assert_eq!(step(&again(Facts { newest, ..fresh() })), Step::Adopt(unknown));
+        assert_eq!(step(&Facts { release_uid: None, ..runs }), Step::Adopt(there));
+    }
+
+    // Attack T20.
+    #[test]
+    fn what_was_brought_before_its_release_was_made_again_is_shown_and_not_fought() {
+        let state = |phase, newest: &Touch| {
+            step(&Facts { newest: Some(newest.clone()), release_uid: Some("made again".to_owned()), ..ended(phase) })
+        };
+        let made_again = |touch: &Touch| Step::Follow(State::MadeAgain(touch.clone()));
+        let (mine, manual) = (touch("mine", "2", 5), touch("manual", "2", 6));
+        assert_eq!(state(Phase::Succeeded, &mine), made_again(&mine));
+        assert_eq!(state(Phase::Succeeded, &manual), made_again(&manual));
+        let before = touch("before", "2", 1);
+        assert_eq!(state(Phase::Failed, &before), Step::Follow(State::Ended(Phase::Failed)), "the one of now failed");
+        let unknown = Touch { release_uid: None, ..mine };
+        assert_eq!(state(Phase::Succeeded, &unknown), Step::Follow(State::Deployed));
     }
 }

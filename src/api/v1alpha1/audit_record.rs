@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::history::{Person, PinnedPackage};
+use super::history::{Person, PinnedPackage, Previous};
 use super::promotion::Cause;
 use super::{audit_command::CommandPart, audit_object::AuditObject, environment::Recovery};
 
@@ -237,6 +237,10 @@ pub struct PromotionEnd {
     /// The version. Example: `version: 1.4.2`
     #[schemars(length(min = 1, max = 63))]
     pub version: String,
+    /// UID of the release, which was decided on when it started. Example: `releaseUid: 2c1e8f70-9a44-4d0b-8a57-2f1d3c9b7e60`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub release_uid: Option<String>,
     /// Why, as the requester said. Example: `reasonGiven: CHG-1234`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
@@ -295,6 +299,9 @@ pub struct PromotionEnd {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub mode: Option<String>,
+    /// What ran there when it started, if anything did. Example: `previous: {version: 1.4.1, promotion: checkout-1.4.1-production}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Previous>,
     /// The promotion that put back what ran before, if it failed and there was one. Example: `rollback: checkout-1.4.1-production-1f2e3d4c`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]

@@ -36,6 +36,22 @@ pub struct PinnedPackage {
     pub digest: String,
 }
 
+/// What ran where a promotion started, before it did.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Previous {
+    /// The version. Example: `version: 1.4.1`
+    #[schemars(length(max = 63))]
+    pub version: String,
+    /// UID of the release, where that was written down. Example: `releaseUid: 7d0f1c52-3b86-4e7e-9c4d-0a6f5b8e1d23`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub release_uid: Option<String>,
+    /// The promotion that had brought it. Example: `promotion: checkout-1.4.1-production`
+    #[schemars(length(max = 253))]
+    pub promotion: String,
+}
+
 /// What runs of one project in an environment.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +65,11 @@ pub struct DeploymentRow {
     /// The version. Example: `version: 1.4.2`
     #[schemars(length(max = 63))]
     pub version: String,
+    /// UID of the release, where that was written down: a release that is made again under its name has another.
+    /// Example: `releaseUid: 2c1e8f70-9a44-4d0b-8a57-2f1d3c9b7e60`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub release_uid: Option<String>,
     /// The promotion that put it here. Example: `promotion: checkout-1.4.2-production`
     #[schemars(length(max = 253))]
     pub promotion: String,
@@ -76,6 +97,11 @@ pub struct HistoryEntry {
     /// The version. Example: `version: 1.4.2`
     #[schemars(length(max = 63))]
     pub version: String,
+    /// UID of the release, which was decided on when it started; absent when it never did: a release that is made again under its name has another.
+    /// Example: `releaseUid: 2c1e8f70-9a44-4d0b-8a57-2f1d3c9b7e60`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub release_uid: Option<String>,
     /// The promotion. Example: `promotion: checkout-1.4.2-production`
     #[schemars(length(max = 253))]
     pub promotion: String,

@@ -235,6 +235,11 @@ pub struct Current {
     /// The version. Example: `version: 1.4.2`
     #[schemars(length(max = 63))]
     pub version: String,
+    /// UID of the release, where that was written down: a release that is made again under its name has another.
+    /// Example: `releaseUid: 2c1e8f70-9a44-4d0b-8a57-2f1d3c9b7e60`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub release_uid: Option<String>,
     /// The promotion that put it there. Example: `promotion: checkout-1.4.2-production`
     #[schemars(length(max = 253))]
     pub promotion: String,
@@ -283,6 +288,11 @@ pub struct Last {
     /// The version. Example: `version: 1.4.2`
     #[schemars(length(max = 63))]
     pub version: String,
+    /// UID of the release, which was decided on when it started; absent when it never did: a release that is made again under its name has another.
+    /// Example: `releaseUid: 2c1e8f70-9a44-4d0b-8a57-2f1d3c9b7e60`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub release_uid: Option<String>,
     /// The promotion. Example: `promotion: checkout-1.4.2-production`
     #[schemars(length(max = 253))]
     pub promotion: String,

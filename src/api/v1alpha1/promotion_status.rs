@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::environment::Recovery;
-use super::history::{Person, PinnedPackage};
+use super::history::{Person, PinnedPackage, Previous};
 use super::variable::UsedVariable;
 
 /// Where a promotion is, and everything that it did.
@@ -51,6 +51,10 @@ pub struct PromotionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub mode: Option<String>,
+    /// What ran there when it started: the last success before it. Absent where nothing ran.
+    /// Example: `previous: {version: 1.4.1, promotion: checkout-1.4.1-production}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Previous>,
     /// UID and generation of every object that a gate decided on.
     /// Example: `decidedOn: [{kind: Release, name: checkout-1.4.2, uid: 0b5e9a1c-…, generation: 1}]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -193,6 +197,15 @@ pub struct RollbackRecord {
     /// The promotion that had succeeded with that version. Example: `again: checkout-1.4.1-production`
     #[schemars(length(max = 253))]
     pub again: String,
+}
+
+impl PromotionStatus {
+    /// The UID of the release that it brings, which was decided on when it started.
+    #[must_use]
+    pub fn release_uid(&self) -> Option<&str> {
+        let release = self.decided_on.iter().find(|object| object.kind == "Release")?;
+        Some(release.uid.as_str()).filter(|uid| !uid.is_empty())
+    }
 }
 
 /// An object that a gate decided on.

@@ -273,6 +273,11 @@ pub struct ReleaseEnvironment {
     pub name: String,
     /// Whether any promotion of it there ever succeeded: what the lifecycle counts. Example: `succeeded: true`
     pub succeeded: bool,
+    /// UID of this release, once it succeeded there. A success without it, from before Gantry wrote it down, counts for nothing.
+    /// Example: `releaseUid: 2c1e8f70-9a44-4d0b-8a57-2f1d3c9b7e60`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub release_uid: Option<String>,
     /// When it first succeeded. Example: `succeededAt: "2026-11-23T09:14:05.120334Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub succeeded_at: Option<MicroTime>,

@@ -89,6 +89,7 @@ fn deployment(outcome: &Outcome) -> DeploymentRow {
         project: outcome.project.to_string(),
         release: release_name(&outcome.project, &outcome.version),
         version: outcome.version.to_string(),
+        release_uid: outcome.release_uid.clone(),
         promotion: outcome.promotion.clone(),
         promotion_uid: outcome.uid.clone(),
         by: outcome.requested_by.clone(),
@@ -101,6 +102,7 @@ fn entry(outcome: &Outcome) -> HistoryEntry {
     HistoryEntry {
         project: outcome.project.to_string(),
         version: outcome.version.to_string(),
+        release_uid: outcome.release_uid.clone(),
         promotion: outcome.promotion.clone(),
         promotion_uid: outcome.uid.clone(),
         by: outcome.requested_by.clone(),

@@ -134,6 +134,8 @@ pub struct Course {
     pub environments: BTreeSet<EnvironmentName>,
     /// What the release achieved.
     pub arrivals: Arrivals,
+    /// Where another release of its name succeeded, which was deleted.
+    pub made_again: BTreeSet<EnvironmentName>,
     /// Why somebody blocked it.
     pub blocked: Option<String>,
     /// The time.
@@ -149,6 +151,7 @@ impl Course {
             governing: Governing::Absent { name: String::new() },
             environments: BTreeSet::new(),
             arrivals: Arrivals::default(),
+            made_again: BTreeSet::new(),
             blocked: None,
             now,
         }
@@ -175,7 +178,9 @@ impl Course {
             (Governing::Broken { name, problem }, _) => {
                 Reach::BrokenLifecycle { name: name.clone(), problem: problem.clone() }
             }
-            (Governing::Known(_), journey) => journey.map_or(Reach::NotInLifecycle, |known| known.reach(environment)),
+            (Governing::Known(_), journey) => {
+                journey.map_or(Reach::NotInLifecycle, |known| known.reach(environment).made_again(&self.made_again))
+            }
         }
     }
 
@@ -215,6 +220,7 @@ mod tests {
             lifecycle: choice.object(),
             environments: environments.iter().map(|(name, _)| name.clone()).collect(),
             arrivals: Arrivals::new(),
+            made_again: BTreeSet::new(),
             blocked: Some("bug 42".into()),
             now: Timestamp::UNIX_EPOCH,
         }

@@ -39,6 +39,7 @@ pub fn decide(observed: &Observed) -> Decision {
 fn facts(observed: &Observed) -> Facts {
     Facts {
         version: observed.pin.spec.version.clone(),
+        release_uid: observed.release_uid.clone(),
         // While nobody knows, it is tried, and refused where it is made.
         stamped: observed.pin.spec.requested_by.is_some() && is_believed(observed).unwrap_or(true),
         own: observed.own.clone(),
@@ -136,6 +137,7 @@ fn say(observed: &Observed, step: &Step) -> Said {
         Step::Follow(State::Diverged(touch)) => {
             said(Standing::Ready, Reason::Diverged, diverged(observed, touch.as_ref(), (&name, told)))
         }
+        Step::Follow(State::MadeAgain(touch)) => said(Standing::Ready, Reason::Diverged, made_again(observed, touch)),
         Step::Follow(State::Ended(phase)) => said(Standing::Stalled, ended(*phase), unsuccessful(observed, (&name, told))),
     }
 }
@@ -173,6 +175,14 @@ fn diverged(observed: &Observed, touch: Option<&Touch>, (name, told): (&str, &st
         ),
         None => format!("promotion {name} is Superseded: {told}; {again}"),
     }
+}
+
+fn made_again(observed: &Observed, touch: &Touch) -> String {
+    let spec = &observed.pin.spec;
+    format!(
+        "release {}-{} was deleted and made again since promotion {} brought it to {}, where the one of then runs: change spec.retry of the pin to promote the one of now",
+        spec.project, spec.version, touch.promotion, spec.environment
+    )
 }
 
 fn write(observed: &Observed, status: &mut PinStatus, said: &Said) {

@@ -16,7 +16,7 @@ use crate::controllers::place::{self, Memory, Past};
 use crate::controllers::promotion::reads;
 use crate::controllers::promotion::recording::record;
 use crate::domain::guard::Guard;
-use crate::domain::pin::Own;
+use crate::domain::pin::{Own, Running};
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 
@@ -27,8 +27,10 @@ pub struct Observed {
     pub pin: Arc<Pin>,
     /// What happened to what runs there.
     pub past: Past,
-    /// The promotion that runs there now, and its version: the pin's own version where there is a choice.
-    pub running: Option<(String, String)>,
+    /// The UID of the release that it names, if there is one.
+    pub release_uid: Option<String>,
+    /// The promotion that runs there now: of the pin's own version where there is a choice.
+    pub running: Option<Running>,
     /// The promotion that carries out this generation, once there is one.
     pub own: Option<(String, Own)>,
     /// What is to be written down of who changed it last, if something is.
@@ -69,6 +71,7 @@ pub async fn observe(context: &Context, pin: Arc<Pin>) -> Result<Observed, Clust
         witnessed: witnessed(context, &pin, &guard).await?,
         unguarded: guard.broken().map(str::to_owned),
         past: place::past((project, environment), memory),
+        release_uid: release_uid(context, &space, &pin),
         running: running(context, &space, &pin),
         own,
         now: Timestamp::now(),
@@ -143,12 +146,22 @@ fn of_promotion(promotion: &Promotion) -> Own {
 }
 
 /// The promotion that runs in the place.
-fn running(context: &Context, space: &str, pin: &Pin) -> Option<(String, String)> {
+fn running(context: &Context, space: &str, pin: &Pin) -> Option<Running> {
     let mut running = context.stores.unfinished.in_namespace(space);
     running.retain(|promotion| {
         (&promotion.spec.project, &promotion.spec.environment) == (&pin.spec.project, &pin.spec.environment)
             && reads::is_running(promotion)
     });
     let same = running.iter().find(|promotion| promotion.spec.version == pin.spec.version).or(running.first())?;
-    Some((same.metadata.name.clone().unwrap_or_default(), same.spec.version.clone()))
+    Some(Running {
+        promotion: same.metadata.name.clone().unwrap_or_default(),
+        version: same.spec.version.clone(),
+        release_uid: same.status.as_ref().and_then(|status| status.release_uid()).map(str::to_owned),
+    })
+}
+
+/// The UID of the release that a pin names.
+fn release_uid(context: &Context, space: &str, pin: &Pin) -> Option<String> {
+    let name = format!("{}-{}", pin.spec.project, pin.spec.version);
+    context.stores.releases.get(&Key::new(space, name))?.metadata.uid.clone()
 }

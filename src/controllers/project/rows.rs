@@ -135,6 +135,7 @@ pub fn sorted(mut rows: Vec<EnvironmentRow>, order: &BTreeMap<String, i64>) -> V
 fn current(outcome: &Outcome) -> Current {
     Current {
         version: outcome.version.to_string(),
+        release_uid: outcome.release_uid.clone(),
         promotion: outcome.promotion.clone(),
         promotion_uid: outcome.uid.clone(),
         by: outcome.requested_by.clone(),
@@ -157,6 +158,7 @@ fn current(outcome: &Outcome) -> Current {
 fn last(outcome: &Outcome) -> Last {
     Last {
         version: outcome.version.to_string(),
+        release_uid: outcome.release_uid.clone(),
         promotion: outcome.promotion.clone(),
         promotion_uid: outcome.uid.clone(),
         reason_given: outcome.reason_in_rows(),

@@ -20,6 +20,7 @@ use crate::api::v1alpha1::{Approval, Environment, PromotionStatus};
 use crate::controllers::decision::{Note, Severity};
 use crate::domain::promotion::approval::{self, Choice, Decision, Judged, Person, Proposal, Rule, Tally};
 use crate::domain::promotion::gate::ReleaseFact;
+use crate::domain::remade::Before;
 use crate::domain::variable::function::sha256;
 
 /// How many decisions status lists.
@@ -43,7 +44,7 @@ pub fn tally(observed: &Observed) -> Tally {
         unasked: is_unasked(observed),
     };
     let decisions = observed.approvals.iter().map(|approval| decision(observed, approval)).collect();
-    approval::tally(proposal, (strictest, now), returns(observed), decisions)
+    approval::tally(proposal, (strictest, now), before(observed), decisions)
 }
 
 /// Whether it is Gantry's own, and its root is no person: then who asked is Gantry's own account, which the API server wrote into
@@ -83,10 +84,14 @@ fn recorded(written: &ApprovalRule) -> Rule {
     }
 }
 
-/// Whether the release succeeded in the environment before.
-fn returns(observed: &Observed) -> bool {
-    let environment = observed.promotion.spec.environment.as_str();
-    observed.course.arrivals.keys().any(|name| name.as_str() == environment)
+/// What the release was in the environment before. One that was made again is not the one that succeeded there.
+fn before(observed: &Observed) -> Before {
+    let (environment, course) = (observed.promotion.spec.environment.as_str(), &observed.course);
+    if course.arrivals.keys().any(|name| name.as_str() == environment) {
+        return Before::Itself;
+    }
+    let another = course.made_again.iter().any(|name| name.as_str() == environment);
+    if another { Before::Another } else { Before::Never }
 }
 
 fn decision(observed: &Observed, approval: &Approval) -> Decision {

@@ -4,6 +4,7 @@ use crate::api::condition::{self, ConditionType};
 use crate::api::v1alpha1::environment::QueuePolicy;
 use crate::api::v1alpha1::promotion::WhenNotReady as WhenNotReadyField;
 use crate::controllers::environment::desired;
+use crate::controllers::release::automatic;
 use crate::domain::lifecycle::overtaken::Made;
 use crate::domain::name::{EnvironmentName, InvalidName, ProjectName, ReleaseVersion};
 use crate::domain::promotion::approval::Person;
@@ -126,6 +127,11 @@ pub fn release(observed: &Observed) -> ReleaseFact {
         let why = observed.unreadable.release.as_ref();
         return why.map_or(ReleaseFact::Absent, |why| ReleaseFact::Unreadable { why: why.to_string() });
     };
+    // What Gantry made for a release is in the name of whoever made that one.
+    let cause = observed.promotion.spec.cause.as_ref().filter(|cause| cause.kind == automatic::CAUSE);
+    if cause.is_some_and(|cause| release.metadata.uid.as_ref() != Some(&cause.uid)) {
+        return ReleaseFact::MadeAgain;
+    }
     let conditions = release.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     if condition::is_true(conditions, ConditionType::Sealed) {
         return match &observed.plan {

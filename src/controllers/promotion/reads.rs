@@ -11,6 +11,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::Client;
 use kube::api::ListParams;
+use kube::core::DeserializeGuard;
 
 use super::approvals;
 use super::freezes;
@@ -36,6 +37,7 @@ use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 use crate::domain::promotion::rollback::Rollback;
 use crate::domain::queue::{Claim, Entry, Origin};
+use crate::domain::remade::are_two;
 use course::Known;
 use current::{Current, current};
 use object::{all, get, read};
@@ -159,8 +161,7 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
     if context.outcomes.expects_any(&space) || course::may_be_missing(&course, &promotion) {
         let missing = unrecorded(&client, &promotion).await?.into_iter().map(Arc::new);
         let all: Vec<_> = outcomes.iter().cloned().chain(missing).collect();
-        // An end that is no longer kept anywhere else went into the rows before, perhaps after they were read.
-        let (again, _) = read(get::<Release>(&client, &space, &release_name).await?);
+        let again = same(&client, (&space, &release_name), release.as_ref()).await?;
         (course, current, past) = judged(again.as_ref().or(release.as_ref()), &all);
     }
     Ok(Observed {
@@ -178,6 +179,17 @@ pub async fn live(context: &Context, observed: Observed) -> Result<Observed, Clu
         history: has_history(context, &space, environments.iter().map(AsRef::as_ref)),
         ..observed
     })
+}
+
+/// The same release once more: an end that is no longer kept anywhere else went into its rows before, perhaps after they were read.
+/// One that was made again meanwhile is another one.
+async fn same(
+    client: &Client,
+    (space, name): (&str, &str),
+    before: Option<&Release>,
+) -> Result<Option<Release>, ClusterError> {
+    let (now, _) = read(get::<Release>(client, space, name).await?);
+    Ok(now.filter(|now| before.is_some_and(|before| before.metadata.uid == now.metadata.uid)))
 }
 
 /// The pin of the place, where there may be one.
@@ -220,20 +232,31 @@ pub fn is_rolling_back(promotion: &Promotion) -> bool {
     promotion.status.as_ref().and_then(|status| status.phase.as_deref()) == Some(Phase::RollingBack.as_str())
 }
 
-/// Whether the project of a promotion has a release of this version, by a live read.
+/// The UID of the release of this version that the project of a promotion has now, by a live read.
 ///
 /// # Errors
 /// When it cannot be read.
-pub async fn release_exists(client: &Client, promotion: &Promotion, version: &str) -> Result<bool, ClusterError> {
+pub async fn release_uid(
+    client: &Client,
+    promotion: &Promotion,
+    version: &str,
+) -> Result<Option<String>, ClusterError> {
     let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
-    Ok(get::<Release>(client, space, &format!("{}-{version}", promotion.spec.project)).await?.is_some())
+    let known = get::<Release>(client, space, &format!("{}-{version}", promotion.spec.project)).await?;
+    Ok(known.and_then(|DeserializeGuard(release)| match release {
+        Ok(release) => release.metadata.uid,
+        Err(broken) => broken.metadata.uid,
+    }))
 }
 
 /// What runs, with the age of its release.
 fn aged(context: &Context, promotion: &Promotion, known: Current) -> Current {
     let space = promotion.metadata.namespace.as_deref().unwrap_or_default();
     let release = Key::new(space, format!("{}-{}", promotion.spec.project, known.version));
-    let made = context.stores.releases.get(&release).and_then(|release| release.metadata.creation_timestamp.clone());
+    let release = context.stores.releases.get(&release);
+    // One that was made again is not the one that runs.
+    let ran = release.filter(|release| !are_two(known.release_uid.as_deref(), release.metadata.uid.as_deref()));
+    let made = ran.and_then(|release| release.metadata.creation_timestamp.clone());
     Current { made: made.map(|time| time.0), ..known }
 }
 

@@ -74,7 +74,8 @@ fn is_recorded(context: &Context, outcome: &Outcome) -> bool {
             known.status.as_ref().is_some_and(|status| deployments::rows::records(status, outcome, project))
         });
     let by_release = stores.releases.get(&reads::release_key(outcome)).is_none_or(|known| {
-        known.status.as_ref().is_some_and(|status| release::rows::records(status, outcome, environment))
+        let uid = known.metadata.uid.as_deref().unwrap_or_default();
+        known.status.as_ref().is_some_and(|status| release::rows::records((uid, status), outcome, environment))
     });
     by_project && by_environment && by_release
 }

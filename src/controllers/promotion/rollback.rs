@@ -15,7 +15,7 @@ use crate::api::v1alpha1::variable::GivenVariable;
 use crate::api::v1alpha1::{AuditRecord, Promotion, PromotionSpec};
 use crate::cluster::error::ClusterError;
 use crate::domain::promotion::phase::Phase;
-use crate::domain::promotion::rollback::{Failed, LastSuccess, OnFailure, Rollback};
+use crate::domain::promotion::rollback::{Failed, Kept, LastSuccess, OnFailure, Rollback};
 
 /// What a cause is called that is a promotion.
 pub const KIND: &str = "Promotion";
@@ -110,8 +110,9 @@ async fn wanted(client: &Client, observed: &Observed) -> Result<Rollback, Cluste
     };
     let last = match (&observed.current, on_failure) {
         (Some(current), OnFailure::Rollback) => {
-            let exists = reads::release_exists(client, promotion, &current.version).await?;
-            Some(LastSuccess { promotion: &current.promotion, version: &current.version, exists })
+            let now = reads::release_uid(client, promotion, &current.version).await?;
+            let release = Kept::of(current.release_uid.as_deref(), now.as_deref());
+            Some(LastSuccess { promotion: &current.promotion, version: &current.version, release })
         }
         (Some(_), OnFailure::Hold) | (None, _) => None,
     };

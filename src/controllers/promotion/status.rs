@@ -24,6 +24,7 @@ use crate::domain::promotion::parts::Parts;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 use crate::domain::promotion::rollback::Rollback;
+use crate::domain::remade::are_two;
 
 /// A step whose effects may have begun.
 pub const STARTED: &str = "Started";
@@ -70,6 +71,7 @@ pub fn started(observed: &Observed, plan: &Plan, steps: Vec<StepRecord>) -> Prom
         begin(first, observed);
     }
     status.mode = Some(current::mode(observed).as_str().to_owned());
+    status.previous = observed.current.as_ref().map(current::Current::row);
     say(&mut status, observed, (&Reason::InProgress, &starts(observed)));
     status
 }
@@ -79,8 +81,14 @@ pub fn started(observed: &Observed, plan: &Plan, steps: Vec<StepRecord>) -> Prom
 pub fn starts(observed: &Observed) -> String {
     let spec = &observed.promotion.spec;
     let what = format!("{} {} is being applied to {}", spec.project, spec.version, spec.environment);
-    let runs = observed.current.as_ref().map(|known| known.version.as_str()).filter(|runs| *runs != spec.version);
+    let current = observed.current.as_ref();
+    let runs = current.map(|known| known.version.as_str()).filter(|runs| *runs != spec.version);
+    let uid = observed.release.as_ref().and_then(|release| release.metadata.uid.as_deref());
+    let another = current.is_some_and(|known| are_two(known.release_uid.as_deref(), uid));
     let what = match (current::mode(observed), runs) {
+        (Mode::Deploy, None) if another => {
+            format!("{what}, where another release of this version runs, which was deleted")
+        }
         (Mode::Rollback, Some(runs)) => format!("{what}, where the newer {runs} runs"),
         (Mode::Redeploy, _) => format!("{what}, where it runs already"),
         (Mode::Deploy, Some(runs)) => format!("{what}, where {runs} runs"),

@@ -20,7 +20,7 @@ use crate::domain::promotion::phase::Phase;
 pub struct Happened {
     turns: BTreeMap<String, Vec<Turn>>,
     underway: BTreeMap<String, Vec<Timestamp>>,
-    /// Where the version runs and is not well, and when that was seen.
+    /// Where the release runs and is not well, and when that was seen.
     unwell: BTreeMap<String, Timestamp>,
 }
 
@@ -43,38 +43,39 @@ pub struct Sources<'a> {
 }
 
 impl Happened {
-    /// Everything that happened, as far as the stays of a version go.
+    /// Everything that happened, as far as the stays of the release with this UID go. One of the same version and another UID, or of
+    /// which nobody wrote down which it was, is any other release, and disturbs as such.
     #[must_use]
-    pub fn of(version: &str, (space_project, sources): (&str, Sources<'_>)) -> Self {
+    pub fn of(uid: &str, (space_project, sources): (&str, Sources<'_>)) -> Self {
         let mut happened = Self::default();
         for environment in sources.environments {
             let name = environment.metadata.name.clone().unwrap_or_default();
             let history = environment.status.as_ref().map(|status| status.history.as_slice()).unwrap_or_default();
             let mine = history.iter().filter(|entry| entry.project == space_project);
-            happened.add(&name, mine.filter_map(|entry| from_history(version, entry)));
+            happened.add(&name, mine.filter_map(|entry| from_history(uid, entry)));
         }
         let rows = sources.project.and_then(|project| project.status.as_ref());
         for row in rows.map(|status| status.environments.as_slice()).unwrap_or_default() {
-            happened.add(&row.name, from_row(version, row));
-            if is_unwell(version, row) {
+            happened.add(&row.name, from_row(uid, row));
+            if is_unwell(uid, row) {
                 happened.unwell.insert(row.name.clone(), sources.now);
             }
         }
         for outcome in sources.outcomes.iter().filter(|outcome| outcome.counts()) {
-            happened.add(outcome.environment.as_str(), from_outcome(version, outcome));
+            happened.add(outcome.environment.as_str(), from_outcome(uid, outcome));
         }
         for promotion in sources.unfinished {
-            happened.add_unfinished(version, promotion);
+            happened.add_unfinished(uid, promotion);
         }
         happened
     }
 
     /// What runs may come to nothing; what is rolled back has failed.
-    fn add_unfinished(&mut self, version: &str, promotion: &Promotion) {
+    fn add_unfinished(&mut self, uid: &str, promotion: &Promotion) {
         let (Some(status), environment) = (promotion.status.as_ref(), &promotion.spec.environment) else { return };
         let Some(started) = status.started_at.as_ref() else { return };
         match status.phase.as_deref().and_then(Phase::parse) {
-            Some(Phase::Running) if promotion.spec.version != version => {
+            Some(Phase::Running) if !is(uid, status.release_uid()) => {
                 self.underway.entry(environment.clone()).or_default().push(started.0);
             }
             Some(Phase::RollingBack) if status.applied => {
@@ -140,35 +141,41 @@ fn known(row: &ReleaseEnvironment) -> Vec<Stay> {
     row.stays.iter().map(stay).collect()
 }
 
-/// Whether the version runs there and something of it has failed or is gone.
-fn is_unwell(version: &str, row: &EnvironmentRow) -> bool {
-    let runs = row.running.is_none() && row.current.as_ref().is_some_and(|current| current.version == version);
+/// Whether what is written down says that it was this release.
+fn is(uid: &str, written: Option<&str>) -> bool {
+    written == Some(uid)
+}
+
+/// Whether the release runs there and something of it has failed or is gone.
+fn is_unwell(uid: &str, row: &EnvironmentRow) -> bool {
+    let current = row.current.as_ref().filter(|_| row.running.is_none());
+    let runs = current.is_some_and(|current| is(uid, current.release_uid.as_deref()));
     runs && matches!(row.health, Some(Health::Degraded | Health::Missing))
 }
 
-fn from_history(version: &str, entry: &HistoryEntry) -> Option<Turn> {
+fn from_history(uid: &str, entry: &HistoryEntry) -> Option<Turn> {
     let ended = entry.finished.0;
     let began = entry.started.as_ref().map_or(ended, |started| started.0);
     let end = End::of(&entry.phase, entry.partial);
-    Turn::of((entry.version == version, end), entry.applied, (began, ended))
+    Turn::of((is(uid, entry.release_uid.as_deref()), end), entry.applied, (began, ended))
 }
 
-fn from_row(version: &str, row: &EnvironmentRow) -> Vec<Turn> {
+fn from_row(uid: &str, row: &EnvironmentRow) -> Vec<Turn> {
     let success = |current: &Current| {
         let since = current.since.0;
-        Turn::of((current.version == version, End::Success), true, (since, since))
+        Turn::of((is(uid, current.release_uid.as_deref()), End::Success), true, (since, since))
     };
     let last = row.last.as_ref().and_then(|last| {
         let end = End::of(&last.phase, last.partial);
-        Turn::of((last.version == version, end), last.applied, (last.at.0, last.at.0))
+        Turn::of((is(uid, last.release_uid.as_deref()), end), last.applied, (last.at.0, last.at.0))
     });
     let runs = row.current.iter().chain(&row.previous).filter_map(success);
     runs.chain(last).collect()
 }
 
-fn from_outcome(version: &str, outcome: &Outcome) -> Option<Turn> {
+fn from_outcome(uid: &str, outcome: &Outcome) -> Option<Turn> {
     let began = outcome.started.unwrap_or(outcome.finished);
-    let mine = outcome.version.as_str() == version;
+    let mine = is(uid, outcome.release_uid.as_deref());
     Turn::of((mine, End::of(outcome.phase.as_str(), outcome.partial)), outcome.applied, (began, outcome.finished))
 }
 
@@ -188,7 +195,7 @@ mod tests {
 
     fn row() -> ReleaseEnvironment {
         let row = json!({
-            "name": "test", "succeeded": true, "current": true, "promotion": "p", "promotionUid": "u",
+            "name": "test", "succeeded": true, "releaseUid": "uid-1.0.0", "current": true, "promotion": "p", "promotionUid": "u",
             "phase": "Succeeded", "at": time(10), "succeededAt": time(10),
         });
         serde_json::from_value(row).unwrap()
@@ -196,7 +203,8 @@ mod tests {
 
     fn entry(version: &str, phase: &str, (started, finished): (i64, i64), applied: bool) -> serde_json::Value {
         json!({
-            "project": "checkout", "version": version, "promotion": "p", "promotionUid": format!("{version}-{finished}"),
+            "project": "checkout", "version": version, "releaseUid": format!("uid-{version}"),
+            "promotion": "p", "promotionUid": format!("{version}-{finished}"),
             "by": "alice", "phase": phase, "started": time(started), "finished": time(finished), "message": "",
             "applied": applied,
         })
@@ -207,7 +215,7 @@ mod tests {
         let environments = [Arc::new(serde_json::from_value(environment).unwrap())];
         let sources =
             Sources { project: None, environments: &environments, outcomes: &[], unfinished: &[], now: at(59) };
-        let happened = Happened::of("1.0.0", ("checkout", sources));
+        let happened = Happened::of("uid-1.0.0", ("checkout", sources));
         let rows = happened.stayed(vec![row()]);
         assert_eq!(happened.stayed(rows.clone()), rows, "a second look changes nothing");
         known(&rows[0])
@@ -261,7 +269,7 @@ mod tests {
         let sources = Sources { project: None, environments: &[], outcomes: &[], unfinished: &unfinished, now: at(59) };
         let mut row = row();
         row.stays = vec![StayRow { from: MicroTime(at(10)), until: None }];
-        let rows = Happened::of("1.0.0", ("checkout", sources)).stayed(vec![row]);
+        let rows = Happened::of("uid-1.0.0", ("checkout", sources)).stayed(vec![row]);
         assert_eq!(known(&rows[0]), [before], "what failed is known before its rollback has ended");
     }
 
@@ -274,7 +282,7 @@ mod tests {
         });
         let unfinished = [Arc::new(serde_json::from_value(promotion).unwrap())];
         let sources = Sources { project: None, environments: &[], outcomes: &[], unfinished: &unfinished, now: at(59) };
-        let happened = Happened::of("1.0.0", ("checkout", sources));
+        let happened = Happened::of("uid-1.0.0", ("checkout", sources));
         let mut row = row();
         row.stays = vec![StayRow { from: MicroTime(at(10)), until: None }];
         let arrivals = happened.arrivals(&[row.clone()]);
@@ -286,8 +294,7 @@ mod tests {
     #[test]
     fn what_is_not_well_ends_a_stay_unless_it_may_be_about_what_ran_before() {
         let stays = |health: &str, now: i64| {
-            let current =
-                json!({"version": "1.0.0", "promotion": "p", "promotionUid": "u", "by": "alice", "since": time(10)});
+            let current = json!({"version": "1.0.0", "releaseUid": "uid-1.0.0", "promotion": "p", "promotionUid": "u", "by": "alice", "since": time(10)});
             let row_of_project = json!({"name": "test", "current": current, "health": health});
             let project = json!({
                 "metadata": {"name": "checkout"}, "spec": {"process": []}, "status": {"environments": [row_of_project]},
@@ -295,7 +302,7 @@ mod tests {
             let project = serde_json::from_value(project).unwrap();
             let sources =
                 Sources { project: Some(&project), environments: &[], outcomes: &[], unfinished: &[], now: at(now) };
-            let happened = Happened::of("1.0.0", ("checkout", sources));
+            let happened = Happened::of("uid-1.0.0", ("checkout", sources));
             let rows = happened.stayed(vec![row()]);
             let arrivals = happened.arrivals(&rows);
             let until = arrivals[&EnvironmentName::try_from("test").unwrap()].stays[0].until;
@@ -306,5 +313,44 @@ mod tests {
         assert_eq!(stays("Degraded", 50), (Some(at(50)), Some(at(50)), None));
         assert_eq!(stays("Missing", 15), (None, Some(at(15)), Some(at(20))), "held, not written, and looked at again");
         assert_eq!(stays("Missing", 20), (Some(at(20)), Some(at(20)), None), "by then it is about what runs");
+    }
+
+    // Attack T20.
+    #[test]
+    fn another_release_of_the_same_version_disturbs_as_any_other_and_begins_no_stay() {
+        let of = |uid: Option<&str>, times: (i64, i64)| {
+            let mut entry = entry("1.0.0", "Succeeded", times, true);
+            entry["releaseUid"] = uid.into();
+            entry
+        };
+        let mine = of(Some("uid-1.0.0"), (8, 10));
+        for another in [Some("made-again"), None] {
+            assert_eq!(
+                stays(&[of(another, (1, 3)), mine.clone()]),
+                [Stay { from: at(10), until: None }],
+                "{another:?}"
+            );
+            let replaced = [Stay { from: at(10), until: Some(at(20)) }];
+            assert_eq!(stays(&[mine.clone(), of(another, (20, 25))]), replaced, "{another:?}");
+            assert_eq!(stays(&[of(another, (8, 10))]), [], "{another:?}");
+        }
+        let running = |uid: &str| {
+            let promotion = json!({
+                "metadata": {"name": "p"},
+                "spec": {"project": "checkout", "version": "1.0.0", "environment": "test"},
+                "status": {
+                    "phase": "Running", "finished": false, "applied": false, "startedAt": time(30),
+                    "decidedOn": [{"kind": "Release", "name": "checkout-1.0.0", "uid": uid, "generation": 1}],
+                },
+            });
+            let unfinished = [Arc::new(serde_json::from_value(promotion).unwrap())];
+            let sources =
+                Sources { project: None, environments: &[], outcomes: &[], unfinished: &unfinished, now: at(59) };
+            let mut row = row();
+            row.stays = vec![StayRow { from: MicroTime(at(10)), until: None }];
+            let arrivals = Happened::of("uid-1.0.0", ("checkout", sources)).arrivals(&[row]);
+            arrivals[&EnvironmentName::try_from("test").unwrap()].stays[0].until
+        };
+        assert_eq!((running("uid-1.0.0"), running("made-again")), (None, Some(at(30))));
     }
 }

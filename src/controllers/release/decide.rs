@@ -44,10 +44,11 @@ pub fn is_sealed(release: &Release) -> bool {
 pub fn decide(observed: &Observed) -> Decision {
     let mut status = observed.release.status.clone().unwrap_or_default();
     let known = std::mem::take(&mut status.environments);
-    let joined = rows::join(known, observed.outcomes.iter().map(AsRef::<Outcome>::as_ref));
+    let uid = observed.release.metadata.uid.as_deref().unwrap_or_default();
+    let joined = rows::join(known, uid, observed.outcomes.iter().map(AsRef::<Outcome>::as_ref));
     let kept = rows::cut(joined, |name| observed.environments.contains(name));
     let stayed = observed.happened.stayed(kept);
-    status.environments = rows::current(stayed, &observed.release.spec.version, &observed.runs);
+    status.environments = rows::current(stayed, (&observed.release.spec.version, uid), &observed.runs);
     let block = block::tell(&mut status, observed);
     let mut decision = match &observed.sealing {
         None => sealed(observed, status),

@@ -24,6 +24,7 @@ use crate::domain::lifecycle::journey::Journey;
 use crate::domain::lifecycle::overtaken::{self as lifecycle, Made, Success};
 use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::outcome::Outcome;
+use crate::domain::remade::are_two;
 
 /// What one run knows.
 #[derive(Clone, Debug)]
@@ -80,6 +81,8 @@ impl Observed {
             lifecycle: None,
             environments: self.places.clone(),
             arrivals: self.happened.arrivals(rows),
+            // What is said to a promotion; the rows of a release are its own.
+            made_again: BTreeSet::new(),
             blocked: self.release.spec.blocked.as_ref().map(|block| block.reason.clone()),
             now: self.now,
         };
@@ -98,6 +101,7 @@ impl Observed {
 pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>) -> Observed {
     let space = release.metadata.namespace.clone().unwrap_or_default();
     let (spec, stores) = (&release.spec, &context.stores);
+    let uid = release.metadata.uid.as_deref().unwrap_or_default();
     let environments = stores.environments.in_namespace(&space);
     let broken = stores.environments.broken_in_namespace(&space);
     let orders = convert::orders(course::staying(environments.iter().map(AsRef::as_ref)));
@@ -122,7 +126,7 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
     let governing = choice.governing(&orders);
     let names = environments.iter().filter_map(|known| known.metadata.name.clone());
     Observed {
-        outcomes: context.outcomes.of_release(&space, &spec.project, &spec.version),
+        outcomes: own(context.outcomes.of_version(&space, &spec.project, &spec.version), uid),
         overtaken: overtaken(context, &release, (&runs, &unfinished)),
         pinned: pinned(context, &space, &spec.project),
         underway,
@@ -130,7 +134,7 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
         unvouched: is_unvouched(context, &release),
         runs,
         environments: names.chain(broken.keys().cloned()).collect(),
-        happened: Happened::of(&spec.version, (&spec.project, sources)),
+        happened: Happened::of(uid, (&spec.project, sources)),
         unreadable: broken.into_iter().find(|(name, _)| governing.concerns(choice.object().is_some(), name)),
         governing,
         secrets: secrets(context, &space, (&release, sealing.as_ref())),
@@ -139,6 +143,12 @@ pub fn observe(context: &Context, release: Arc<Release>, sealing: Option<Found>)
         now,
         release,
     }
+}
+
+/// The ends of the release with this UID, of those of its version.
+fn own(mut outcomes: Vec<Arc<Outcome>>, uid: &str) -> Vec<Arc<Outcome>> {
+    outcomes.retain(|outcome| outcome.is_of(uid));
+    outcomes
 }
 
 /// Whether the policies did not act when a release was made. While they do not act now, nobody knows.
@@ -196,19 +206,24 @@ fn overtaken(
     (runs, unfinished): (&[Runs], &[Arc<Promotion>]),
 ) -> BTreeSet<EnvironmentName> {
     let space = release.metadata.namespace.as_deref().unwrap_or_default();
-    let of = |version: &str| {
+    // One that was made again is not the one that runs, so nobody knows when that was made.
+    let of = |version: &str, uid: Option<&str>| {
         let name = format!("{}-{version}", release.spec.project);
-        context.stores.releases.get(&Key::new(space, name)).map(|other| made(&other))
+        let other = context.stores.releases.get(&Key::new(space, name));
+        other.filter(|other| !are_two(uid, other.metadata.uid.as_deref())).map(|other| made(&other))
     };
     let environment = |name: &str| EnvironmentName::try_from(name).ok();
     let successes = runs.iter().filter_map(|one| {
         let (finished, promotion_uid) = (one.since, one.promotion_uid.clone());
-        Some(Success { environment: environment(&one.environment)?, finished, promotion_uid, made: of(&one.version) })
+        let made = of(&one.version, one.release_uid.as_deref());
+        Some(Success { environment: environment(&one.environment)?, finished, promotion_uid, made })
     });
     // One that leaves something out does not bring its release there.
     let whole = unfinished.iter().filter(|promotion| !promotion.spec.is_partial());
-    let underway =
-        whole.filter_map(|promotion| Some((environment(&promotion.spec.environment)?, of(&promotion.spec.version)?)));
+    let underway = whole.filter_map(|promotion| {
+        let uid = promotion.status.as_ref().and_then(|status| status.release_uid());
+        Some((environment(&promotion.spec.environment)?, of(&promotion.spec.version, uid)?))
+    });
     lifecycle::overtaken(&made(release), successes, underway)
 }
 
@@ -236,6 +251,7 @@ fn from_project(environment: &str, current: &Current) -> Runs {
     Runs {
         environment: environment.to_owned(),
         version: current.version.clone(),
+        release_uid: current.release_uid.clone(),
         since: current.since.0,
         promotion_uid: current.promotion_uid.clone(),
     }
@@ -245,6 +261,7 @@ fn from_environment(environment: &str, row: &DeploymentRow) -> Runs {
     Runs {
         environment: environment.to_owned(),
         version: row.version.clone(),
+        release_uid: row.release_uid.clone(),
         since: row.since.0,
         promotion_uid: row.promotion_uid.clone(),
     }
@@ -254,6 +271,7 @@ fn from_outcome(outcome: &Outcome) -> Runs {
     Runs {
         environment: outcome.environment.to_string(),
         version: outcome.version.to_string(),
+        release_uid: outcome.release_uid.clone(),
         since: outcome.finished,
         promotion_uid: outcome.uid.clone(),
     }

@@ -1,5 +1,6 @@
 //! The rows of `Release.status`: where it has been and is, its phases, and what may follow. Joins over ends of promotions, so
-//! neither order nor repetition matters, and a success is never forgotten. Pure.
+//! neither order nor repetition matters, and a success is never forgotten. Which ends are of a release says its UID: what another one
+//! of its name achieved, which was deleted, is not its own. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use crate::domain::lifecycle::journey::{Journey, PhaseProgress};
 use crate::domain::name::EnvironmentName;
 use crate::domain::promotion::history::{Ended, Latest};
 use crate::domain::promotion::outcome::Outcome;
+use crate::domain::remade::are_two;
 
 /// The most rows, phases, and environments of a phase that the schema takes.
 pub const MOST: usize = 256;
@@ -33,6 +35,8 @@ pub struct Runs {
     pub environment: String,
     /// The version that runs.
     pub version: String,
+    /// The UID of its release, where that was written down.
+    pub release_uid: Option<String>,
     /// Since when.
     pub since: Timestamp,
     /// UID of the promotion that put it there.
@@ -48,42 +52,64 @@ impl Ended for Runs {
     }
 }
 
-/// Whether the status already says everything about an end of a promotion of this release that it will ever say; a row for which
-/// there is no room says nothing. `exists` tells whether an environment is still there.
+/// Whether the status of the release with this UID already says everything about an end that it will ever say; a row for which there
+/// is no room says nothing, and neither does an end of another release. `exists` tells whether an environment is still there.
 #[must_use]
-pub fn records(status: &ReleaseStatus, outcome: &Outcome, exists: impl Fn(&str) -> bool) -> bool {
+pub fn records((uid, status): (&str, &ReleaseStatus), outcome: &Outcome, exists: impl Fn(&str) -> bool) -> bool {
+    if !outcome.counts() || !outcome.is_of(uid) {
+        return true;
+    }
     let (rows, name) = (&status.environments, outcome.environment.as_str());
     let Some(row) = rows.iter().find(|row| row.name == name) else {
-        let full = rows.len() >= MOST;
-        let kept = || cut(join(rows.clone(), [outcome]), exists).iter().any(|row| row.name == name);
-        return !outcome.counts() || (full && !kept());
+        let kept = || cut(join(rows.clone(), uid, [outcome]), exists).iter().any(|row| row.name == name);
+        return rows.len() >= MOST && !kept();
     };
-    let first = row.succeeded_at.as_ref().is_some_and(|at| at.0.as_microsecond() <= outcome.finished.as_microsecond());
-    !outcome.counts() || (Latest(Some(row.clone())).records(outcome) && (first || !outcome.is_success()))
+    let own = Some(row).filter(|row| row.release_uid.as_deref() == Some(uid));
+    let since = own.and_then(|row| row.succeeded_at.as_ref());
+    let first = since.is_some_and(|at| at.0.as_microsecond() <= outcome.finished.as_microsecond());
+    Latest(Some(row.clone())).records(outcome) && (first || !outcome.is_success_of(uid))
 }
 
-/// The rows with these ends of promotions of this release joined in, sorted by name.
+/// The rows of the release with this UID with those of these ends joined in that are of it, sorted by name.
 #[must_use]
 pub fn join<'a>(
     rows: Vec<ReleaseEnvironment>,
+    uid: &str,
     outcomes: impl IntoIterator<Item = &'a Outcome>,
 ) -> Vec<ReleaseEnvironment> {
-    let mut rows: BTreeMap<String, ReleaseEnvironment> = rows.into_iter().map(|row| (row.name.clone(), row)).collect();
-    for outcome in outcomes.into_iter().filter(|outcome| outcome.counts()) {
+    let own = rows.into_iter().map(|row| (row.name.clone(), own(row, uid)));
+    let mut rows: BTreeMap<String, ReleaseEnvironment> = own.collect();
+    for outcome in outcomes.into_iter().filter(|outcome| outcome.counts() && outcome.is_of(uid)) {
         let known = rows.remove(outcome.environment.as_str());
         let before = known.clone();
         let joined = Latest(known).join(row(outcome)).0;
-        rows.extend(joined.map(|row| (row.name.clone(), kept(before, (row, outcome)))));
+        let success = outcome.is_success_of(uid).then_some((uid, outcome));
+        rows.extend(joined.map(|row| (row.name.clone(), kept(before, (row, success)))));
     }
     rows.into_values().collect()
 }
 
+/// A row without a success that is not known to be of the release with this UID.
+fn own(row: ReleaseEnvironment, uid: &str) -> ReleaseEnvironment {
+    if !row.succeeded || row.release_uid.as_deref() == Some(uid) {
+        return row;
+    }
+    ReleaseEnvironment { succeeded: false, release_uid: None, succeeded_at: None, stays: Vec::new(), ..row }
+}
+
 /// The newest row with what is remembered of all ends and not only of the newest.
-fn kept(before: Option<ReleaseEnvironment>, (row, outcome): (ReleaseEnvironment, &Outcome)) -> ReleaseEnvironment {
-    let first = outcome.is_success().then_some(MicroTime(outcome.finished));
-    let Some(before) = before else { return ReleaseEnvironment { succeeded_at: first, ..row } };
+fn kept(
+    before: Option<ReleaseEnvironment>,
+    (row, success): (ReleaseEnvironment, Option<(&str, &Outcome)>),
+) -> ReleaseEnvironment {
+    let first = success.map(|(_, outcome)| MicroTime(outcome.finished));
+    let uid = success.map(|(uid, _)| uid.to_owned());
+    let Some(before) = before else {
+        return ReleaseEnvironment { succeeded: first.is_some(), release_uid: uid, succeeded_at: first, ..row };
+    };
     ReleaseEnvironment {
         succeeded: before.succeeded || first.is_some(),
+        release_uid: before.release_uid.or(uid),
         succeeded_at: before.succeeded_at.into_iter().chain(first).min(),
         stays: before.stays,
         current: before.current,
@@ -102,14 +128,18 @@ pub fn cut(rows: Vec<ReleaseEnvironment>, exists: impl Fn(&str) -> bool) -> Vec<
     rows
 }
 
-/// Says in each row whether `version` is what runs there now. Where nobody knows, what was said stays.
+/// Says in each row whether the release of `version` with this UID is what runs there now. Where nobody knows, what was said stays.
 #[must_use]
-pub fn current(mut rows: Vec<ReleaseEnvironment>, version: &str, runs: &[Runs]) -> Vec<ReleaseEnvironment> {
+pub fn current(
+    mut rows: Vec<ReleaseEnvironment>,
+    (version, uid): (&str, &str),
+    runs: &[Runs],
+) -> Vec<ReleaseEnvironment> {
     for row in &mut rows {
         let there = runs.iter().filter(|one| one.environment == row.name).cloned();
         let newest = there.fold(Latest(None), Latest::join).0;
         if let Some(newest) = newest {
-            row.current = newest.version == version;
+            row.current = newest.version == version && !are_two(newest.release_uid.as_deref(), Some(uid));
         }
     }
     rows
@@ -133,7 +163,8 @@ pub fn progress(status: &mut ReleaseStatus, journey: Option<&Journey>) {
 fn row(outcome: &Outcome) -> ReleaseEnvironment {
     ReleaseEnvironment {
         name: outcome.environment.to_string(),
-        succeeded: outcome.is_success(),
+        succeeded: false,
+        release_uid: None,
         succeeded_at: None,
         stays: Vec::new(),
         current: false,

@@ -1,11 +1,14 @@
 //! Whether a release may go to an environment, and what to say if not.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::arrival::Counts;
 use super::choice;
 use super::journey::PhaseProgress;
 use crate::domain::name::EnvironmentName;
+use crate::domain::remade;
 
 /// Whether a release may go to an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub struct Unreached {
     pub disturbed: Vec<EnvironmentName>,
     /// Environments without a success.
     pub missing: Vec<EnvironmentName>,
+    /// Those of them where another release of its name succeeded, which was deleted.
+    pub made_again: Vec<EnvironmentName>,
 }
 
 impl Reach {
@@ -68,6 +73,15 @@ impl Reach {
             }
         }
         Self::Unreached(unreached)
+    }
+
+    /// The same where another release of its name succeeded in `places`, and was deleted: people may expect that to count.
+    #[must_use]
+    pub fn made_again(mut self, places: &BTreeSet<EnvironmentName>) -> Self {
+        if let Self::Unreached(unreached) = &mut self {
+            unreached.made_again = unreached.missing.iter().filter(|name| places.contains(*name)).cloned().collect();
+        }
+        self
     }
 
     /// Why `release` may not go to `environment` and what to do, in one sentence; nothing if it may.
@@ -97,7 +111,7 @@ impl Unreached {
         } else {
             format!("{have} {release}")
         };
-        let still: Vec<String> = [self.soaks(), self.again(), self.first()].into_iter().flatten().collect();
+        let still: Vec<String> = [self.soaks(), self.again(), self.first(release)].into_iter().flatten().collect();
         let head = format!(
             "{environment} waits for phase {phase}: {} of {needed} {environments}{done} {so_far}",
             succeeded.len()
@@ -119,9 +133,14 @@ impl Unreached {
         Some(format!("it was replaced or failed in {} too early, promote it there again", listed(disturbed)))
     }
 
-    fn first(&self) -> Option<String> {
+    fn first(&self, release: &str) -> Option<String> {
         let missing = Some(&self.missing).filter(|names| !names.is_empty())?;
-        Some(format!("promote it to {} first", listed(missing)))
+        let first = format!("promote it to {} first", listed(missing));
+        Some(match self.made_again.as_slice() {
+            [] => first,
+            all if all == missing.as_slice() => format!("{first}: {}", remade::sentence(release, "there")),
+            some => format!("{first}: {}", remade::sentence(release, &format!("in {}", listed(some)))),
+        })
     }
 }
 

@@ -51,6 +51,23 @@ fn what_is_not_reached_says_what_it_waits_for_and_what_to_do() {
     );
 }
 
+// Attack T20.
+#[test]
+fn where_another_release_of_its_name_succeeded_it_says_that_this_does_not_count() {
+    let lifecycle = by_order(&[("test-eu", 20), ("test-us", 20), ("production", 30)]);
+    let target = environment("production");
+    let said = |places: &[&str]| {
+        let places = places.iter().map(|name| environment(name)).collect();
+        journey(&lifecycle, &[]).reach(&target).made_again(&places).message(&target, "checkout-1.4.2").unwrap()
+    };
+    let head = "production waits for phase order-20: 0 of 2 environments have checkout-1.4.2; promote it to test-eu, test-us first";
+    let tail = "was deleted, and this one was made again under its name";
+    assert_eq!(said(&[]), head);
+    assert_eq!(said(&["production"]), head, "that is not what it waits for");
+    assert_eq!(said(&["test-us"]), format!("{head}: the checkout-1.4.2 that succeeded in test-us {tail}"));
+    assert_eq!(said(&["test-eu", "test-us"]), format!("{head}: the checkout-1.4.2 that succeeded there {tail}"));
+}
+
 #[test]
 fn a_soak_is_said_with_its_end_and_a_disturbed_one_with_what_to_do() {
     let unreached = super::reach::Unreached {

@@ -6,6 +6,8 @@
 
 use jiff::Timestamp;
 
+use crate::domain::remade::Before;
+
 /// How an account of a robot is called: Kubernetes' own name for service accounts.
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
@@ -60,10 +62,13 @@ impl Rule {
         }
     }
 
-    /// How many approvals a promotion needs; `returns` says whether its release succeeded there before.
+    /// How many approvals a promotion needs, by what its release was there before.
     #[must_use]
-    pub fn needed(self, returns: bool) -> u32 {
-        if returns { self.rollback } else { self.required }
+    pub fn needed(self, before: Before) -> u32 {
+        match before {
+            Before::Itself => self.rollback,
+            Before::Never | Before::Another => self.required,
+        }
     }
 }
 
@@ -224,6 +229,8 @@ pub struct Tally {
     pub needed: u32,
     /// How many it would need if it were asked for now.
     pub needed_now: u32,
+    /// What its release was there before.
+    pub before: Before,
     /// What people decide on.
     pub proposal: Proposal,
     /// Every decision, oldest first.
@@ -232,7 +239,7 @@ pub struct Tally {
 
 /// Judges every decision. Of several approvals by one person the first that counts is the one.
 #[must_use]
-pub fn tally(proposal: Proposal, (rule, now): (Rule, Rule), returns: bool, mut decisions: Vec<Decision>) -> Tally {
+pub fn tally(proposal: Proposal, (rule, now): (Rule, Rule), before: Before, mut decisions: Vec<Decision>) -> Tally {
     decisions.sort_by(|a, b| (a.at, &a.approval).cmp(&(b.at, &b.approval)));
     let mut judged: Vec<Judged> = Vec::with_capacity(decisions.len());
     for decision in decisions {
@@ -244,7 +251,7 @@ pub fn tally(proposal: Proposal, (rule, now): (Rule, Rule), returns: bool, mut d
         let void = decision.void(&proposal, rule).or_else(|| repeated.then_some(Void::Repeated));
         judged.push(Judged { decision, void });
     }
-    Tally { rule, needed: rule.needed(returns), needed_now: now.needed(returns), proposal, judged }
+    Tally { rule, needed: rule.needed(before), needed_now: now.needed(before), before, proposal, judged }
 }
 
 impl Tally {
@@ -259,6 +266,12 @@ impl Tally {
     pub fn missing(&self) -> u32 {
         let given = u32::try_from(self.given().count()).unwrap_or(u32::MAX);
         self.needed.saturating_sub(given)
+    }
+
+    /// Whether it would need fewer if another release of its name, which was deleted, had not been made again.
+    #[must_use]
+    pub fn is_no_return(&self) -> bool {
+        self.before == Before::Another && self.rule.needed(Before::Itself) < self.needed
     }
 
     /// The first rejection that counts.

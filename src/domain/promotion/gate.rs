@@ -219,6 +219,15 @@ impl Gate {
                     "release {release} (spec.version) does not exist in this space: create it, or cancel this promotion"
                 ),
             ),
+            ReleaseFact::MadeAgain if !facts.fresh => Verdict::Recheck,
+            ReleaseFact::MadeAgain => Verdict::Closed {
+                gate: self,
+                reason: Reason::ReleaseMadeAgain,
+                message: format!(
+                    "release {release} was deleted and made again, and this promotion was made for the one before: the one of now gets \
+                     its own where its lifecycle says so, promote it yourself elsewhere"
+                ),
+            },
             ReleaseFact::NotSealed { message, stalled: true } => {
                 self.waiting(Reason::ReleaseNotSealed, format!("release {release} cannot be sealed: {message}"))
             }

@@ -23,6 +23,8 @@ pub enum Mode {
 pub struct Aged<'a> {
     /// Its version.
     pub version: &'a str,
+    /// Its UID, where that is known.
+    pub uid: Option<&'a str>,
     /// When it was made, where that is known.
     pub made: Option<Timestamp>,
 }
@@ -32,12 +34,14 @@ impl Mode {
     pub const ALL: [Self; 3] = [Self::Deploy, Self::Redeploy, Self::Rollback];
 
     /// What it is to put `release` where `current` runs. Versions decide; of two that have no order (one is no version, or they
-    /// are the same version written differently), the one that was made earlier is older.
+    /// are the same version written differently), the one that was made earlier is older. The same release is the one with the same
+    /// UID: one that was made again is deployed, and so is one of which nobody knows whether it was.
     #[must_use]
     pub fn of(release: &Aged<'_>, current: Option<&Aged<'_>>) -> Self {
         let Some(current) = current else { return Self::Deploy };
         if release.version == current.version {
-            return Self::Redeploy;
+            let same = release.uid.zip(current.uid).is_some_and(|(mine, theirs)| mine == theirs);
+            return if same { Self::Redeploy } else { Self::Deploy };
         }
         let by_version = match (release.version.parse::<Version>(), current.version.parse::<Version>()) {
             (Ok(mine), Ok(theirs)) => mine.cmp(&theirs),
@@ -80,7 +84,7 @@ mod tests {
     use super::*;
 
     fn at(version: &str, second: i64) -> Aged<'_> {
-        Aged { version, made: Some(Timestamp::from_second(second).unwrap()) }
+        Aged { version, uid: Some(version), made: Some(Timestamp::from_second(second).unwrap()) }
     }
 
     #[test]
@@ -99,7 +103,11 @@ mod tests {
             (at("green", 2), Some(at("blue", 1)), Mode::Deploy),
             (at("1.2", 1), Some(at("1.2.0", 2)), Mode::Rollback),
             (at("1.0.0", 1), Some(at("blue", 2)), Mode::Rollback),
-            (Aged { version: "blue", made: None }, Some(at("green", 2)), Mode::Deploy),
+            (Aged { version: "blue", uid: Some("blue"), made: None }, Some(at("green", 2)), Mode::Deploy),
+            // One that was made again is another one, whenever that was.
+            (Aged { uid: Some("again"), ..at("1.0.0", 3) }, Some(at("1.0.0", 1)), Mode::Deploy),
+            (Aged { uid: Some("again"), ..at("1.0.0", 1) }, Some(at("1.0.0", 3)), Mode::Deploy),
+            (at("1.0.0", 1), Some(Aged { uid: None, ..at("1.0.0", 1) }), Mode::Deploy),
         ] {
             assert_eq!(Mode::of(&release, current.as_ref()), expected, "{release:?} where {current:?} runs");
         }

@@ -8,6 +8,7 @@ use super::phase::Phase;
 use super::reason::Reason;
 use crate::domain::image::Digest;
 use crate::domain::name::{EnvironmentName, PackageName, ProjectName, ReleaseVersion};
+use crate::domain::remade::are_two;
 
 /// The end of one promotion. Outcomes are ordered by when they ended, then by uid.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +25,9 @@ pub struct Outcome {
     pub project: ProjectName,
     /// The version of its release.
     pub version: ReleaseVersion,
+    /// The UID of its release, which was decided on when it started. One that never started has none, and neither has one from before
+    /// Gantry wrote it down.
+    pub release_uid: Option<String>,
     /// The environment.
     pub environment: EnvironmentName,
     /// Who asked, as the API server authenticated them; empty if it was never recorded.
@@ -75,6 +79,30 @@ impl Outcome {
         self.reason_given.as_ref().map(|reason| reason.chars().take(256).collect())
     }
 
+    /// Whether it is an end of the release with this UID: of any, as far as nothing was ever done for it. One that started and says
+    /// no UID is from before Gantry wrote it down, and is of none, since nobody knows of which.
+    #[must_use]
+    pub fn is_of(&self, release_uid: &str) -> bool {
+        match &self.release_uid {
+            Some(known) => known == release_uid,
+            None => self.started.is_none(),
+        }
+    }
+
+    /// Whether the release with this UID, and no other of its name, runs in the environment since: what a lifecycle, a soak and a
+    /// return count. What nobody knows to be of it counts for nothing.
+    #[must_use]
+    pub fn is_success_of(&self, release_uid: &str) -> bool {
+        self.is_success() && self.release_uid.as_deref() == Some(release_uid)
+    }
+
+    /// Whether it is a success of another release of this version, which was deleted.
+    #[must_use]
+    pub fn is_success_of_another(&self, version: &str, release_uid: &str) -> bool {
+        let another = are_two(self.release_uid.as_deref(), Some(release_uid));
+        self.is_success() && self.version.as_str() == version && another
+    }
+
     /// Whether the release runs in the environment since. A part of it does not make it what runs there.
     #[must_use]
     pub fn is_success(&self) -> bool {
@@ -112,6 +140,7 @@ pub(crate) mod example {
             space: "shop".into(),
             project: "checkout".parse().unwrap(),
             version: "1.0.0".parse().unwrap(),
+            release_uid: Some("uid-1.0.0".into()),
             environment: environment.parse().unwrap(),
             requested_by: "alice".into(),
             reason_given: None,
@@ -124,5 +153,30 @@ pub(crate) mod example {
             packages: Vec::new(),
             applied: true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::example::success;
+    use super::*;
+
+    // Attack T20.
+    #[test]
+    fn a_success_is_of_the_release_with_its_uid_alone_and_of_none_where_nobody_knows() {
+        let end = Outcome { started: Some(Timestamp::UNIX_EPOCH), ..success("test", Timestamp::UNIX_EPOCH) };
+        let unknown = Outcome { release_uid: None, ..end.clone() };
+        let never_started =
+            Outcome { release_uid: None, started: None, phase: Phase::Refused, applied: false, ..end.clone() };
+        for (end, uid, is_of, counts, of_another) in [
+            (&end, "uid-1.0.0", true, true, false),
+            (&end, "made-again", false, false, true),
+            (&unknown, "uid-1.0.0", false, false, false),
+            (&never_started, "made-again", true, false, false),
+        ] {
+            let said = (end.is_of(uid), end.is_success_of(uid), end.is_success_of_another("1.0.0", uid));
+            assert_eq!(said, (is_of, counts, of_another), "{end:?} and {uid}");
+        }
+        assert!(!end.is_success_of_another("1.1.0", "made-again"), "that is another version");
     }
 }

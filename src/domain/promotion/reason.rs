@@ -15,6 +15,8 @@ pub enum Reason {
     ReleaseNotFound,
     /// The release exists and is not sealed. Waits.
     ReleaseNotSealed,
+    /// Gantry made it for a release that was deleted and made again. Refuses.
+    ReleaseMadeAgain,
     /// The environment does not exist. Waits.
     EnvironmentNotFound,
     /// The environment is not provisioned, or its provisioning broke. Waits.
@@ -80,12 +82,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason that is not a step's own, in the order of declaration.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Unguarded,
         Self::NotStamped,
         Self::ProjectNotFound,
         Self::ReleaseNotFound,
         Self::ReleaseNotSealed,
+        Self::ReleaseMadeAgain,
         Self::EnvironmentNotFound,
         Self::EnvironmentNotReady,
         Self::EnvironmentPaused,
@@ -126,6 +129,7 @@ impl Reason {
             Self::ProjectNotFound => "ProjectNotFound",
             Self::ReleaseNotFound => "ReleaseNotFound",
             Self::ReleaseNotSealed => "ReleaseNotSealed",
+            Self::ReleaseMadeAgain => "ReleaseMadeAgain",
             Self::EnvironmentNotFound => "EnvironmentNotFound",
             Self::EnvironmentNotReady => "EnvironmentNotReady",
             Self::EnvironmentPaused => "EnvironmentPaused",

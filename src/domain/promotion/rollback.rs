@@ -71,8 +71,32 @@ pub struct LastSuccess<'a> {
     pub promotion: &'a str,
     /// The version that it brought.
     pub version: &'a str,
-    /// Whether the release still exists.
-    pub exists: bool,
+    /// What became of the release.
+    pub release: Kept,
+}
+
+/// What became of a release that ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// It still exists.
+    Exists,
+    /// It was deleted.
+    Gone,
+    /// There is one of its name, which is not known to be it.
+    MadeAgain,
+}
+
+impl Kept {
+    /// What became of the release with the UID `ran`, if the one of its name has the UID `now`. Where nobody wrote down which one
+    /// ran, the one of now is not put there by itself.
+    #[must_use]
+    pub fn of(ran: Option<&str>, now: Option<&str>) -> Self {
+        match (ran, now) {
+            (_, None) => Self::Gone,
+            (Some(ran), Some(now)) if ran == now => Self::Exists,
+            (Some(_) | None, Some(_)) => Self::MadeAgain,
+        }
+    }
 }
 
 impl Failed<'_> {
@@ -91,13 +115,20 @@ impl Failed<'_> {
             (OnFailure::Rollback, false, false, None) => {
                 nothing("nothing had succeeded there before; promote a release that works")
             }
-            (OnFailure::Rollback, false, false, Some(LastSuccess { version, exists: false, .. })) => {
-                nothing(&format!("the release of {version}, which ran there, no longer exists; promote one that works"))
-            }
-            (OnFailure::Rollback, false, false, Some(last)) => Rollback::Wanted {
-                promotion: self.promotion,
-                version: last.version.to_owned(),
-                again: last.promotion.to_owned(),
+            (OnFailure::Rollback, false, false, Some(last)) => match last.release {
+                Kept::Exists => Rollback::Wanted {
+                    promotion: self.promotion,
+                    version: last.version.to_owned(),
+                    again: last.promotion.to_owned(),
+                },
+                Kept::Gone => nothing(&format!(
+                    "the release of {}, which ran there, no longer exists; promote one that works",
+                    last.version
+                )),
+                Kept::MadeAgain => nothing(&format!(
+                    "the release of {} was made again since, and is not the one that ran there; promote one that works",
+                    last.version
+                )),
             },
         }
     }
@@ -108,7 +139,7 @@ mod tests {
     use super::*;
 
     fn failed(on_failure: OnFailure) -> Failed<'static> {
-        let last = Some(LastSuccess { promotion: "good", version: "1.0.0", exists: true });
+        let last = Some(LastSuccess { promotion: "good", version: "1.0.0", release: Kept::Exists });
         Failed { on_failure, is_rollback: false, partial: false, promotion: "back".into(), last }
     }
 
@@ -124,15 +155,31 @@ mod tests {
         assert_eq!(why(failed(OnFailure::Hold).rollback()), None);
     }
 
+    // Attack T20.
+    #[test]
+    fn only_the_release_that_ran_is_put_back_and_no_other_of_its_name() {
+        for (ran, now, kept) in [
+            (Some("a"), Some("a"), Kept::Exists),
+            (Some("a"), Some("b"), Kept::MadeAgain),
+            (None, Some("a"), Kept::MadeAgain),
+            (Some("a"), None, Kept::Gone),
+            (None, None, Kept::Gone),
+        ] {
+            assert_eq!(Kept::of(ran, now), kept, "{ran:?} and {now:?}");
+        }
+    }
+
     #[test]
     fn what_is_not_rolled_back_says_why_and_what_to_do() {
         let all = failed(OnFailure::Rollback);
-        let gone = LastSuccess { exists: false, ..all.last.unwrap() };
+        let gone = LastSuccess { release: Kept::Gone, ..all.last.unwrap() };
+        let made_again = LastSuccess { release: Kept::MadeAgain, ..all.last.unwrap() };
         for (case, says) in [
             (Failed { is_rollback: true, ..all.clone() }, "was a rollback itself"),
             (Failed { partial: true, ..all.clone() }, "only a part"),
             (Failed { last: None, ..all.clone() }, "nothing had succeeded there before"),
-            (Failed { last: Some(gone), ..all }, "1.0.0, which ran there, no longer exists"),
+            (Failed { last: Some(gone), ..all.clone() }, "1.0.0, which ran there, no longer exists"),
+            (Failed { last: Some(made_again), ..all }, "1.0.0 was made again since, and is not the one that ran there"),
         ] {
             let why = why(case.rollback()).unwrap();
             assert!(why.contains(says) && why.contains("; promote "), "{why}");

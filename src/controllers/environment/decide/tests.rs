@@ -295,6 +295,7 @@ fn rows_of_deployments_and_history_stay_as_they_are() {
     let history = vec![crate::api::v1alpha1::history::HistoryEntry {
         project: "checkout".into(),
         version: "1.0.0".into(),
+        release_uid: None,
         promotion: "p".into(),
         promotion_uid: "u".into(),
         by: "anna".into(),

@@ -7,6 +7,7 @@ use super::*;
 use crate::api::v1alpha1::Pin;
 use crate::api::v1alpha1::pin::Witness;
 use crate::controllers::place::Past;
+use crate::domain::pin::Running;
 use crate::domain::promotion::reason::Reason as Why;
 
 fn pin(generation: i64) -> Pin {
@@ -22,6 +23,7 @@ fn observed(own: Option<Own>) -> Observed {
     Observed {
         own: own.map(|own| (promote::name(&pin), own)),
         past: Past::default(),
+        release_uid: Some("release".to_owned()),
         running: None,
         witnessed: Some(Witness { generation: 3, vouched: true, seen_at: None }),
         unguarded: None,
@@ -116,6 +118,7 @@ fn what_came_after_it_is_shown_as_divergence_and_not_fought() {
         uid: "m".to_owned(),
         promotion: "manual".to_owned(),
         version: "3.0.0".to_owned(),
+        release_uid: Some("release".to_owned()),
         arrived: true,
     });
     let decision = decide(&observed);
@@ -141,6 +144,7 @@ fn a_version_that_runs_already_makes_no_promotion_and_names_the_one_that_brought
         uid: "m".to_owned(),
         promotion: "manual".to_owned(),
         version: "2.0.0".to_owned(),
+        release_uid: Some("release".to_owned()),
         arrived: true,
     });
     let decision = decide(&observed);
@@ -151,6 +155,33 @@ fn a_version_that_runs_already_makes_no_promotion_and_names_the_one_that_brought
         (Some(3), Some("manual"), Some("Succeeded"))
     );
     assert_eq!(said(&decision).1, "Deployed");
+}
+
+// Attack T20.
+#[test]
+fn what_runs_of_a_release_that_was_made_again_is_shown_and_the_next_change_promotes_the_one_of_now() {
+    let brought = Touch {
+        at: Timestamp::from_second(50).unwrap(),
+        uid: "m".to_owned(),
+        promotion: promote::name(&pin(3)),
+        version: "2.0.0".to_owned(),
+        release_uid: Some("the one before".to_owned()),
+        arrived: true,
+    };
+    let mut observed = observed(Some(ended(Phase::Succeeded)));
+    observed.past.newest = Some(brought);
+    let decision = decide(&observed);
+    let (holds, reason, message) = said(&decision);
+    assert_eq!((holds, reason.as_str(), decision.effects.len()), (json!([true, false, false, true]), "Diverged", 0));
+    assert_eq!(
+        message,
+        format!(
+            "release checkout-2.0.0 was deleted and made again since promotion {} brought it to dev, where the one of then runs: change spec.retry of the pin to promote the one of now",
+            promote::name(&pin(3))
+        )
+    );
+    observed.own = None;
+    assert_eq!(decide(&observed).effects, [Effect::Promote]);
 }
 
 #[test]
@@ -166,7 +197,8 @@ fn a_pin_that_nobody_answers_for_and_one_whose_version_is_on_its_way_make_nothin
     let decision = decide(&in_a_gap);
     assert_eq!((decision.effects.len(), decision.status.carried_out), (0, None));
     assert_eq!((said(&decision).1.as_str(), decision.status.witnessed), ("NotStamped", Some(doubted)));
-    let running = Some(("manual".to_owned(), "2.0.0".to_owned()));
+    let (promotion, version) = ("manual".to_owned(), "2.0.0".to_owned());
+    let running = Some(Running { promotion, version, release_uid: Some("release".to_owned()) });
     let decision = decide(&Observed { running, pin: Arc::new(pin(3)), ..observed });
     assert_eq!((decision.effects.len(), decision.status.carried_out), (0, None));
     assert_eq!(said(&decision).2, "promotion manual brings checkout 2.0.0 to dev just now");

@@ -56,6 +56,7 @@ fn observed(dev: Option<Standing>) -> Observed {
 fn row(phase: Phase, second: i64) -> EnvironmentRow {
     let last = Last {
         version: "1.0.0".into(),
+        release_uid: None,
         promotion: "p".into(),
         promotion_uid: "u".into(),
         reason_given: None,

@@ -173,7 +173,12 @@ fn what_nobody_asked_for_needs_the_approvals_of_people_and_no_requester() {
     let mut own = waiting();
     let spec = &mut Arc::make_mut(&mut own.promotion).spec;
     spec.requested_by = Some(PersonField { username: gantry.into(), uid: None });
-    spec.cause = Some(Cause { kind: "Release".into(), name: "checkout-1.0.0".into(), ..Cause::default() });
+    spec.cause = Some(Cause {
+        kind: "Release".into(),
+        name: "checkout-1.0.0".into(),
+        uid: "release-1.0.0".into(),
+        ..Cause::default()
+    });
     assert!(is(&own, "Pending", "ApprovalsMissing"));
     let message = decide(&own).status.message.unwrap();
     assert!(message.contains("2 of 2 approvals are missing: somebody with the verb approve"), "{message}");

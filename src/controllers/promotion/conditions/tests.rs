@@ -60,7 +60,8 @@ fn when(name: &str, text: &str) -> SnapshotStep {
 fn runs(version: &str) -> Current {
     let since = jiff::Timestamp::UNIX_EPOCH;
     let (promotion, promotion_uid) = ("p".into(), "u".into());
-    Current { promotion, promotion_uid, version: version.into(), since, made: None }
+    let release_uid = Some(format!("release-{version}"));
+    Current { promotion, promotion_uid, version: version.into(), release_uid, since, made: None }
 }
 
 /// Step, target and why it was skipped, of those that were.

@@ -32,7 +32,7 @@ pub(in crate::controllers::promotion) fn at(second: i64) -> Timestamp {
 pub(in crate::controllers::promotion) fn ready_to_start() -> Observed {
     let stamp = Stamp { now: at(0), generation: Some(1) };
     let mut release = Release::default();
-    release.metadata.generation = Some(1);
+    (release.metadata.generation, release.metadata.uid) = (Some(1), Some("release-1.0.0".into()));
     let sealed = Fact { kind: ConditionType::Sealed, holds: Some(true), reason: "Sealed", message: String::new() };
     condition::set(&mut release.status.get_or_insert_default().conditions, &sealed, stamp);
     let mut environment = Environment::default();
@@ -77,6 +77,7 @@ fn course() -> Course {
         lifecycle: None,
         environments: orders.into_iter().map(|(name, _)| name).collect(),
         arrivals: [].into(),
+        made_again: [].into(),
         blocked: None,
         now: at(10),
     }
@@ -447,21 +448,28 @@ fn what_it_is_to_what_runs_there_is_decided_at_the_start_and_stays() {
             promotion: "p".into(),
             promotion_uid: "u".into(),
             version: version.into(),
+            release_uid: Some(format!("release-{version}")),
             since: at(1),
             made: None,
         })
     };
+    let another = current("1.0.0").map(|known| current::Current { release_uid: Some("before".into()), ..known });
+    let unknown = current("1.0.0").map(|known| current::Current { release_uid: None, ..known });
     for (runs, mode, says) in [
         (None, "Deploy", "checkout 1.0.0 is being applied to dev (CHG-1)"),
         (current("0.9.0"), "Deploy", "where 0.9.0 runs (CHG-1)"),
         (current("1.0.0"), "Redeploy", "where it runs already (CHG-1)"),
         (current("1.1.0"), "Rollback", "where the newer 1.1.0 runs (CHG-1)"),
+        (another, "Deploy", "where another release of this version runs, which was deleted (CHG-1)"),
+        (unknown, "Deploy", "checkout 1.0.0 is being applied to dev (CHG-1)"),
     ] {
         let mut observed = ready_to_start();
         Arc::make_mut(&mut observed.promotion).spec.reason = Some("CHG-1".into());
         observed.current = runs;
         let started = decide(&observed);
         assert_eq!(started.status.mode.as_deref(), Some(mode));
+        let previous = started.status.previous.as_ref().map(|known| (&known.version, &known.promotion));
+        assert_eq!(previous, observed.current.as_ref().map(|known| (&known.version, &known.promotion)));
         assert!(started.status.message.as_deref().unwrap().ends_with(says), "{:?}", started.status.message);
         assert_eq!(started.events.first().map(|event| &event.message), started.status.message.as_ref());
         Arc::make_mut(&mut observed.promotion).status = Some(started.status);

@@ -8,7 +8,7 @@ use crate::api::convert;
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
 use crate::controllers::lifecycle::course::{Choice, Course, Governing, staying};
 use crate::controllers::release::arrivals::{Happened, Sources};
-use crate::controllers::release::rows;
+use crate::controllers::release::{made_again, rows};
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::lifecycle::reach::Reach;
 use crate::domain::name::EnvironmentName;
@@ -37,15 +37,20 @@ pub fn course(promotion: &Promotion, choice: &Choice, known: Known<'_>) -> Cours
     let spec = &promotion.spec;
     let orders = convert::orders(staying(known.environments.iter().map(AsRef::as_ref)));
     let governing = choice.governing(&orders);
+    // What was achieved is of the release with this UID: whatever had its name before was another one.
+    let uid = known.release.and_then(|release| release.metadata.uid.as_deref()).unwrap_or_default();
     let status = known.release.and_then(|release| release.status.as_ref());
     let recorded = status.map(|status| status.environments.clone()).unwrap_or_default();
     let mine = known.outcomes.iter().filter(|outcome| outcome.version.as_str() == spec.version);
-    let joined = rows::join(recorded, mine.map(AsRef::<Outcome>::as_ref));
+    let joined = rows::join(recorded, uid, mine.map(AsRef::<Outcome>::as_ref));
+    let Known { project, environments, outcomes, now, .. } = known;
+    let sources = Sources { project, environments, outcomes, unfinished: &[], now };
     // How long it stayed matters to a soak alone.
     let soaks = matches!(&governing, Governing::Known(lifecycle) if Lifecycle::soaks(lifecycle));
-    let happened = if soaks { happened(promotion, known) } else { Happened::default() };
+    let happened = if soaks { happened(uid, (&spec.project, sources), known.unfinished) } else { Happened::default() };
     Course {
         arrivals: happened.arrivals(&happened.stayed(joined)),
+        made_again: made_again::places((&spec.version, uid), (&spec.project, sources)),
         blocked: known.release.and_then(|release| release.spec.blocked.as_ref()).map(|block| block.reason.clone()),
         environments: orders.into_iter().map(|(name, _)| name).collect(),
         governing,
@@ -54,13 +59,10 @@ pub fn course(promotion: &Promotion, choice: &Choice, known: Known<'_>) -> Cours
     }
 }
 
-fn happened(promotion: &Promotion, known: Known<'_>) -> Happened {
-    let project = &promotion.spec.project;
-    let mut unfinished = known.unfinished.to_vec();
-    unfinished.retain(|other| &other.spec.project == project);
-    let Known { environments, outcomes, .. } = known;
-    let sources = Sources { project: known.project, environments, outcomes, unfinished: &unfinished, now: known.now };
-    Happened::of(&promotion.spec.version, (project, sources))
+fn happened(uid: &str, (project, sources): (&str, Sources<'_>), unfinished: &[Arc<Promotion>]) -> Happened {
+    let mut unfinished = unfinished.to_vec();
+    unfinished.retain(|other| other.spec.project == project);
+    Happened::of(uid, (project, Sources { unfinished: &unfinished, ..sources }))
 }
 
 /// Whether an end that no row has yet could let the promotion through.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::course::Known;
 use crate::api::v1alpha1::Promotion;
-use crate::api::v1alpha1::history::DeploymentRow;
+use crate::api::v1alpha1::history::{DeploymentRow, Previous};
 use crate::api::v1alpha1::project::Current as CurrentRow;
 use crate::controllers::promotion::observe::Observed;
 use crate::controllers::promotion::rollback::rollback_of;
@@ -21,10 +21,24 @@ pub struct Current {
     pub promotion_uid: String,
     /// The version that it brought.
     pub version: String,
+    /// The UID of its release, where that was written down.
+    pub release_uid: Option<String>,
     /// When it ended.
     pub since: Timestamp,
-    /// When the release was made, if it still exists.
+    /// When the release was made, if it still exists: one that was made again is another one.
     pub made: Option<Timestamp>,
+}
+
+impl Current {
+    /// It as the status of what comes after it has it.
+    #[must_use]
+    pub fn row(&self) -> Previous {
+        Previous {
+            version: self.version.clone(),
+            release_uid: self.release_uid.clone(),
+            promotion: self.promotion.clone(),
+        }
+    }
 }
 
 impl Ended for Current {
@@ -65,9 +79,18 @@ pub fn mode(observed: &Observed) -> Mode {
     if rollback_of(&observed.promotion).is_some() {
         return Mode::Rollback;
     }
-    let made = observed.release.as_ref().and_then(|release| release.metadata.creation_timestamp.as_ref());
-    let release = Aged { version: &observed.promotion.spec.version, made: made.map(|time| time.0) };
-    let current = observed.current.as_ref().map(|known| Aged { version: &known.version, made: known.made });
+    let meta = observed.release.as_ref().map(|release| &release.metadata);
+    let made = meta.and_then(|meta| meta.creation_timestamp.as_ref());
+    let release = Aged {
+        version: &observed.promotion.spec.version,
+        uid: meta.and_then(|meta| meta.uid.as_deref()),
+        made: made.map(|time| time.0),
+    };
+    let current = observed.current.as_ref().map(|known| Aged {
+        version: &known.version,
+        uid: known.release_uid.as_deref(),
+        made: known.made,
+    });
     Mode::of(&release, current.as_ref())
 }
 
@@ -76,6 +99,7 @@ fn of_project(row: &CurrentRow) -> Current {
         promotion: row.promotion.clone(),
         promotion_uid: row.promotion_uid.clone(),
         version: row.version.clone(),
+        release_uid: row.release_uid.clone(),
         since: row.since.0,
         made: None,
     }
@@ -86,6 +110,7 @@ fn of_environment(row: &DeploymentRow) -> Current {
         promotion: row.promotion.clone(),
         promotion_uid: row.promotion_uid.clone(),
         version: row.version.clone(),
+        release_uid: row.release_uid.clone(),
         since: row.since.0,
         made: None,
     }
@@ -96,6 +121,7 @@ fn of_outcome(end: &Outcome) -> Current {
         promotion: end.promotion.clone(),
         promotion_uid: end.uid.clone(),
         version: end.version.to_string(),
+        release_uid: end.release_uid.clone(),
         since: end.finished,
         made: None,
     }

@@ -52,6 +52,7 @@ fn outcome(promotion: &str, environment: &str, phase: Phase) -> Arc<Outcome> {
     Arc::new(Outcome {
         uid: format!("uid-{promotion}"),
         promotion: promotion.into(),
+        release_uid: Some("r".into()),
         phase,
         message: "the reason".into(),
         ..success(environment, Timestamp::from_second(50).unwrap())
@@ -60,8 +61,11 @@ fn outcome(promotion: &str, environment: &str, phase: Phase) -> Arc<Outcome> {
 
 /// One run on a status; gives back what was wanted.
 fn run(observed: &Observed, status: &mut ReleaseStatus) -> (Vec<Wanted>, Vec<Note>) {
-    status.environments =
-        rows::join(std::mem::take(&mut status.environments), observed.outcomes.iter().map(AsRef::<Outcome>::as_ref));
+    status.environments = rows::join(
+        std::mem::take(&mut status.environments),
+        "r",
+        observed.outcomes.iter().map(AsRef::<Outcome>::as_ref),
+    );
     let journey = observed.journey(&status.environments);
     plan(observed, status, journey.as_ref())
 }
@@ -175,7 +179,7 @@ fn a_failure_that_is_known_from_its_row_alone_says_where_the_reason_is() {
     let (mut observed, mut status) = (observed(), ReleaseStatus::default());
     let first = run(&observed, &mut status).0.remove(0);
     let ended = [outcome(&first.name, "dev", Phase::Failed)];
-    status.environments = rows::join(Vec::new(), ended.iter().map(AsRef::<Outcome>::as_ref));
+    status.environments = rows::join(Vec::new(), "r", ended.iter().map(AsRef::<Outcome>::as_ref));
     observed.outcomes.clear();
     run(&observed, &mut status);
     let (reason, message) = condition(&status).unwrap();

@@ -76,7 +76,7 @@ fn condition(status: &ReleaseStatus, kind: ConditionType) -> (&str, &str, &str) 
 }
 
 fn success(environment: &str, second: i64) -> Arc<Outcome> {
-    Arc::new(example::success(environment, at(second)))
+    Arc::new(Outcome { release_uid: Some("r".into()), ..example::success(environment, at(second)) })
 }
 
 #[test]
@@ -163,6 +163,7 @@ fn a_success_moves_the_phases_on_and_shows_what_is_next() {
     let ran = Runs {
         environment: "dev".into(),
         version: "1.0.0".into(),
+        release_uid: Some("r".into()),
         since: at(150),
         promotion_uid: "uid-dev-150".into(),
     };

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::api::v1alpha1::release::StayRow;
 use crate::controllers::release::arrivals::Happened;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::lifecycle::journey::Situation;
@@ -9,8 +10,16 @@ use crate::domain::promotion::outcome::example::success;
 use crate::domain::promotion::phase::Phase;
 use crate::domain::promotion::reason::Reason;
 
+/// The release that everything here is about.
+const UID: &str = "uid-1.0.0";
+
 fn records(rows: &[ReleaseEnvironment], outcome: &Outcome) -> bool {
-    super::records(&ReleaseStatus { environments: rows.to_vec(), ..ReleaseStatus::default() }, outcome, |_| true)
+    let status = ReleaseStatus { environments: rows.to_vec(), ..ReleaseStatus::default() };
+    super::records((UID, &status), outcome, |_| true)
+}
+
+fn join<'a>(rows: Vec<ReleaseEnvironment>, outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<ReleaseEnvironment> {
+    super::join(rows, UID, outcomes)
 }
 
 fn outcome(environment: &str, second: i64, phase: Phase) -> Outcome {
@@ -27,6 +36,7 @@ fn runs(environment: &str, version: &str, second: i64) -> Runs {
     Runs {
         environment: environment.into(),
         version: version.into(),
+        release_uid: Some(format!("uid-{version}")),
         since: Timestamp::from_second(second).unwrap(),
         promotion_uid: format!("uid-{version}-{second}"),
     }
@@ -61,10 +71,50 @@ fn the_end_of_a_reused_name_is_no_history() {
 #[test]
 fn a_release_is_current_until_another_one_succeeds_there() {
     let rows = join(Vec::new(), &[outcome("dev", 1, Phase::Succeeded), outcome("test", 1, Phase::Succeeded)]);
-    let rows = current(rows, "1.0.0", &[runs("dev", "1.0.0", 1), runs("dev", "1.1.0", 2), runs("test", "1.0.0", 1)]);
+    let rows =
+        current(rows, ("1.0.0", UID), &[runs("dev", "1.0.0", 1), runs("dev", "1.1.0", 2), runs("test", "1.0.0", 1)]);
     assert_eq!(rows.iter().map(|row| row.current).collect::<Vec<_>>(), [false, true]);
-    let rows = current(rows, "1.0.0", &[]);
+    let rows = current(rows, ("1.0.0", UID), &[]);
     assert_eq!(rows.iter().map(|row| row.current).collect::<Vec<_>>(), [false, true], "nobody knows: it stays");
+    let another = Runs { release_uid: Some("made-again".into()), ..runs("test", "1.0.0", 2) };
+    assert!(!current(rows, ("1.0.0", UID), &[another]).iter().any(|row| row.current), "that is another release");
+}
+
+// Attack T20.
+#[test]
+fn what_another_release_of_its_name_achieved_is_none_of_its_own_and_keeps_nobody_waiting() {
+    let another = |known: Outcome| Outcome { release_uid: Some("before".into()), ..known };
+    let unknown = |known: Outcome| Outcome { release_uid: None, started: Some(known.finished), ..known };
+    for end in [another(outcome("dev", 3, Phase::Succeeded)), unknown(outcome("dev", 3, Phase::Succeeded))] {
+        assert_eq!(join(Vec::new(), [&end]), []);
+        assert!(records(&[], &end), "there is nothing to be written of it");
+        let mine = outcome("dev", 1, Phase::Failed);
+        let rows = join(Vec::new(), [&mine, &end]);
+        assert_eq!((rows[0].succeeded, rows[0].phase.as_str(), rows[0].promotion.as_str()), (false, "Failed", "p-1"));
+    }
+    // What never started is told by whichever has the version, and is no success.
+    let refused = Outcome { release_uid: None, started: None, ..outcome("dev", 3, Phase::Refused) };
+    assert!(!records(&[], &refused));
+    let rows = join(Vec::new(), [&refused]);
+    assert_eq!((rows[0].succeeded, rows[0].phase.as_str(), records(&rows, &refused)), (false, "Refused", true));
+}
+
+// Attack T20.
+#[test]
+fn a_row_whose_success_is_not_known_to_be_its_own_counts_for_nothing_until_it_succeeds_itself() {
+    let success = outcome("dev", 5, Phase::Succeeded);
+    for written in [None, Some("before".to_owned())] {
+        let mut rows = join(Vec::new(), [&success]);
+        rows[0].release_uid = written;
+        rows[0].stays = vec![StayRow { from: MicroTime(Timestamp::from_second(5).unwrap()), until: None }];
+        assert!(!records(&rows, &success), "that it is its own is yet to be written");
+        let own = join(rows.clone(), []);
+        assert_eq!((own[0].succeeded, &own[0].succeeded_at, own[0].stays.len()), (false, &None, 0));
+        let later = outcome("dev", 9, Phase::Succeeded);
+        let own = join(rows, [&later]);
+        assert_eq!((own[0].succeeded, own[0].release_uid.as_deref()), (true, Some(UID)));
+        assert_eq!(own[0].succeeded_at, Some(MicroTime(later.finished)));
+    }
 }
 
 /// How far the lifecycle says that a release with these rows is.
@@ -118,7 +168,8 @@ fn of_too_many_rows_those_of_gone_environments_go_first_and_successes_last() {
     let rows = cut(join(Vec::new(), &ends), exists);
     assert!(rows.len() == MOST && rows.iter().all(|row| row.name != "gone"));
     let all = |rows: &[ReleaseEnvironment], outcome: &Outcome| {
-        super::records(&ReleaseStatus { environments: rows.to_vec(), ..ReleaseStatus::default() }, outcome, exists)
+        let status = ReleaseStatus { environments: rows.to_vec(), ..ReleaseStatus::default() };
+        super::records((UID, &status), outcome, exists)
     };
     assert!(ends.iter().all(|end| all(&rows, end)), "what was cut is recorded");
     let success = outcome("older", 1, Phase::Succeeded);

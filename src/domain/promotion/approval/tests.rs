@@ -41,7 +41,7 @@ fn no(by: &str, second: i64) -> Decision {
 }
 
 fn of(decisions: Vec<Decision>) -> Tally {
-    tally(proposal(), (two(), two()), false, decisions)
+    tally(proposal(), (two(), two()), Before::Never, decisions)
 }
 
 fn voids(tally: &Tally) -> Vec<(&str, Option<Void>)> {
@@ -64,7 +64,7 @@ fn a_decision_counts_for_its_promotion_environment_and_plan_alone() {
         assert_eq!(said.rejection(), None);
     }
     let unknown = Proposal { plan_digest: None, ..proposal() };
-    let said = tally(unknown, (two(), two()), false, vec![yes("bob", 1)]);
+    let said = tally(unknown, (two(), two()), Before::Never, vec![yes("bob", 1)]);
     assert_eq!(said.judged[0].void, Some(Void::OtherPlan), "nobody can approve what nobody knows");
 }
 
@@ -83,14 +83,14 @@ fn whoever_asked_cannot_approve_in_whatever_way_they_asked() {
         (pinned.clone(), "system:serviceaccount:shop:flux", Some(Void::Requester)),
         (pinned, "system:serviceaccount:shop:scanner", None),
     ] {
-        assert_eq!(tally(asked, (open, open), false, vec![yes(by, 1)]).judged[0].void, void, "{by}");
+        assert_eq!(tally(asked, (open, open), Before::Never, vec![yes(by, 1)]).judged[0].void, void, "{by}");
     }
     let renamed = Person { uid: Some("1".to_owned()), ..person("alice.new") };
     let asked = Proposal { requested_by: Some(Person { uid: Some("1".to_owned()), ..person("alice") }), ..proposal() };
-    let said = tally(asked, (two(), two()), false, vec![Decision { by: Some(renamed), ..yes("x", 1) }]);
+    let said = tally(asked, (two(), two()), Before::Never, vec![Decision { by: Some(renamed), ..yes("x", 1) }]);
     assert_eq!(said.judged[0].void, Some(Void::Requester), "the uid says that they are one");
     let allowed = Rule { allow_requester: true, ..two() };
-    assert_eq!(tally(proposal(), (allowed, allowed), false, vec![yes("alice", 1)]).judged[0].void, None);
+    assert_eq!(tally(proposal(), (allowed, allowed), Before::Never, vec![yes("alice", 1)]).judged[0].void, None);
 }
 
 #[test]
@@ -119,9 +119,14 @@ fn a_rejection_counts_whoever_approved_and_whoever_asked() {
 #[test]
 fn a_return_to_what_succeeded_there_has_a_rule_of_its_own() {
     let none = Rule { rollback: 0, ..two() };
-    assert_eq!(tally(proposal(), (none, none), true, Vec::new()).missing(), 0);
-    assert_eq!(tally(proposal(), (two(), two()), true, Vec::new()).missing(), 1);
-    assert_eq!(tally(proposal(), (none, none), false, Vec::new()).missing(), 2);
+    assert_eq!(tally(proposal(), (none, none), Before::Itself, Vec::new()).missing(), 0);
+    assert_eq!(tally(proposal(), (two(), two()), Before::Itself, Vec::new()).missing(), 1);
+    assert_eq!(tally(proposal(), (none, none), Before::Never, Vec::new()).missing(), 2);
+    // Another release of that name is not what succeeded there.
+    let another = tally(proposal(), (none, none), Before::Another, Vec::new());
+    assert_eq!((another.missing(), another.is_no_return()), (2, true));
+    let strict = Rule { rollback: 2, ..two() };
+    assert!(!tally(proposal(), (strict, strict), Before::Another, Vec::new()).is_no_return(), "a return needs as many");
 }
 
 #[test]
@@ -129,8 +134,9 @@ fn only_a_robot_that_names_nobody_is_anonymous_and_only_where_that_matters() {
     let robot = Proposal { requested_by: Some(person("system:serviceaccount:shop:flux")), ..proposal() };
     let named = Proposal { on_behalf_of: Some("carol".to_owned()), ..robot.clone() };
     let blank = Proposal { on_behalf_of: Some(" ".to_owned()), ..robot.clone() };
-    let said =
-        |proposal: &Proposal, rule: Rule| tally(proposal.clone(), (rule, rule), false, Vec::new()).is_anonymous();
+    let said = |proposal: &Proposal, rule: Rule| {
+        tally(proposal.clone(), (rule, rule), Before::Never, Vec::new()).is_anonymous()
+    };
     assert!(said(&robot, two()) && said(&blank, two()));
     assert!(said(&Proposal { requested_by: None, ..robot.clone() }, two()));
     assert!(!said(&named, two()) && !said(&proposal(), two()));
@@ -171,15 +177,19 @@ fn decision() -> impl Strategy<Value = Decision> {
     })
 }
 
+fn before() -> impl Strategy<Value = Before> {
+    prop_oneof![Just(Before::Never), Just(Before::Itself), Just(Before::Another)]
+}
+
 proptest! {
     #[test]
     fn the_stricter_of_two_rules_needs_no_less_than_either_and_takes_no_more(
-        one in rule(), other in rule(), returns in any::<bool>(), decisions in prop::collection::vec(decision(), 0..6),
+        one in rule(), other in rule(), before in before(), decisions in prop::collection::vec(decision(), 0..6),
     ) {
         let both = one.stricter(other);
-        let missing = |rule: Rule| tally(proposal(), (rule, rule), returns, decisions.clone()).missing();
+        let missing = |rule: Rule| tally(proposal(), (rule, rule), before, decisions.clone()).missing();
         prop_assert_eq!(both, other.stricter(one));
-        prop_assert!(both.needed(returns) >= one.needed(returns).max(other.needed(returns)));
+        prop_assert!(both.needed(before) >= one.needed(before).max(other.needed(before)));
         prop_assert!(missing(both) >= missing(one).max(missing(other)));
         prop_assert_eq!(Rule::NONE.stricter(one), one);
     }
@@ -188,7 +198,7 @@ proptest! {
     fn nothing_starts_on_fewer_people_than_needed(
         rule in rule(), decisions in prop::collection::vec(decision(), 0..8),
     ) {
-        let said = tally(proposal(), (rule, rule), false, decisions.clone());
+        let said = tally(proposal(), (rule, rule), Before::Never, decisions.clone());
         let mut people: Vec<&str> = said.given().filter_map(|known| Some(known.by.as_ref()?.name.as_str())).collect();
         people.sort_unstable();
         people.dedup();

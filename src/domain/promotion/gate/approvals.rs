@@ -3,6 +3,7 @@
 use super::{Gate, GateFacts, Verdict};
 use crate::domain::promotion::approval::{Choice, Judged, Void};
 use crate::domain::promotion::reason::Reason;
+use crate::domain::remade;
 
 /// How many void approvals a message tells of.
 const VOIDED: usize = 2;
@@ -57,8 +58,10 @@ fn missing_approvals(facts: &GateFacts, missing: u32) -> String {
         String::new()
     };
     let voided: String = tally.judged.iter().filter_map(void_approval).take(VOIDED).collect();
+    let no_return = tally.is_no_return().then(|| remade::sentence(&facts.subject.release(), "there"));
+    let no_return = no_return.map(|why| format!("; this is no return, since {why}")).unwrap_or_default();
     format!(
-        "{missing} of {} approvals {are} missing{relaxed}: somebody{others} with the verb approve on environments.gantry.dev/{environment} must make an Approval of its status.planDigest{voided}",
+        "{missing} of {} approvals {are} missing{relaxed}: somebody{others} with the verb approve on environments.gantry.dev/{environment} must make an Approval of its status.planDigest{voided}{no_return}",
         tally.needed
     )
 }

@@ -94,6 +94,8 @@ pub enum ReleaseFact {
         /// What is wrong with it.
         why: String,
     },
+    /// It is another one than Gantry made the promotion for, which was deleted.
+    MadeAgain,
     /// Its packages and process are not fixed yet.
     NotSealed {
         /// What its own condition says.

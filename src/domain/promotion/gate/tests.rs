@@ -7,6 +7,7 @@ use crate::domain::name::{EnvironmentName, ProjectName, ReleaseVersion};
 use crate::domain::promotion::approval::{self, Choice, Decision, Person, Proposal, Rule, Tally};
 use crate::domain::promotion::parts::Unknown;
 use crate::domain::promotion::window::Window;
+use crate::domain::remade::Before;
 
 fn ada() -> Person {
     Person { name: "ada".to_owned(), uid: None }
@@ -22,7 +23,13 @@ fn approvals_of(by: Person, rule: Rule, decisions: Vec<Decision>) -> Tally {
         on_behalf_of: None,
         unasked: false,
     };
-    approval::tally(proposal, (rule, rule), false, decisions)
+    approval::tally(proposal, (rule, rule), Before::Never, decisions)
+}
+
+/// Where another release of that name had succeeded.
+fn no_return() -> Tally {
+    let rule = Rule { rollback: 0, ..two() };
+    approval::tally(approvals(rule, Vec::new()).proposal, (rule, rule), Before::Another, Vec::new())
 }
 
 fn approvals(rule: Rule, decisions: Vec<Decision>) -> Tally {
@@ -210,6 +217,11 @@ fn what_is_missing_or_not_ready_says_why_and_what_to_do() {
             "waiting ReleaseSealed ReleaseNotSealed: release checkout-1.4.2 cannot be sealed: tag 1.4.2 is not in ghcr.io/acme/api: push it",
         ),
         (
+            GateFacts { release: ReleaseFact::MadeAgain, ..open() },
+            "closed ReleaseSealed ReleaseMadeAgain: release checkout-1.4.2 was deleted and made again, and this promotion was made for the one before: the one of now gets its own where its lifecycle says so, promote it yourself elsewhere",
+        ),
+        (GateFacts { release: ReleaseFact::MadeAgain, fresh: false, ..open() }, "recheck"),
+        (
             GateFacts { environment: EnvironmentFact::Absent, ..open() },
             "waiting EnvironmentReady EnvironmentNotFound: environment production (spec.environment) does not exist in this space: create it, or cancel this promotion",
         ),
@@ -372,6 +384,10 @@ fn approvals_say_how_many_are_missing_and_who_can_give_them() {
         (
             GateFacts { approvals: approvals(two(), Vec::new()), ..open() },
             "waiting Approved ApprovalsMissing: 2 of 2 approvals are missing: somebody who is not ada with the verb approve on environments.gantry.dev/production must make an Approval of its status.planDigest",
+        ),
+        (
+            GateFacts { approvals: no_return(), ..open() },
+            "waiting Approved ApprovalsMissing: 2 of 2 approvals are missing: somebody who is not ada with the verb approve on environments.gantry.dev/production must make an Approval of its status.planDigest; this is no return, since the checkout-1.4.2 that succeeded there was deleted, and this one was made again under its name",
         ),
         (
             GateFacts { approvals: approvals(two(), vec![yes("bob"), yes("ada")]), ..open() },

@@ -13,6 +13,7 @@ fn outcome(uid: usize, finished: i64, version: u8) -> Outcome {
         promotion: format!("promotion-{uid}"),
         space: "shop".to_owned(),
         project: ProjectName::try_from("checkout").unwrap(),
+        release_uid: None,
         version: ReleaseVersion::try_from(format!("1.{version}")).unwrap(),
         environment: EnvironmentName::try_from("production").unwrap(),
         requested_by: "ada".to_owned(),
