@@ -18,8 +18,7 @@ use gantry_plane::node::simulated::FAIL;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::Api;
 use kube::api::ListParams;
-use serde_json::json;
-use stage::{Outcome, SPACE, Story, object, root};
+use stage::{Outcome, SPACE, Story};
 
 /// How many changes of a promotion are told at most.
 const CHANGES: usize = 20;
@@ -72,6 +71,7 @@ async fn demo(arguments: &Arguments) -> Outcome<()> {
     story.broken_release().await?;
     story.back_again().await?;
     story.overview().await?;
+    story.nothing_was_left_out()?;
     println!("\n✓ Everything above really happened, in {:.0?} since the first object was applied.", begun.elapsed());
     if let Some(within) = arguments.within.map(Duration::from_secs) {
         story.took_at_most(within)?;
@@ -82,9 +82,10 @@ async fn demo(arguments: &Arguments) -> Outcome<()> {
 impl Story {
     /// Everything but releases and promotions.
     async fn describe(&self) -> Outcome<()> {
-        println!("\n▸ Team {SPACE} says what it has: kubectl apply --server-side -f deploy/samples/checkout/");
+        let host = self.plane.registry().host();
+        println!("\n▸ Team {SPACE} says what it has; its registry is {host} here");
         for name in ["1-space", "2-environments", "2-lifecycle", "3-project"] {
-            self.sample(name).await?;
+            self.sample(&format!("checkout/{name}")).await?;
         }
         for name in ["dev", "test", "production"] {
             let ready = self.until(name, |known: &Environment| {
@@ -103,45 +104,35 @@ impl Story {
         Ok(())
     }
 
-    async fn sample(&self, name: &str) -> Outcome<()> {
-        self.apply(&self.text_of(name)?).await
-    }
-
-    /// A file of the sample, with images of the cluster's registry.
-    fn text_of(&self, name: &str) -> Outcome<String> {
-        let path = root().join("deploy/samples/checkout").join(format!("{name}.yaml"));
-        let text = std::fs::read_to_string(path)?;
-        Ok(text.replace("localhost:5000", &self.plane.registry().host()))
-    }
-
     async fn first_release(&self) -> Outcome<()> {
         println!("\n▸ checkout 1.0.0: sealed, then through dev, test and production");
-        self.sample("4-release-1.0.0").await?;
+        self.sample("checkout/4-release-1.0.0").await?;
         self.sealed("checkout-1.0.0").await?;
-        self.sample("5-promotions-1.0.0").await?;
-        // All are asked for at once, and each waits for the one before it.
-        let ends = ["dev", "test", "production"].map(|environment| async move {
-            self.succeeds(&format!("checkout-1.0.0-{environment}"), environment, "1.0.0").await
-        });
-        futures::future::try_join_all(ends).await?;
-        Ok(())
+        self.sample("checkout/5-promotions-1.0.0").await?;
+        self.succeeds_everywhere("1.0.0").await
     }
 
     async fn second_release(&self) -> Outcome<()> {
         println!("\n▸ checkout 1.1.0: the same way");
-        self.release("1.1.0", None).await?;
+        self.sample("later/1-release-1.1.0").await?;
         self.sealed("checkout-1.1.0").await?;
-        for environment in ["dev", "test", "production"] {
-            let name = self.promote("1.1.0", environment, "").await?;
-            self.succeeds(&name, environment, "1.1.0").await?;
-        }
+        self.sample("later/2-promotions-1.1.0").await?;
+        self.succeeds_everywhere("1.1.0").await
+    }
+
+    /// All are asked for at once, and each waits for the one before it.
+    async fn succeeds_everywhere(&self, version: &str) -> Outcome<()> {
+        let ends = ["dev", "test", "production"].map(|environment| async move {
+            self.succeeds(&format!("checkout-{version}-{environment}"), environment, version).await
+        });
+        futures::future::try_join_all(ends).await?;
         Ok(())
     }
 
     /// No version is named: the channel chooses.
     async fn chosen_release(&self) -> Outcome<()> {
         println!("\n▸ checkout 1.2.0-next: the highest version in the registry that channel next takes");
-        self.sample("6-release-next").await?;
+        self.sample("later/3-release-next").await?;
         let chosen = self.sealed("checkout-1.2.0-next").await?;
         if chosen != ["1.2.0-rc.1"] {
             return Err(format!("channel next should have chosen 1.2.0-rc.1, not {chosen:?}").into());
@@ -157,11 +148,11 @@ impl Story {
             self.say("containers are simulated: the pods of this release are told to fail as a missing image does");
             self.project_whose_image_is_missing().await?;
         }
-        let digest = format!("sha256:{}", "9".repeat(64));
-        self.release("9.9.9", Some(&digest)).await?;
+        self.sample("later/4-release-9.9.9").await?;
         self.sealed("checkout-9.9.9").await?;
-        let name = self.promote("9.9.9", "dev", "").await?;
-        let status = self.ended(&name).await?.status.unwrap_or_default();
+        self.sample("later/5-promotion-9.9.9").await?;
+        let name = "checkout-9.9.9-dev";
+        let status = self.ended(name).await?.status.unwrap_or_default();
         let (phase, reason) = (status.phase.unwrap_or_default(), status.reason.unwrap_or_default());
         let message = status.message.unwrap_or_default();
         if phase != "Failed" || !["ErrImagePull", "ImagePullBackOff"].contains(&reason.as_str()) {
@@ -169,7 +160,7 @@ impl Story {
         }
         self.say(&format!("{name} failed ({reason}): {message}"));
         if !self.real {
-            return self.sample("3-project").await;
+            return self.sample("checkout/3-project").await;
         }
         let answers = self.versions("dev", "1.1.0").await?;
         if answers.is_empty() || answers.iter().any(|answer| !answer.contains("1.1.0")) {
@@ -183,7 +174,7 @@ impl Story {
     async fn project_whose_image_is_missing(&self) -> Outcome<()> {
         let labels = "metadata: {labels: {app: checkout}}";
         let failing = format!("metadata: {{labels: {{app: checkout}}, annotations: {{{FAIL}: image-pull}}}}");
-        let text = self.text_of("3-project")?;
+        let text = self.text_of("checkout/3-project")?;
         if !text.contains(labels) {
             return Err("the sample's pod template is not as it was: mend the demo".into());
         }
@@ -192,30 +183,8 @@ impl Story {
 
     async fn back_again(&self) -> Outcome<()> {
         println!("\n▸ Back to checkout 1.0.0 in dev");
-        let name = self.promote("1.0.0", "dev", "-again").await?;
-        self.succeeds(&name, "dev", "1.0.0").await
-    }
-
-    async fn release(&self, version: &str, digest: Option<&str>) -> Outcome<()> {
-        let mut package = json!({"name": "api", "version": version});
-        if let (Some(digest), Some(fields)) = (digest, package.as_object_mut()) {
-            fields.insert("digest".to_owned(), json!(digest));
-        }
-        self.apply(&object(
-            "Release",
-            &format!("checkout-{version}"),
-            json!({
-                "project": "checkout", "version": version, "packages": [package],
-            }),
-        ))
-        .await
-    }
-
-    async fn promote(&self, version: &str, environment: &str, suffix: &str) -> Outcome<String> {
-        let name = format!("checkout-{version}-{environment}{suffix}");
-        let spec = json!({"project": "checkout", "version": version, "environment": environment});
-        self.apply(&object("Promotion", &name, spec)).await?;
-        Ok(name)
+        self.sample("later/6-promotion-back").await?;
+        self.succeeds("checkout-1.0.0-dev-again", "dev", "1.0.0").await
     }
 
     /// Waits until a release is sealed, and gives back the versions of its packages.

@@ -497,8 +497,14 @@ async fn a_pin_of_a_robot_waits_for_others_than_the_person_it_names() {
 async fn the_sample_asks_two_people() {
     let space = Space::create(shared().await.admin().await).await;
     let registry = shared().await.plane.registry().host();
-    for file in ["2-environments", "2-lifecycle", "3-project", "4-release-1.0.0", "8-approvals"] {
-        let path = format!("{}/deploy/samples/checkout/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
+    for file in [
+        "checkout/2-environments",
+        "checkout/2-lifecycle",
+        "checkout/3-project",
+        "checkout/4-release-1.0.0",
+        "more/approvals",
+    ] {
+        let path = format!("{}/deploy/samples/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).expect("a sample");
         let text = text.replace("namespace: shop", &format!("namespace: {}", space.name));
         let text = text.replace("localhost:5000", &registry);

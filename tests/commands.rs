@@ -283,7 +283,7 @@ async fn the_samples_are_carried_out() {
     let space = shop().await;
     let registry = shared().await.plane.registry().host();
     push((&registry, None), ("tools", "1.0.0"), "tools").await;
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/samples/checkout/9-commands.yaml");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/samples/more/commands.yaml");
     let text = std::fs::read_to_string(path).expect("the sample");
     let text = text.replace("namespace: shop", &format!("namespace: {}", space.name));
     let text = text.replace("localhost:5000", &registry);

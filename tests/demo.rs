@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 /// What the demo says when everything is there to look at.
 const LOOK: &str = "  KUBECONFIG=";
+/// How it says a command that does what it does then.
+const COMMAND: &str = "    $ ";
 
 /// A demo that is interrupted when the test ends, however it does.
 struct Demo(Child);
@@ -29,6 +31,27 @@ fn sh(command: &str) -> String {
     let output = Command::new("sh").args(["-c", command]).output().expect("a shell");
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
+}
+
+/// Types what the demo says that it did, where it ran: nothing is new to the cluster.
+fn type_what_it_said(said: &[String], look: &str) {
+    let commands: Vec<_> = said.iter().filter_map(|line| line.strip_prefix(COMMAND)).collect();
+    let samples = commands.iter().filter(|command| command.contains("deploy/samples/")).count();
+    assert!(samples >= 12 && commands.len() > samples, "it says how to install and each sample: {commands:?}");
+    let mut words = look.split(' ');
+    let (settings, kubectl) = (words.by_ref().take(2).collect::<Vec<_>>().join(" "), words.next().expect("a program"));
+    let folder = Path::new(kubectl).parent().expect("a folder").display();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let typed = |script: &str| sh(&format!("cd {root}; export {settings} PATH=\"{folder}:$PATH\"; set -e\n{script}"));
+    // Not the records, which are sealed a little later.
+    let kinds = ["projects", "lifecycles", "environments", "variablesets", "releases", "promotions"]
+        .map(|kind| format!("{kind}.gantry.dev"));
+    let of_each = "{range .items[*]}{.kind} {.metadata.name} {.metadata.generation}\\n{end}";
+    let generations = format!("kubectl get {} -n shop -o jsonpath='{of_each}'", kinds.join(","));
+    let before = typed(&generations);
+    assert!(before.contains("Project checkout "), "{before}");
+    typed(&commands.join("\n"));
+    assert_eq!(typed(&generations), before, "they are what the demo did");
 }
 
 /// Builds the demo, and starts it where containers are simulated.
@@ -97,6 +120,7 @@ fn kept_the_demo_tells_everything_runs_on_until_it_is_interrupted_and_can_be_loo
     ] {
         assert!(found.contains(object), "{look} shows no {object}: {found}");
     }
+    type_what_it_said(&said, look);
     let metrics = told.split("(metrics on :").nth(1).and_then(|rest| rest.split('/').next()).expect("a port");
     let metrics: u16 = metrics.parse().expect("a port");
     assert!(std::net::TcpStream::connect(("127.0.0.1", metrics)).is_ok(), "the operator still runs");

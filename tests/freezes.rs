@@ -292,7 +292,7 @@ async fn pins_and_automatic_promotions_wait_for_the_end_of_a_freeze() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_samples_hold_the_turn_of_the_year_and_weekends_by_the_clock_of_berlin() {
     let space = shop().await;
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/samples/checkout/6-freezes.yaml");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/samples/more/freezes.yaml");
     let text = std::fs::read_to_string(path).expect("the sample");
     let text = text.replace("namespace: shop", &format!("namespace: {}", space.name));
     gantry_plane::manifests::apply(&space.client, "test", &text).await.expect("they are taken");

@@ -181,16 +181,53 @@ async fn the_operators_pod_is_admitted_under_pod_security_restricted() {
     pods.create(&dry_run, &pod).await.expect("a pod that Pod Security lets through");
 }
 
+/// The folders of samples: what the demo applies first and later, and more, each for itself.
+const SAMPLES: [&str; 3] = ["checkout", "later", "more"];
+
+/// Every sample, by its name in the folders: `more/pins`.
+fn samples() -> BTreeMap<String, String> {
+    let files = SAMPLES.iter().flat_map(|folder| {
+        let files = fs::read_dir(repository().join("deploy/samples").join(folder)).expect("the samples");
+        files.map(move |file| (folder, file.expect("a file").path()))
+    });
+    files
+        .map(|(folder, path)| {
+            let name = path.file_stem().and_then(|name| name.to_str()).expect("a name");
+            (format!("{folder}/{name}"), fs::read_to_string(&path).expect("text"))
+        })
+        .collect()
+}
+
 #[test]
 fn every_kind_that_people_write_has_a_sample() {
-    let folder = repository().join("deploy/samples/checkout");
-    let files = std::fs::read_dir(folder).expect("the samples").map(|file| file.expect("a file").path());
-    let text: String = files.map(|path| std::fs::read_to_string(path).expect("text")).collect();
+    let text: String = samples().into_values().collect();
     for definition in gantry::api::crds::all() {
         let kind = definition.spec.names.kind;
         // What is kept for the audit is written by Gantry alone; an approval names one promotion by its UID, so the README has one
         // to fill in.
         let written = !kind.starts_with("Audit") && kind != "Approval";
         assert_eq!(text.lines().any(|line| line == format!("kind: {kind}")), written, "{kind}");
+    }
+}
+
+#[test]
+fn every_sample_is_applied_by_the_demo_or_a_test() {
+    let mut sources = vec![repository().join("examples/demo.rs")];
+    let mut folders = vec![repository().join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("rs") => sources.push(path),
+                None if path.is_dir() => folders.push(path),
+                _ => {}
+            }
+        }
+    }
+    let text: String = sources.iter().map(|path| fs::read_to_string(path).expect("text")).collect();
+    for sample in samples().keys() {
+        let (_, name) = sample.split_once('/').expect("a folder");
+        let said = [format!("{sample}\""), format!("{sample}.yaml\""), format!("\"{name}\"")];
+        assert!(said.iter().any(|said| text.contains(said)), "no test applies deploy/samples/{sample}.yaml");
     }
 }

@@ -204,7 +204,7 @@ async fn a_promotion_that_would_do_nothing_fails_except_where_its_release_runs_a
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sample_skips_its_banner_outside_of_production() {
     let space = new_space().await;
-    let path = format!("{}/deploy/samples/checkout/8-project-with-steps.yaml", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/deploy/samples/more/project-with-steps.yaml", env!("CARGO_MANIFEST_DIR"));
     let sample = std::fs::read_to_string(path).expect("the sample");
     let sample = sample.replace("namespace: shop", &format!("namespace: {}", space.name));
     gantry_plane::manifests::apply(&space.client, "test", &sample).await.expect("it is taken");

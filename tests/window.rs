@@ -166,19 +166,19 @@ async fn what_is_to_start_later_is_not_replaced_by_what_is_promoted_now_and_does
 async fn the_sample_waits_for_its_night() {
     let space = Space::create(shared().await.admin().await).await;
     let sample = |file: &'static str| {
-        let path = format!("{}/deploy/samples/checkout/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/deploy/samples/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).expect("the sample");
         let text = text.replace("namespace: shop", &format!("namespace: {}", space.name));
         let client = &space.client;
         async move { gantry_plane::manifests::apply(client, "test", &text).await.expect("it is taken") }
     };
-    sample("2-environments").await;
+    sample("checkout/2-environments").await;
     fill_project(&space, json!([config_map("settings", "one")])).await;
     release(&space, "1.0.0").await;
     for environment in ["dev", "test"] {
         space.deploy("checkout", "1.0.0", environment).await;
     }
-    sample("7-promotion-at-night").await;
+    sample("more/promotion-at-night").await;
     let waits = space.in_phase("checkout-1.0.0-production-at-night", "Pending", Some("NotYet")).await;
     let message = message(&waits);
     assert!(message.ends_with("; if it has not started by 2035-01-02T02:00:00Z, it expires"), "{message}");

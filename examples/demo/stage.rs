@@ -1,5 +1,7 @@
 //! The stage of the demo: the cluster, the installation, the operator, and how to wait for things.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,12 +12,18 @@ use gantry_plane::run::Invocation;
 use gantry_plane::{Identity, Options, Plane, Program, manifests};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// How long one step of the story may take, on two slow cores.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// How often is looked at what cannot be watched.
 const LOOK: Duration = Duration::from_millis(500);
+/// What a sample is applied from.
+const SAMPLES: &str = "deploy/samples";
+/// The folders of samples all of which the demo applies.
+const APPLIED: [&str; 2] = ["checkout", "later"];
+/// Where the images of the samples are.
+const EXAMPLE: &str = "localhost:5000";
 /// The team's space.
 pub const SPACE: &str = "shop";
 
@@ -28,6 +36,8 @@ pub struct Story {
     pub client: Client,
     begun: Instant,
     pub real: bool,
+    /// The samples that were applied.
+    samples: RefCell<BTreeSet<String>>,
 }
 
 impl Story {
@@ -55,7 +65,7 @@ impl Story {
         let begun = Instant::now();
         let plane = Plane::start(options).await?;
         let client = plane.client(&Identity::Admin).await?;
-        let story = Self { plane, client, begun, real };
+        let story = Self { plane, client, begun, real, samples: RefCell::default() };
         story.say(&format!("cluster ready: {} with {} node", story.plane.server(), kind(real)));
         for version in ["1.0.0", "1.1.0", "1.2.0-rc.1"] {
             gantry_plane::image::push_sample(story.plane.registry(), "checkout", version).await?;
@@ -66,6 +76,11 @@ impl Story {
 
     pub fn say(&self, what: &str) {
         println!("  {:>6.1}s  {what}", self.begun.elapsed().as_secs_f64());
+    }
+
+    /// A command that anybody can type, and that does what happens now.
+    fn command(command: &str) {
+        println!("    $ {command}");
     }
 
     /// Since the cluster's programs were there.
@@ -79,7 +94,10 @@ impl Story {
 
     /// As in the README: definitions, then everything else. The operator itself runs as a process here.
     pub async fn install(&self) -> Outcome<()> {
-        println!("\n▸ Installing Gantry: kubectl apply --server-side -f deploy/crds -f deploy/");
+        println!("\n▸ Installing Gantry, without deploy/operator.yaml: the operator is a process here");
+        for command in gantry_plane::install::commands() {
+            Self::command(&command);
+        }
         let by = gantry_plane::install::install(&self.client, "kubectl", root()).await?;
         self.say(&format!("a forged request is stamped with its real author: {by}"));
         Ok(())
@@ -87,6 +105,39 @@ impl Story {
 
     pub async fn apply(&self, text: &str) -> Outcome<()> {
         manifests::apply(&self.client, "kubectl", text).await?;
+        Ok(())
+    }
+
+    /// Applies a file of the samples (`checkout/1-space`), and says the command that does the same.
+    pub async fn sample(&self, name: &str) -> Outcome<()> {
+        let file = format!("{SAMPLES}/{name}.yaml");
+        if std::fs::read_to_string(root().join(&file))?.contains(EXAMPLE) {
+            let host = self.plane.registry().host();
+            Self::command(&format!("sed 's|{EXAMPLE}|{host}|' {file} | kubectl apply --server-side -f -"));
+        } else {
+            Self::command(&format!("kubectl apply --server-side -f {file}"));
+        }
+        self.apply(&self.text_of(name)?).await?;
+        self.samples.borrow_mut().insert(name.to_owned());
+        Ok(())
+    }
+
+    /// A file of the samples, with images of the cluster's registry.
+    pub fn text_of(&self, name: &str) -> Outcome<String> {
+        let text = std::fs::read_to_string(root().join(SAMPLES).join(format!("{name}.yaml")))?;
+        Ok(text.replace(EXAMPLE, &self.plane.registry().host()))
+    }
+
+    /// Everything in the folders of the demo was applied.
+    pub fn nothing_was_left_out(&self) -> Outcome<()> {
+        for folder in APPLIED {
+            for file in std::fs::read_dir(root().join(SAMPLES).join(folder))? {
+                let name = format!("{folder}/{}", file?.path().file_stem().unwrap_or_default().display());
+                if !self.samples.borrow().contains(&name) {
+                    return Err(format!("the demo does not apply {SAMPLES}/{name}.yaml: mend the demo").into());
+                }
+            }
+        }
         Ok(())
     }
 
@@ -186,12 +237,6 @@ impl Story {
 
 pub fn kind(real: bool) -> &'static str {
     if real { "a real" } else { "a simulated" }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "callers write the literal in place")]
-pub fn object(kind: &str, name: &str, spec: Value) -> String {
-    let metadata = json!({"name": name, "namespace": SPACE});
-    json!({"apiVersion": "gantry.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}).to_string()
 }
 
 pub fn root() -> &'static Path {

@@ -180,15 +180,15 @@ async fn another_part_under_a_used_name_is_another_promotion_and_the_same_is_not
 async fn the_sample_of_a_part_leaves_out_the_banner() {
     let space = new_space().await;
     let sample = async |file: &str| {
-        let path = format!("{}/deploy/samples/checkout/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/deploy/samples/more/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).expect("the sample");
         let text = text.replace("namespace: shop", &format!("namespace: {}", space.name));
         gantry_plane::manifests::apply(&space.client, "test", &text).await.expect("it is taken");
     };
-    sample("8-project-with-steps").await;
+    sample("project-with-steps").await;
     space.environment("production", 10).await;
     space.apply(space.object("Release", "notes-1.0.0", json!({"project": "notes", "version": "1.0.0"}))).await;
-    sample("8-promotion-of-a-part").await;
+    sample("promotion-of-a-part").await;
     let ended = space.ended("notes-1.0.0-production-without-banner").await;
     let expected = ["settings in default: Succeeded", "banner in default: Skipped SkippedByPerson"];
     assert_eq!(rows(&ended)[..2], expected);

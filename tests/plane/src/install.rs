@@ -1,4 +1,4 @@
-//! Installs Gantry from a checkout as its README says, without the Deployment: the operator is a process of whoever asks.
+//! Installs Gantry from a checkout as its README says, without the operator's Deployment: it is a process of whoever asks.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Whom the forged request claims to be from.
 const NOBODY: &str = "nobody";
+/// What is installed, in this order. `deploy/operator.yaml` is left out.
+const INSTALLED: [&str; 4] = ["deploy/crds", "deploy/namespace.yaml", "deploy/rbac.yaml", "deploy/policies.yaml"];
 
 /// Why Gantry could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -41,21 +43,26 @@ pub enum InstallError {
     },
 }
 
-/// Installs what `deploy/` of the checkout holds and waits until the API server acts on it. Gives back who a forged request is
+/// The commands that do the same.
+#[must_use]
+pub fn commands() -> [String; 2] {
+    let [definitions, others @ ..] = INSTALLED;
+    let apply = |files: &[&str]| format!("kubectl apply --server-side -f {}", files.join(" -f "));
+    [apply(&[definitions]), apply(&others)]
+}
+
+/// Installs what `deploy/` of the checkout holds, and waits until the API server acts on it. Gives back who a forged request is
 /// stamped with: the client itself.
 ///
 /// # Errors
 /// The first thing that cannot be read, applied, or does not act in time.
 pub async fn install(client: &Client, manager: &str, checkout: &Path) -> Result<String, InstallError> {
-    for text in yaml_files(&checkout.join("deploy/crds"))? {
-        for definition in manifests::apply(client, manager, &text).await? {
-            established(client, &definition.name_any()).await?;
-        }
-    }
-    for text in yaml_files(&checkout.join("deploy"))? {
-        for document in manifests::documents(&text)? {
-            if document.get("kind") != Some(&json!("Deployment")) {
-                manifests::apply(client, manager, &document.to_string()).await?;
+    for place in INSTALLED {
+        for text in yaml_files(&checkout.join(place))? {
+            for applied in manifests::apply(client, manager, &text).await? {
+                if applied.types.as_ref().is_some_and(|types| types.kind == "CustomResourceDefinition") {
+                    established(client, &applied.name_any()).await?;
+                }
             }
         }
     }
@@ -100,13 +107,15 @@ pub async fn policies_act(client: &Client) -> Result<String, InstallError> {
     Err(InstallError::NotInTime { what: "the admission policies did not act".to_owned() })
 }
 
-/// The YAML files of a folder, by name; the namespace comes before what is in it.
-fn yaml_files(folder: &Path) -> Result<Vec<String>, InstallError> {
+/// A file, or the YAML files of a folder by name.
+fn yaml_files(place: &Path) -> Result<Vec<String>, InstallError> {
     let at = |path: &Path, source| InstallError::Checkout { path: path.to_owned(), source };
-    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml");
-    let mut paths: Vec<PathBuf> =
-        entries.map_err(|error| at(folder, error))?.into_iter().map(|entry| entry.path()).filter(yaml).collect();
-    paths.sort_by_key(|path| (!path.ends_with("namespace.yaml"), path.clone()));
+    let mut paths = vec![place.to_owned()];
+    if place.is_dir() {
+        let entries = std::fs::read_dir(place).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml");
+        paths = entries.map_err(|error| at(place, error))?.into_iter().map(|entry| entry.path()).filter(yaml).collect();
+        paths.sort();
+    }
     paths.iter().map(|path| std::fs::read_to_string(path).map_err(|error| at(path, error))).collect()
 }
