@@ -1,14 +1,17 @@
 //! The operator as people run it: from an image, by its Deployment, with the pod's own account, on a real node.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use gantry::api::v1alpha1::{Environment, Promotion};
 use gantry_plane::image::{self, ask};
 use gantry_plane::install::policies_act;
 use gantry_plane::node::real::RealNode;
 use gantry_plane::{Identity, Options, Plane, Program};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde_json::json;
@@ -38,11 +41,20 @@ fn commands() -> [String; 2] {
     })
 }
 
-/// Types the commands, as the cluster's administrator in a checkout.
-pub(crate) async fn type_in(plane: &Plane, script: &str) {
+/// The block of commands in the README's section on uninstalling.
+fn removal() -> String {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("the README");
+    let section = text.split("\n## Uninstall\n").nth(1).expect("a section on uninstalling");
+    let block = section.split("```sh\n").nth(1).expect("a block of commands");
+    block.split("```").next().expect("commands").to_owned()
+}
+
+/// Types the commands, as the cluster's administrator in a checkout, and gives back what they say.
+pub(crate) async fn type_in(plane: &Plane, script: &str) -> String {
     let kubectl = plane.programs().path(Program::Kubectl).expect("kubectl");
     let helm = plane.helm_program().await.expect("helm");
-    let folders = [&kubectl, &helm].map(|program| program.parent().expect("a folder").display().to_string());
+    let folders = [kubectl.as_path(), helm.as_path(), Path::new(env!("CARGO_BIN_EXE_gantry"))]
+        .map(|program| program.parent().expect("a folder").display().to_string());
     let output = Command::new("sh")
         .args(["-exc", script])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -54,6 +66,7 @@ pub(crate) async fn type_in(plane: &Plane, script: &str) {
         .expect("a shell");
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}\n{errors}\n{}", state(plane));
+    said.into_owned()
 }
 
 /// What the operator's pods say of themselves, for a test that fails.
@@ -93,7 +106,11 @@ async fn what_the_readme_says_installs_an_operator_that_leads_promotes_and_hands
     let [with_kubectl, with_helm] = commands();
     let remove = "helm uninstall gantry -n gantry-system --wait";
     let with_helm = with_helm.replace(EXAMPLE, &format!("{host}/gantry"));
-    type_in(&plane, &format!("kubectl apply --server-side -f deploy/crds\n{with_helm}\n{remove}")).await;
+    let said = type_in(&plane, &format!("kubectl apply --server-side -f deploy/crds\n{with_helm}\n{remove}")).await;
+    assert!(
+        said.contains("gantry uninstall --operator-namespace=gantry-system --yes"),
+        "its notes say how to leave: {said}"
+    );
     let pinned = format!("{host}/gantry@{digest}");
     type_in(&plane, &with_kubectl.replace(&format!("{EXAMPLE}:0.1.0"), &pinned)).await;
 
@@ -127,6 +144,27 @@ async fn what_the_readme_says_installs_an_operator_that_leads_promotes_and_hands
     again(&space, "again").await;
 
     two_of_which_one_dies(&plane, &space).await;
+    leaves(&plane, &space).await;
+}
+
+/// What the README says removes everything but what runs, and waits for nobody.
+async fn leaves(plane: &Plane, space: &Space) {
+    let promotions = space.api::<Promotion>().list(&ListParams::default()).await.expect("promotions").items;
+    assert!(!promotions.is_empty() && space.api::<Environment>().get("dev").await.is_ok(), "there is what holds on");
+    let exported = plane.directory().join("shop.jsonl");
+    let script = removal().replace("shop.jsonl", &exported.display().to_string());
+    let script = script.replace("-n shop", &format!("-n {}", space.name));
+    let script = script.replace("namespace shop", &format!("namespace {}", space.name));
+    let said = type_in(plane, &script).await;
+    assert!(said.contains(&format!("Environment {}/dev waits for Gantry no more", space.name)), "{said}");
+    let exported = std::fs::read_to_string(exported).expect("an export");
+    assert!(exported.lines().count() >= promotions.len(), "{exported}");
+    let namespaces: Api<Namespace> = Api::all(space.client.clone());
+    for namespace in [&space.name, "gantry-system"] {
+        assert!(namespaces.get_opt(namespace).await.expect("an answer").is_none(), "{namespace} is gone");
+    }
+    let runs = space.in_environment::<Deployment>("dev").get("checkout").await.expect("the workload");
+    assert!(runs.metadata.deletion_timestamp.is_none());
 }
 
 /// Promotes once more what runs already.
