@@ -19,6 +19,8 @@ mod commands;
 #[cfg(test)]
 mod containers;
 #[cfg(test)]
+mod contributing;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod demo;
