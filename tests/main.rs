@@ -75,6 +75,8 @@ mod release;
 #[cfg(test)]
 mod remade;
 #[cfg(test)]
+mod restored;
+#[cfg(test)]
 mod rollback;
 #[cfg(test)]
 mod scripts;
