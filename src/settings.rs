@@ -89,6 +89,9 @@ pub struct Settings {
     /// Seconds that a leader which is not heard of still leads.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(5..=300))]
     pub lease_seconds: u16,
+    /// How often, in seconds, it is tried whether the admission policies act although nothing says that one was changed.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=60))]
+    pub guard_seconds: u16,
 }
 
 /// Host, process and dice: processes in containers are often all number 1, and hosts can be nameless.
@@ -134,6 +137,7 @@ mod tests {
     fn without_arguments_there_is_a_setting_for_everything() {
         let settings = settings(&[]).unwrap();
         assert_eq!((settings.workers, settings.lease_seconds, settings.listen.port()), (16, 15, 8080));
+        assert_eq!(settings.guard_seconds, 60, "every minute");
         assert_eq!(settings.registry_ca, None, "only the system's authorities");
         assert_ne!(default_identity(), default_identity(), "two processes are never one");
     }
@@ -147,6 +151,7 @@ mod tests {
             (["--log-level", "gantry=loud"], "use a level such as debug"),
             (["--workers", "0"], "--workers"),
             (["--lease-seconds", "1"], "--lease-seconds"),
+            (["--guard-seconds", "61"], "--guard-seconds"),
             (["--listen", "8080"], "--listen"),
             (["--plain-http-registry", "http://registry:5000"], "registry.local:5000"),
             (["--plain-http-registry", "registry:5000/team"], "registry.local:5000"),

@@ -9,7 +9,6 @@ use gantry::api::v1alpha1::{Environment, Pin, Project, Promotion, Release};
 use gantry::controllers::guard::memory::{ANNOTATION, LEASE};
 use gantry::controllers::guard::policies::{MUTATING, VALIDATING};
 use gantry_plane::{Identity, Options, Plane, manifests};
-use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
@@ -143,16 +142,8 @@ async fn while_a_policy_is_missing_nothing_is_promoted_and_what_was_made_meanwhi
     environment_says(&space, "True", "").await;
     let ended = space.in_phase(&made.name_any(), "Refused", Some("NotStamped")).await.status.expect("a status");
     assert!(!ended.applied, "it is never executed");
-    // Those of the same second are not, either.
-    let tries = AtomicU32::new(0);
-    wait::eventually("a new one is", || async {
-        let name = format!("again-{}", tries.fetch_add(1, Ordering::Relaxed));
-        let spec = json!({"project": "checkout", "version": "1.1.0", "environment": "dev"});
-        space.apply(space.object("Promotion", &name, spec)).await;
-        let phase = space.ended(&name).await.status.and_then(|status| status.phase);
-        (phase.as_deref() == Some("Succeeded")).then_some(())
-    })
-    .await;
+    // Whoever waits until it is ready is believed at once.
+    space.deploy("checkout", "1.1.0", "dev").await;
 }
 
 /// How a policy or binding that is not as shipped is told.
@@ -299,12 +290,6 @@ where
     api.patch(name, &PatchParams::default(), &merge).await.expect("an administrator may").meta().generation
 }
 
-/// Creation is told in whole seconds, and what was made in the second in which the policies acted again is not believed.
-async fn a_second_after(time: Timestamp) {
-    wait::eventually("another second", || async { (Timestamp::now().as_second() > time.as_second()).then_some(()) })
-        .await;
-}
-
 // Attacks T6, T7.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_made_while_policies_were_weaker_and_no_operator_ran_is_never_executed_and_a_restart_alone_loses_nothing()
@@ -347,7 +332,6 @@ async fn what_was_made_while_policies_were_weaker_and_no_operator_ran_is_never_e
     operator.kill(&plane);
     operator.resume(&plane).await;
     let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "dev"});
-    a_second_after(Timestamp::now()).await;
     space.apply(space.object("Promotion", "afterwards", spec)).await;
     let ended = space.ended("afterwards").await.status.expect("a status");
     assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
@@ -370,16 +354,6 @@ async fn what_was_made_while_policies_were_weaker_and_no_operator_ran_is_never_e
         })
         .await;
     }
-}
-
-/// The API server takes a moment to stamp again, in which the operator believes too early that it does.
-async fn pins_are_stamped(space: &Space) {
-    wait::eventually("pins are stamped again", || async {
-        let (dry, change) = (PatchParams { dry_run: true, ..PatchParams::default() }, json!({"spec": {"retry": 999}}));
-        let would_be = space.api::<Pin>().patch("checkout.dev", &dry, &Patch::Merge(change)).await.ok()?;
-        (by(would_be.spec.requested_by.as_ref()) != Some("bob")).then_some(())
-    })
-    .await;
 }
 
 // Attacks T1, T7.
@@ -409,7 +383,7 @@ async fn a_pin_and_a_release_that_were_written_without_policies_promote_nothing_
         edit::<MutatingAdmissionPolicyBinding>(&client, &format!("{kind}-stamp.gantry.dev"), &back).await;
         edit::<ValidatingAdmissionPolicyBinding>(&client, &format!("{kind}-rights.gantry.dev"), &back).await;
     }
-    pins_are_stamped(&space).await;
+    // They act again some moments later, each by itself: what is written in these is not believed, either.
     operator.resume(&plane).await;
     pin_says(&space, "NotStamped", "change spec.retry, which makes it yours").await;
     let releases: Api<Release> = space.api();
@@ -424,23 +398,9 @@ async fn a_pin_and_a_release_that_were_written_without_policies_promote_nothing_
     })
     .await;
 
-    // What is made in the second in which they act again is not believed, either.
-    let tries = AtomicU32::new(1000);
-    wait::eventually("it promotes for whoever changes it", || async {
-        let again = Patch::Merge(json!({"spec": {"retry": tries.fetch_add(1, Ordering::Relaxed)}}));
-        space.api::<Pin>().patch("checkout.dev", &PatchParams::default(), &again).await.ok()?;
-        let settled = |known: &Pin| {
-            let conditions = known.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-            let ready = condition::find(conditions, ConditionType::Ready);
-            let is_current = |of: Option<i64>| of == known.metadata.generation;
-            ready.is_some_and(|ready| ready.reason != "Deploying" && is_current(ready.observed_generation))
-        };
-        wait::object(&space.api(), "checkout.dev", "settled", settled).await;
-        let known = space.api::<Pin>().get("checkout.dev").await.ok()?.status?;
-        let ready = condition::find(&known.conditions, ConditionType::Ready)?;
-        (ready.reason == "Deployed" && ready.message.contains("checkout 1.1.0 runs in dev")).then_some(())
-    })
-    .await;
+    let again = Patch::Merge(json!({"spec": {"retry": 1000}}));
+    space.api::<Pin>().patch("checkout.dev", &PatchParams::default(), &again).await.expect("an administrator may");
+    pin_says(&space, "Deployed", "checkout 1.1.0 runs in dev").await;
     let promotions = space.api::<Promotion>().list(&ListParams::default()).await.expect("promotions").items;
     let bobs = promotions.iter().filter(|known| by(known.spec.requested_by.as_ref()) == Some("bob")).count();
     assert_eq!((bobs, promotions.is_empty()), (0, false));

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use gantry::controllers::guard::forged;
 use gantry_plane::node::real::RealNode;
 use gantry_plane::programs::{Programs, find_or_build};
 use gantry_plane::run::Invocation;
@@ -13,6 +12,8 @@ use gantry_plane::{Identity, Options, Plane, Program, manifests};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// How long one step of the story may take, on two slow cores.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -144,7 +145,6 @@ impl Story {
     /// The operator, as its own ServiceAccount and with no other right.
     pub async fn operator(&self) -> Outcome<()> {
         let account = Identity::service_account("gantry-system", "gantry");
-        self.policies_act(&account).await?;
         let kubeconfig = self.plane.kubeconfig(&account).await?;
         let port = self.plane.run().free_port()?;
         let invocation = Invocation {
@@ -162,21 +162,26 @@ impl Story {
         self.say(&format!(
             "operator started as system:serviceaccount:gantry-system:gantry (metrics on :{port}/metrics)"
         ));
+        self.ready(port).await?;
+        self.say("operator ready: the admission policies act");
         Ok(())
     }
 
-    /// Waits until every admission policy acts, which takes a moment: an operator that sees it only later refuses what was asked for
-    /// before.
-    async fn policies_act(&self, operator: &Identity) -> Outcome<()> {
-        let client = self.plane.client(operator).await?;
-        let act = async {
+    /// Waits until the operator is ready, as `kubectl rollout status` does: what is asked for before is not believed, since the API
+    /// server takes some moments to load the admission policies.
+    async fn ready(&self, port: u16) -> Outcome<()> {
+        let ready = async {
             let mut tick = tokio::time::interval(LOOK);
-            while forged::refused(&client, "gantry-system").await.is_err() {
+            while !is_ready(port).await.unwrap_or_default() {
                 tick.tick().await;
             }
         };
-        let acted = tokio::time::timeout(PATIENCE, act).await;
-        acted.map_err(|_| format!("the admission policies did not act within {PATIENCE:?}").into())
+        tokio::select! {
+            ready = tokio::time::timeout(PATIENCE, ready) => {
+                ready.map_err(|_| format!("the operator was not ready within {PATIENCE:?}").into())
+            }
+            ended = self.operator_has_ended() => Err(ended.into()),
+        }
     }
 
     /// Waits until there is no operator any more, which is the end of the demo.
@@ -241,4 +246,13 @@ pub fn kind(real: bool) -> &'static str {
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Whether `/readyz` of the operator says so.
+async fn is_ready(port: u16) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer.starts_with("HTTP/1.1 200 "))
 }

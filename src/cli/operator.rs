@@ -132,7 +132,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Star
         ended = tasks.first_end() => return Err(ended.into()),
         own = seen.everything(&cluster, &settings.namespace) => own,
     };
-    tasks.spawn("the guard", guard.clone().run(cluster.client(), own.clone()));
+    tasks.spawn("the guard", guard.clone().run((cluster.client(), own.clone()), settings.guard_seconds));
     let (mut leads, election) = elect(&settings, &cluster, &stop);
     let context = Arc::new(Context {
         account: own.account.clone(),

@@ -8,9 +8,10 @@ pub mod shipped;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
@@ -28,8 +29,6 @@ use crate::domain::guard::{Guard as Known, Look};
 use policies::{Named, OURS, Seen};
 use shipped::Shipped;
 
-/// How often a forged request is tried although nothing changed.
-const EVERY: Duration = Duration::from_mins(1);
 /// How soon it is tried again while the policies do not act, and after a change: that takes seconds to act.
 const AGAIN: Duration = Duration::from_secs(2);
 /// How many times after a change.
@@ -63,6 +62,8 @@ pub struct Guard {
     mutating: Cache<Seen>,
     mutating_bindings: Cache<Seen>,
     known: Arc<watch::Sender<Known>>,
+    /// By how many milliseconds the API server's clock is ahead.
+    ahead: Arc<AtomicI64>,
 }
 
 impl Guard {
@@ -83,6 +84,7 @@ impl Guard {
                 tasks,
             ),
             known: Arc::new(watch::channel(Known::default()).0),
+            ahead: Arc::new(AtomicI64::new(0)),
         }
     }
 
@@ -91,6 +93,13 @@ impl Guard {
         for (_, cache) in self.caches() {
             cache.until_synced().await;
         }
+    }
+
+    /// What time it is by the API server's clock, which says when objects were made.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let ahead = SignedDuration::from_millis(self.ahead.load(Ordering::Relaxed));
+        Timestamp::now().saturating_add(ahead).unwrap_or(Timestamp::MAX)
     }
 
     /// What is known now.
@@ -130,7 +139,7 @@ impl Guard {
                         why,
                         "what is remembered of the admission policies cannot be read, and is read again"
                     );
-                    self.known.send_modify(|known| known.saw(Look::Failed { why }, Timestamp::now()));
+                    self.known.send_modify(|known| known.saw(Look::Failed { why }, self.now()));
                 }
             }
             tokio::time::sleep(AGAIN).await;
@@ -142,11 +151,11 @@ impl Guard {
         let mut changes = self.changes();
         loop {
             changes.borrow_and_update();
-            let kept = memory::keep(&client, &own.namespace, |stored| {
+            let kept = memory::keep(&client, (&own.namespace, self.now()), |stored| {
                 self.known.send_if_modified(|known| {
                     let before = known.memory();
                     if let Some(stored) = stored {
-                        known.learn(stored, Timestamp::now());
+                        known.learn(stored, self.now());
                     }
                     before != known.memory()
                 });
@@ -169,16 +178,19 @@ impl Guard {
         let look = match shipped.map_err(Clone::clone).and_then(|shipped| policies::found(shipped, &self.seen())) {
             Err(why) => Look::Broken { why },
             Ok(found) => match forged::refused(client, &own.namespace).await {
-                Ok(()) => Look::Acts(found),
+                Ok(ahead) => {
+                    self.ahead.store(ahead.as_millis().try_into().unwrap_or_default(), Ordering::Relaxed);
+                    Look::Acts(found)
+                }
                 Err(forged::Problem::LetThrough { what }) => {
-                    Look::Broken { why: format!("{what} was not refused: {}", policies::REMEDY) }
+                    Look::Broken { why: format!("{what}: {}", policies::REMEDY) }
                 }
                 Err(forged::Problem::NoAnswer { why }) => Look::Failed { why },
             },
         };
         self.known.send_if_modified(|known| {
             let before = known.clone();
-            known.saw(look, Timestamp::now());
+            known.saw(look, self.now());
             let changed = before.broken() != known.broken();
             if let Some(why) = known.broken().filter(|_| changed) {
                 tracing::warn!(why, "the admission policies do not act, or nobody knows");
@@ -187,17 +199,22 @@ impl Guard {
         });
     }
 
-    /// Looks for ever.
-    pub async fn run(self, client: Client, own: Own) {
+    /// Looks for ever: every so many seconds although nothing changed.
+    pub async fn run(self, (client, own): (Client, Own), seconds: u16) {
+        let every = Duration::from_secs(seconds.into());
         let mut changes = Changes(self.caches().map(|(_, cache)| cache.subscribe()));
+        let mut known = self.changes();
         let mut soon = 0_u32;
         loop {
             changes.forget();
             self.look(&client, &own).await;
-            let pause = if soon > 0 || self.known().broken().is_some() { AGAIN } else { EVERY };
-            soon = match tokio::time::timeout(pause, changes.next()).await {
-                Ok(()) => TIMES,
-                Err(_) => soon.saturating_sub(1),
+            let is_broken = self.known().broken().is_some();
+            let pause = if soon > 0 || is_broken { AGAIN.min(every) } else { every };
+            soon = tokio::select! {
+                () = changes.next() => TIMES,
+                // Another process knew more.
+                Ok(_) = known.wait_for(|known| known.broken().is_some()), if !is_broken => soon,
+                () = tokio::time::sleep(pause) => soon.saturating_sub(1),
             };
         }
     }

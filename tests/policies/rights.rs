@@ -53,11 +53,13 @@ async fn what_the_operator_may_do_is_what_was_agreed() {
         inside.iter().any(|right| right.contains("impersonate")).then_some(inside)
     })
     .await;
-    let more: Vec<_> = inside.difference(&everywhere).cloned().collect();
+    let own = rights(&shop, "gantry-system").await;
+    let besides = |rights: &BTreeSet<String>| rights.difference(&everywhere).cloned().collect::<Vec<_>>().join("\n");
     let text = format!(
-        "# Everywhere\n{}\n\n# Besides, in the namespace of an environment\n{}\n",
+        "# Everywhere\n{}\n\n# Besides, in its own namespace\n{}\n\n# Besides, in the namespace of an environment\n{}\n",
         everywhere.iter().cloned().collect::<Vec<_>>().join("\n"),
-        more.join("\n")
+        besides(&own),
+        besides(&inside),
     );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policies/rights.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -109,6 +111,8 @@ fn forbidden(space: &str, target: &str) -> Vec<(&'static str, String, Value)> {
     let lease = json!({"metadata": {"name": "x"}, "spec": {"holderIdentity": "x"}});
     let promotion = json!({"apiVersion": "gantry.dev/v1alpha1", "kind": "Promotion", "metadata": {"name": "x"},
         "spec": {"project": "checkout", "version": "1.0.0", "environment": "dev"}});
+    let pin = json!({"apiVersion": "gantry.dev/v1alpha1", "kind": "Pin", "metadata": {"name": "checkout.dev"},
+        "spec": {"project": "checkout", "version": "1.0.0", "environment": "dev"}});
     let own = format!("/apis/gantry.dev/v1alpha1/namespaces/{space}");
     let none = Value::Null;
     vec![
@@ -150,6 +154,8 @@ fn forbidden(space: &str, target: &str) -> Vec<(&'static str, String, Value)> {
         ("DELETE", format!("/api/v1/namespaces/{space}"), none.clone()),
         ("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases".into(), lease),
         ("POST", format!("{own}/promotions"), promotion),
+        ("POST", format!("{own}/pins"), pin.clone()),
+        ("POST", "/apis/gantry.dev/v1alpha1/namespaces/gantry-system/pins".into(), pin),
         ("DELETE", format!("{own}/environments/dev"), none.clone()),
         ("DELETE", format!("{own}/auditrecords/x"), none),
     ]

@@ -39,6 +39,12 @@ impl Operator {
         Self::start_with(plane, name, (kubeconfig, &arguments)).await
     }
 
+    /// The same that tries every second whether the policies act.
+    #[allow(dead_code, reason = "the benchmark includes this file")]
+    pub async fn start_guarding(plane: &Plane, name: &str, kubeconfig: PathBuf) -> Self {
+        Self::start_with(plane, name, (kubeconfig, &["--guard-seconds=1", "--log-level=info,gantry=debug"])).await
+    }
+
     /// The same that asks these registries inside the network, and no others.
     #[allow(dead_code, reason = "the benchmark includes this file")]
     pub async fn start_asking(plane: &Plane, name: &str, registry: &str) -> Self {

@@ -86,7 +86,7 @@ fn text(memory: &Memory) -> Result<String, String> {
 /// When it cannot be read or written, or somebody wrote in between: it is tried again.
 pub async fn keep(
     client: &Client,
-    own: &str,
+    (own, now): (&str, Timestamp),
     remember: impl FnOnce(Option<&Memory>) -> Option<Memory>,
 ) -> Result<(), String> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), own);
@@ -94,7 +94,7 @@ pub async fn keep(
     let stored = leases.get_opt(LEASE).await.map_err(failed)?;
     let known = stored.as_ref().map(memory);
     let Some(wanted) = remember(known.as_ref()).filter(|wanted| Some(wanted) != known.as_ref()) else { return Ok(()) };
-    let spec = LeaseSpec { renew_time: Some(MicroTime(Timestamp::now())), ..LeaseSpec::default() };
+    let spec = LeaseSpec { renew_time: Some(MicroTime(now)), ..LeaseSpec::default() };
     let metadata = ObjectMeta {
         name: Some(LEASE.to_owned()),
         annotations: Some(BTreeMap::from([(ANNOTATION.to_owned(), text(&wanted)?)])),

@@ -81,7 +81,7 @@ pub async fn observe(context: &Context, pin: Arc<Pin>) -> Result<Observed, Clust
 
 /// What is to be written down of who changed the pin last. It is read live: the cache may not have what was written in a gap.
 async fn witnessed(context: &Context, pin: &Pin, guard: &Guard) -> Result<Option<Witness>, ClusterError> {
-    let now = Timestamp::now();
+    let now = context.guard.now();
     if !witness::is_due(pin, guard, now) {
         return Ok(None);
     }

@@ -53,20 +53,21 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    /// The policies were made at 1 and did not act from 10 to 20.
+    /// The policies were made at 1 and did not act from 100 to 200.
     fn guard() -> Guard {
         let found = Found { since: [(KIND, at(1))].into(), version: "a".to_owned(), untouched: true };
         let mut guard = Guard::default();
-        guard.saw(Look::Acts(found.clone()), at(10));
-        guard.saw(Look::Broken { why: "gone".to_owned() }, at(15));
-        guard.saw(Look::Acts(found), at(20));
+        guard.saw(Look::Acts(found.clone()), at(100));
+        guard.saw(Look::Broken { why: "gone".to_owned() }, at(150));
+        guard.saw(Look::Acts(found.clone()), at(200));
+        guard.saw(Look::Acts(found), at(210));
         guard
     }
 
-    /// Made at 5, of this generation, and witnessed so.
+    /// Made at 50, of this generation, and witnessed so.
     fn pin(generation: i64, witnessed: Option<&Witness>) -> Pin {
         let metadata =
-            json!({"name": "checkout.dev", "generation": generation, "creationTimestamp": at(5).to_string()});
+            json!({"name": "checkout.dev", "generation": generation, "creationTimestamp": at(50).to_string()});
         let spec = json!({"project": "checkout", "environment": "dev", "version": "2"});
         serde_json::from_value(json!({"metadata": metadata, "spec": spec, "status": {"witnessed": witnessed}})).unwrap()
     }
@@ -78,33 +79,35 @@ mod tests {
     #[test]
     fn an_author_is_believed_if_the_policies_acted_all_the_time_in_which_the_generation_can_have_been_written() {
         for (generation, before, now, vouched) in [
-            (1, None, 30, true),
-            (2, None, 9, true),
-            (2, None, 30, false),
-            (2, Some(seen(1, true, 6)), 9, true),
-            (2, Some(seen(1, true, 6)), 30, false),
-            (2, Some(seen(1, true, 25)), 30, true),
-            (2, Some(seen(1, false, 25)), 30, true),
+            (1, None, 300, true),
+            (2, None, 90, true),
+            (2, None, 98, false),
+            (2, None, 300, false),
+            (2, Some(seen(1, true, 60)), 90, true),
+            (2, Some(seen(1, true, 60)), 300, false),
+            (2, Some(seen(1, true, 202)), 300, false),
+            (2, Some(seen(1, true, 250)), 300, true),
+            (2, Some(seen(1, false, 250)), 300, true),
             // Seen again after a gap: as it was.
-            (2, Some(seen(2, true, 6)), 30, true),
-            (2, Some(seen(2, false, 25)), 30, false),
+            (2, Some(seen(2, true, 60)), 300, true),
+            (2, Some(seen(2, false, 250)), 300, false),
         ] {
             let said = of(&pin(generation, before.as_ref()), &guard(), at(now));
             assert_eq!((said.generation, said.vouched), (generation, vouched), "{generation} {before:?} {now}");
             assert_eq!(said.seen_at, Some(MicroTime(at(now))));
         }
         let mut made_in_a_gap = pin(1, None);
-        made_in_a_gap.metadata.creation_timestamp = serde_json::from_value(json!(at(12).to_string())).unwrap();
-        assert!(!of(&made_in_a_gap, &guard(), at(30)).vouched);
+        made_in_a_gap.metadata.creation_timestamp = serde_json::from_value(json!(at(120).to_string())).unwrap();
+        assert!(!of(&made_in_a_gap, &guard(), at(300)).vouched);
     }
 
     #[test]
     fn each_generation_is_written_down_once_and_again_after_each_gap() {
         let due = |witnessed: Option<Witness>, now| is_due(&pin(2, witnessed.as_ref()), &guard(), at(now));
-        assert!(due(None, 30) && due(Some(seen(1, true, 25)), 30) && due(Some(seen(2, true, 6)), 30));
-        assert!(!due(Some(seen(2, true, 25)), 30) && !due(Some(seen(2, false, 25)), 30));
+        assert!(due(None, 300) && due(Some(seen(1, true, 250)), 300) && due(Some(seen(2, true, 60)), 300));
+        assert!(!due(Some(seen(2, true, 250)), 300) && !due(Some(seen(2, false, 250)), 300));
         let mut gone = guard();
-        gone.saw(Look::Broken { why: "gone".to_owned() }, at(40));
-        assert!(!is_due(&pin(2, None), &gone, at(50)), "nobody knows");
+        gone.saw(Look::Broken { why: "gone".to_owned() }, at(400));
+        assert!(!is_due(&pin(2, None), &gone, at(500)), "nobody knows");
     }
 }
