@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use crate::deployment::type_in;
 use crate::support::manifest::config_map;
 use crate::support::operator::Operator;
+use crate::support::proxy::{Proxy, WatchFault};
 use crate::support::shared;
 use crate::support::space::Space;
 use crate::support::wait;
@@ -265,6 +266,57 @@ async fn what_was_made_before_the_policies_is_never_executed() {
         assert_eq!((ended.phase.as_deref(), ended.reason.as_deref()), (Some("Refused"), Some("NotStamped")), "{name}");
     }
     assert_eq!(space.audit_record(&made.name_any()).await.requested_by, None, "bob knows nothing of it");
+}
+
+// Attack T6.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stamp_that_is_taken_away_is_noticed_in_time_although_no_watch_says_so() {
+    let (plane, client) = plane().await;
+    let proxy = Proxy::start(&plane, "guard").await;
+    let operator = Operator::start_guarding(&plane, "guard", proxy.kubeconfig.clone()).await;
+    let stamps: Api<MutatingAdmissionPolicyBinding> = Api::all(client.clone());
+    for (policy, kind) in [("promotion-stamp.gantry.dev", "Promotion"), ("pin-stamp.gantry.dev", "Pin")] {
+        proxy.break_watches(WatchFault::Silent);
+        stamps.delete(policy, &DeleteParams::default()).await.expect("an administrator may");
+        // A watch would say that it is missing.
+        let said = format!(
+            "the forged author of a {kind} was not written over by policy {policy}: apply Gantry's policies again"
+        );
+        ready(&operator, 503, &said).await;
+        restore(&client).await;
+        ready(&operator, 200, "").await;
+    }
+}
+
+// Attack T7.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_what_is_remembered_of_the_policies_does_not_read_nothing_that_was_made_before_is_believed() {
+    let (plane, client) = plane().await;
+    let operator = Operator::start(&plane, "guard").await;
+    let space = space(&client).await;
+    space.deploy("checkout", "1.0.0", "dev").await;
+    assert_eq!(gaps(&memory(&client).await), 0);
+    operator.kill(&plane);
+    let made = space.promote("checkout", "1.1.0", "dev").await;
+    let leases: Api<Lease> = Api::namespaced(client.clone(), "gantry-system");
+    let broken = Patch::Merge(json!({"metadata": {"annotations": {ANNOTATION: "{"}}}));
+    leases.patch(LEASE, &PatchParams::default(), &broken).await.expect("an administrator may");
+    operator.resume(&plane).await;
+    let ended = space.ended(&made).await.status.expect("a status");
+    assert_eq!((ended.phase.as_deref(), ended.reason.as_deref()), (Some("Refused"), Some("NotStamped")));
+    assert!(!ended.applied && ended.message.is_some_and(|says| says.contains("again under another name")));
+    let told = "Lease gantry-system/gantry-guard does not say what is remembered of the admission policies";
+    assert!(operator.log(&plane).contains(told), "it is said");
+    let spec = json!({"project": "checkout", "version": "1.1.0", "environment": "dev"});
+    space.apply(space.object("Promotion", "again", spec)).await;
+    let ended = space.ended("again").await.status.expect("a status");
+    assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
+    wait::eventually("it is remembered anew", || async {
+        let text = memory(&client).await.annotations()[ANNOTATION].clone();
+        let written: Value = serde_json::from_str(&text).ok()?;
+        (written["gaps"].as_array()?.len() == 1).then_some(())
+    })
+    .await;
 }
 
 /// What is remembered of the policies, once something is.

@@ -15,6 +15,7 @@ mod pins;
 mod records;
 mod releases;
 mod rights;
+mod shipped;
 
 use std::time::{Duration, Instant};
 

@@ -38,6 +38,11 @@ pub async fn recalled(client: &Client, own: &str, leader: &str) -> Result<Option
     let leases: Api<Lease> = Api::namespaced(client.clone(), own);
     let Some(kept) = read(&leases, (own, LEASE)).await? else { return Ok(None) };
     let led = read(&leases, (own, leader)).await?.as_ref().and_then(renewed);
+    if written(&kept).is_none() {
+        tracing::warn!(
+            "Lease {own}/{LEASE} does not say what is remembered of the admission policies, so nothing that was made before now is believed: nothing is to be done but to make again, under another name, what is refused for it"
+        );
+    }
     Ok(Some((memory(&kept), watched(renewed(&kept), led, Timestamp::now()))))
 }
 
@@ -58,9 +63,12 @@ fn renewed(lease: &Lease) -> Option<Timestamp> {
 
 /// What a Lease says. One that says nothing, or nothing that can be read, vouches for nothing that was made before.
 fn memory(lease: &Lease) -> Memory {
-    let annotation = lease.metadata.annotations.as_ref().and_then(|all| all.get(ANNOTATION));
-    let written = annotation.and_then(|text| serde_json::from_str::<Written>(text).ok());
-    written.and_then(parsed).unwrap_or(Memory { version: None, broken: Some(Timestamp::MIN), gaps: Vec::new() })
+    written(lease).unwrap_or(Memory { version: None, broken: Some(Timestamp::MIN), gaps: Vec::new() })
+}
+
+fn written(lease: &Lease) -> Option<Memory> {
+    let annotation = lease.metadata.annotations.as_ref()?.get(ANNOTATION)?;
+    serde_json::from_str::<Written>(annotation).ok().and_then(parsed)
 }
 
 fn parsed(written: Written) -> Option<Memory> {
