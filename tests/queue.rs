@@ -1,12 +1,13 @@
 //! Whose turn it is, on the real cluster.
 
+use futures::StreamExt as _;
 use gantry::api::v1alpha1::audit_record::AuditKind;
 use gantry::api::v1alpha1::{Environment, Promotion};
 use gantry_plane::{Identity, Options};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::manifest::{config_map, deployment, failing};
@@ -73,6 +74,37 @@ async fn a_second_promotion_of_a_project_waits_for_the_first_and_one_of_another_
     assert_eq!(phase(&promotions.get("second").await.expect("the promotion")), "Pending");
     cancel(&space, "first").await;
     space.in_phase("second", "Running", None).await;
+}
+
+/// How many promotions of one project wait at once: several times what is worked on at once.
+const MANY: usize = 64;
+
+// Attack T33.
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_promotions_of_one_project_wait_no_other_project_and_no_other_space_waits_for_them() {
+    let space = Space::create(shared().await.admin().await).await;
+    dev(&space, "Queue", false).await;
+    space.project("checkout", IMAGE, json!([failing("checkout", IMAGE, "never-ready")])).await;
+    by_digest(&space, "checkout", "1.0.0").await;
+    promote(&space, "first", "1.0.0", json!({})).await;
+    space.in_phase("first", "Running", None).await;
+    let names: Vec<_> = (0..MANY).map(|number| format!("waits-{number}")).collect();
+    let asked = names.iter().map(|name| promote(&space, name, "1.0.0", json!({"priority": 100})));
+    futures::stream::iter(asked).buffer_unordered(16).collect::<Vec<()>>().await;
+    let other = Space::create(space.client.clone()).await;
+    for space in [&space, &other] {
+        dev(space, "Queue", false).await;
+        space.project("billing", IMAGE, json!([config_map("billing", "one")])).await;
+        by_digest(space, "billing", "1.0.0").await;
+        space.deploy("billing", "1.0.0", "dev").await;
+    }
+    let all = space.api::<Promotion>().list(&ListParams::default()).await.expect("promotions").items;
+    let waiting = all.iter().filter(|known| known.spec.project == "checkout" && phase(known) != "Running");
+    assert!(waiting.clone().all(|known| ["", "Pending"].contains(&phase(known))), "they wait for the first");
+    assert_eq!(waiting.count(), MANY);
+    for name in &names {
+        space.in_phase(name, "Pending", None).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

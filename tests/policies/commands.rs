@@ -56,6 +56,7 @@ async fn a_script_needs_the_verb_run_which_no_shipped_role_has() {
     create(&shop.alice, command(&shop, "x", elsewhere), DryRun::Yes).await.expect_err("and nowhere else");
 }
 
+// Attack T18.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_command_needs_its_verb_on_the_environment_and_shipped_roles_have_them() {
     let shop = Shop::open().await;
@@ -80,6 +81,7 @@ async fn each_command_needs_its_verb_on_the_environment_and_shipped_roles_have_t
     create(&shop.operator, command(&shop, "x", logs()), DryRun::Yes).await.expect_err("the operator asks for nothing");
 }
 
+// Attacks T1, T18.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asked_is_whom_the_api_server_authenticated_and_to_cancel_needs_the_same_right() {
     let shop = Shop::open().await;

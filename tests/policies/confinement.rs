@@ -68,6 +68,7 @@ async fn the_operator_provisions_namespaces_that_it_made_or_was_given() {
     namespaces.delete(&own, &DeleteParams::default()).await.expect("it made it");
 }
 
+// Attack T14.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_namespace_of_a_space_the_operator_writes_what_an_environment_has_and_nothing_else() {
     let shop = Shop::open().await;
@@ -149,7 +150,7 @@ async fn the_operator_neither_promotes_nor_changes_what_a_person_asked_for() {
     }
 }
 
-// Attack T12.
+// Attacks T6, T12.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_is_given_to_a_space_by_who_may_claim_it_through_no_subresource_by_others() {
     let shop = Shop::open().await;

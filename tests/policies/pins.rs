@@ -104,6 +104,7 @@ async fn the_author_of_a_pin_is_whoever_changed_its_spec_last() {
     assert_eq!((name(again.spec.requested_by.as_ref()), again.metadata.generation), (Some("alice"), Some(3)));
 }
 
+// Attack T1.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_way_around_the_lifecycle_needs_the_verb_override_and_says_who_opened_it() {
     let shop = Shop::open().await;

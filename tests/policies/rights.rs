@@ -41,6 +41,7 @@ async fn rights(shop: &Shop, namespace: &str) -> BTreeSet<String> {
     lines(&status.resource_rules)
 }
 
+// Attacks T14, T15.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_operator_may_do_is_what_was_agreed() {
     let shop = Shop::open().await;
@@ -76,6 +77,7 @@ async fn what_the_operator_may_do_is_what_was_agreed() {
     assert!(!everywhere.iter().any(|right| right.starts_with("/secrets")), "Secrets only where a space says so");
 }
 
+// Attack T14.
 #[test]
 fn few_rules_of_the_operator_hold_for_the_whole_cluster() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/rbac.yaml");
@@ -161,6 +163,7 @@ fn forbidden(space: &str, target: &str) -> Vec<(&'static str, String, Value)> {
     ]
 }
 
+// Attacks T14, T15.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_else_the_operators_token_is_tried_for_is_refused() {
     let shop = Shop::open().await;

@@ -213,6 +213,7 @@ impl Twins {
     }
 }
 
+// Attack T38.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_operators_that_both_lead_and_one_that_dies_at_any_write_record_and_seal_everything_once() {
     let twins = Twins::born().await;

@@ -623,6 +623,7 @@ fn of_two_environments_that_want_a_new_namespace_exactly_one_gets_it() {
     }
 }
 
+// Attacks T12, T20.
 #[test]
 fn a_namespace_that_somebody_made_again_is_judged_anew() {
     let environment = settled(EnvironmentSpec::default(), &whole());

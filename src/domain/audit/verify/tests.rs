@@ -21,6 +21,7 @@ fn what_is_as_it_was_sealed_has_no_findings_and_what_is_too_new_is_named() {
     assert_eq!(verify(&BTreeMap::new(), &[], &[]), Report::default());
 }
 
+// Attack T31.
 #[test]
 fn a_record_that_was_edited_or_deleted_is_named_with_the_checkpoint_that_has_it() {
     let checkpoints = chain(&[&["a", "b"], &["c"]]);
@@ -58,6 +59,7 @@ fn a_checkpoint_that_was_edited_deleted_or_replaced_is_named() {
     assert_eq!(found(&verify(&records(&["a"]), &twice, &[])), ["record a is sealed by checkpoint 1 and again by 2"]);
 }
 
+// Attack T31.
 #[test]
 fn a_history_that_was_cut_or_rewritten_shows_against_a_checkpoint_that_was_kept() {
     let known = chain(&[&["a"], &["b"]]);

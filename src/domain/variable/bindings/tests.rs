@@ -326,6 +326,7 @@ fn long_chains_and_deep_nesting_end_in_a_fault_and_not_in_a_crash() {
     assert_eq!(fault(&variables, "variables.V0").0, FaultReason::ExpressionTooCostly);
 }
 
+// Attack T25.
 #[test]
 fn what_is_too_deep_too_costly_or_too_large_shows_the_variables_through_which_it_was_reached() {
     let chain: Vec<(String, Content)> =
