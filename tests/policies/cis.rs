@@ -48,7 +48,7 @@ const CONTROLS: [Control; 31] = [
         "5.1.2",
         (
             "little access to Secrets",
-            "the operator reads Secrets of spaces that an administrator opens, by name, and its own copies of pull secrets; no account of an environment reads any",
+            "the operator may read Secrets of spaces that an administrator opens, by name, and those of an environment's namespaces while it has `pullSecrets`, where it reads its copies; no account of an environment may ask for one, but what `gantry-deployer` patches is answered, and pods mount what their namespace has",
         ),
         secrets,
     ),

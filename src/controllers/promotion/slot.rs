@@ -133,7 +133,9 @@ fn needs_slot(name: &str, promotion: &DynamicObject) -> Result<bool, ClusterErro
         Ok(status) => status,
         Err(_) if said.get("finished") == Some(&true.into()) => return Ok(false),
         Err(error) => {
-            let message = format!("{error}; set its status.finished to true once nothing of it runs any more");
+            let message = format!(
+                "{error}; once nothing of it runs any more, let an administrator set its status.finished to true as Gantry's own account, which alone may write a status (kubectl patch --subresource=status --as=…)"
+            );
             return Err(ClusterError::Unreadable {
                 object: format!("promotion {name}, which holds the slot,"),
                 message,
@@ -190,6 +192,9 @@ mod tests {
         assert_eq!(needs(&json!({"steps": "seven", "finished": true})), Ok(false));
         let said = needs(&json!({"steps": "seven", "phase": "Succeeded"})).unwrap_err();
         assert!(said.starts_with("promotion p, which holds the slot, does not read: "), "{said}");
-        assert!(said.ends_with("set its status.finished to true once nothing of it runs any more"), "{said}");
+        assert!(
+            said.contains("let an administrator set its status.finished to true as Gantry's own account"),
+            "{said}"
+        );
     }
 }
