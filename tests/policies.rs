@@ -16,6 +16,7 @@ mod records;
 mod releases;
 mod rights;
 mod shipped;
+mod stamps;
 
 use std::time::{Duration, Instant};
 
