@@ -294,12 +294,15 @@ async fn the_samples_are_carried_out() {
     }
 }
 
-/// What happens to the operator at the writes of a restart: to say that it begins, to restart, to say what came of it.
-const DEATHS: [(usize, Moment, &str, i64); 3] = [
+/// What happens to the operator at the writes of a restart: to say that it begins, to restart, to record what came of it, to say it, to let
+/// go of the command.
+const DEATHS: [(usize, Moment, &str, i64); 5] = [
     (1, Moment::Before, "Succeeded", 1),
     // It had begun, and nobody knows what the dead one still did.
     (1, Moment::AfterCommit, "Unknown", 0),
     (2, Moment::AfterCommit, "Succeeded", 1),
+    (4, Moment::AfterCommit, "Succeeded", 1),
+    (5, Moment::Before, "Succeeded", 1),
 ];
 
 /// What goes wrong with the restart itself.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use gantry::api::v1alpha1::command_run::CommandRunStatus;
 use gantry::api::v1alpha1::{Approval, CommandRun, Environment, Freeze, Lifecycle, Pin, Promotion, Release};
 use gantry_plane::node::simulated::EXIT_CODE;
 use gantry_plane::{AuditEvent, manifests};
@@ -307,8 +308,9 @@ async fn is_restarted(space: &Space) {
     let restart = json!({"workload": "Deployment/checkout"});
     let spec = json!({"environment": "dev", "project": "checkout", "reason": "CHG-1", "restart": restart});
     space.apply(space.object("CommandRun", "restart", spec)).await;
-    wait::object(&space.api(), "restart", "carried out", |known: &CommandRun| {
-        known.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Succeeded"))
+    wait::object(&space.api(), "restart", "carried out and recorded", |known: &CommandRun| {
+        let succeeded = |status: &CommandRunStatus| status.phase.as_deref() == Some("Succeeded");
+        known.status.as_ref().is_some_and(succeeded) && known.metadata.finalizers.is_none()
     })
     .await;
 }

@@ -1,6 +1,8 @@
 //! Scripts of commands on the real cluster: what a real container wrote and ended with, that each runs at most once, and what is said where
 //! nobody knows.
 
+mod deleted;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -326,8 +328,8 @@ async fn what_no_node_takes_never_ran_and_what_somebody_deletes_or_a_node_takes_
 }
 
 /// What happens to the operator at the writes of a script: to say that it looks for its image, that it begins, to make the Job, to say that it
-/// goes on, to record what came of it, to say it.
-const DEATHS: [(usize, Moment, &str, usize); 11] = [
+/// goes on, to record what came of it, to say it, to let go of the command.
+const DEATHS: [(usize, Moment, &str, usize); 13] = [
     (1, Moment::Before, "Succeeded", 1),
     (1, Moment::AfterCommit, "Succeeded", 1),
     (2, Moment::Before, "Succeeded", 1),
@@ -340,6 +342,8 @@ const DEATHS: [(usize, Moment, &str, usize); 11] = [
     (5, Moment::Before, "Succeeded", 1),
     (5, Moment::AfterCommit, "Succeeded", 1),
     (6, Moment::AfterCommit, "Succeeded", 1),
+    (7, Moment::Before, "Succeeded", 1),
+    (7, Moment::AfterCommit, "Succeeded", 1),
 ];
 
 /// What goes wrong with the making of the Job.
@@ -374,6 +378,7 @@ async fn checked(world: &World, space: &Space, (what, phase, made): (&str, &str,
     let recorded: Vec<_> =
         records.iter().filter_map(|record| Some(record.spec.command.as_ref()?.phase.as_str())).collect();
     assert_eq!(recorded, [phase], "{what}: each end is recorded once");
+    wait::object(&space.api(), "once", "let go", |known: &CommandRun| known.finalizers().is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use gantry::api::crds;
-use gantry::api::v1alpha1::{Environment, Promotion};
+use gantry::api::v1alpha1::{CommandRun, Environment, Promotion};
 use gantry_plane::{Identity, Options};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -48,6 +48,9 @@ async fn after_gantry_let_go_its_definitions_and_every_space_can_be_deleted() {
     assert!(!done && told.contains("the operator still runs") && told.contains("kubectl scale deployment"), "{told}");
 
     operator.kill(&plane);
+    let logs = json!({"workload": "Deployment/checkout"});
+    let spec = json!({"environment": "dev", "project": "checkout", "reason": "CHG-1", "logs": logs});
+    space.apply(space.object("CommandRun", "look", spec)).await;
     let promotions: Api<Promotion> = space.api();
     let told = wait::eventually("its Lease has expired", || async {
         let (done, told) = uninstall(&[]);
@@ -55,7 +58,8 @@ async fn after_gantry_let_go_its_definitions_and_every_space_can_be_deleted() {
     })
     .await;
     assert!(told.contains("Nothing was done; give --yes"), "{told}");
-    for held in [format!("Promotion {}/{running}", space.name), format!("Environment {}/dev", space.name)] {
+    let held = [("Promotion", running.as_str()), ("CommandRun", "look"), ("Environment", "dev")];
+    for held in held.map(|(kind, name)| format!("{kind} {}/{name}", space.name)) {
         assert!(told.contains(&format!("{held} waits for Gantry no more")), "{told}");
     }
     assert_eq!(promotions.get(&running).await.expect("it").finalizers(), ["gantry.dev/recorded"]);
@@ -63,6 +67,8 @@ async fn after_gantry_let_go_its_definitions_and_every_space_can_be_deleted() {
     let (done, told) = uninstall(&["--yes"]);
     assert!(done && told.contains("kubectl delete customresourcedefinitions"), "{told}");
     assert_eq!(promotions.get(&running).await.expect("it").finalizers(), <[String; 0]>::default());
+    let commands: Api<CommandRun> = space.api();
+    assert!(commands.get("look").await.expect("it").finalizers().is_empty());
     let environments: Api<Environment> = space.api();
     assert!(environments.get("dev").await.expect("it").finalizers().is_empty());
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());

@@ -95,6 +95,7 @@ closed_set! {
         NamespaceTaken => "The namespace belongs to somebody else.",
         NamespaceTerminating => "The namespace is being deleted.",
         PromotionRunning => "A namespace is given up once the promotion that runs there has ended.",
+        CommandRunning => "A namespace is given up once the command that is carried out there has ended.",
         NothingLost => "A recovery was opened where releases had run, so it opens nothing.",
         PullSecretInvalid => "A pull secret is missing, unreadable or not a kubernetes.io/dockerconfigjson Secret.",
         Provisioning => "Namespaces, accounts and bindings are being made.",

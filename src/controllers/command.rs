@@ -1,6 +1,7 @@
 //! The controller of commands: says that a target's turn has come, carries the command out there as `gantry-console`, says what came
-//! of it. At most once in each target, also when the operator dies in between. Start with `command/decide.rs`; a script runs in a
-//! Job (`command/job.rs`), whose changes wake its command (`command/wake.rs`).
+//! of it. At most once in each target, also when the operator dies in between. Whoever deletes a command cancels it, and it stays
+//! until its end is recorded. Start with `command/decide.rs`; a script runs in a Job (`command/job.rs`), whose changes wake its
+//! command (`command/wake.rs`).
 
 pub mod console;
 pub mod decide;
@@ -18,11 +19,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::Api;
 
+use crate::api::RECORDED_FINALIZER;
 use crate::api::v1alpha1::command_run::{CommandRunStatus, CommandTarget};
 use crate::api::v1alpha1::{CommandRun, Environment};
 use crate::cluster::cache::Key;
 use crate::cluster::client::Cluster;
 use crate::cluster::error::ClusterError;
+use crate::cluster::finalizer;
 use crate::cluster::runner::Next;
 use crate::cluster::status as status_write;
 use crate::controllers::context::Context;
@@ -61,13 +64,13 @@ pub struct Observed {
 }
 
 impl CommandController {
-    /// One run: one live read of the command, then turns until it has ended.
+    /// One run: one live read of the command, then turns until it has ended and nothing keeps it any more.
     ///
     /// # Errors
     /// When something could not be read or written; then what was begun is not begun again.
     pub async fn reconcile(&self, key: Key) -> Result<Next, ClusterError> {
         let cached = self.context.stores.commands.get(&key);
-        if cached.is_some_and(|known| known.status.as_ref().is_some_and(|status| status.finished)) {
+        if cached.is_some_and(|known| is_over(&known)) {
             return Ok(Next::Await);
         }
         let commands: Api<CommandRun> = Api::namespaced(self.context.cluster.client(), &key.namespace);
@@ -90,7 +93,12 @@ impl CommandController {
                 self.count(&command, &decision.status);
             }
             command = written.map_or(command, Arc::new);
-            let Some(effect) = decision.effects.first() else { return Ok(pipeline::from_now(decision.next)) };
+            let Some(effect) = decision.effects.first() else {
+                if decision.status.finished {
+                    finalizer::remove(&commands, command.as_ref(), RECORDED_FINALIZER).await?;
+                }
+                return Ok(pipeline::from_now(decision.next));
+            };
             outcome = self.act(&command, *effect).await;
         }
         Ok(Next::Again)
@@ -167,6 +175,24 @@ impl CommandController {
             (None, None) => End::failed(Reason::NotUnderstood, "it says nothing that is done".to_owned()),
         }
     }
+}
+
+/// Whether a command has ended and is recorded.
+fn is_over(command: &CommandRun) -> bool {
+    let held = command.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == RECORDED_FINALIZER);
+    !held && command.status.as_ref().is_some_and(|status| status.finished)
+}
+
+/// Whether somebody deletes a command, or its space: then it is canceled.
+#[must_use]
+pub fn is_deleted(command: &CommandRun) -> bool {
+    command.metadata.deletion_timestamp.is_some()
+}
+
+/// Whether a command was begun somewhere and has not ended, so that it needs the accounts of its targets.
+#[must_use]
+pub fn has_begun(command: &CommandRun) -> bool {
+    command.status.as_ref().is_some_and(|status| !status.finished && !status.targets.is_empty())
 }
 
 /// One turn of a script in a target.

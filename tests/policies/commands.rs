@@ -1,9 +1,10 @@
 //! Who may run which command, and that nobody runs one in another's name.
 
+use gantry::api::RECORDED_FINALIZER;
 use gantry::api::v1alpha1::CommandRun;
 use gantry_plane::Identity;
-use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use super::{DryRun, Shop, client, create, person_may, with};
@@ -107,4 +108,42 @@ async fn who_asked_is_whom_the_api_server_authenticated_and_to_cancel_needs_the_
     assert!(said.contains("mallory may not use the command restart in dev"), "{said}");
     patch(&shop.alice, cancel).await.expect("alice may");
     patch(&shop.alice, json!({"cancel": null})).await.expect_err("it cannot be taken back");
+}
+
+// Attacks T18, T19.
+#[tokio::test(flavor = "multi_thread")]
+async fn to_delete_a_command_before_its_end_needs_its_verb_and_only_the_operator_lets_it_go() {
+    let shop = Shop::open().await;
+    let commands = |client: &kube::Client| -> Api<CommandRun> { Api::namespaced(client.clone(), &shop.space.name) };
+    wait::eventually("alice may", || async {
+        create(&shop.alice, command(&shop, "once", restart()), DryRun::No).await.ok()
+    })
+    .await;
+    let patch = |client: &kube::Client, change: Value| {
+        let (api, change) = (commands(client), Patch::Merge(change));
+        async move { api.patch("once", &PatchParams::default(), &change).await.map_err(|error| error.to_string()) }
+    };
+    let without = json!({"metadata": {"finalizers": null}});
+    for person in [&shop.alice, &shop.mallory, &shop.space.client] {
+        let kept = patch(person, without.clone()).await.expect("it is put back");
+        assert_eq!(kept.finalizers(), [RECORDED_FINALIZER]);
+    }
+    let said = commands(&shop.mallory).delete("once", &DeleteParams::default()).await;
+    let said = said.expect_err("to delete it is to cancel it").to_string();
+    assert!(said.contains("mallory may not use the command restart in dev; ask an administrator"), "{said}");
+    let said = commands(&shop.mallory).delete_collection(&DeleteParams::default(), &ListParams::default()).await;
+    assert!(
+        said.is_err()
+            || commands(&shop.alice).get("once").await.is_ok_and(|known| known.metadata.deletion_timestamp.is_none()),
+        "{said:?}"
+    );
+    let canceled = json!({"spec": {"cancel": {"reason": "mine"}}});
+    let said = patch(&shop.operator, canceled).await.expect_err("it decides nothing");
+    assert!(said.contains("may not use the command restart in dev"), "{said}");
+
+    commands(&shop.alice).delete("once", &DeleteParams::default()).await.expect("alice may");
+    let kept = patch(&shop.alice, without.clone()).await.expect("it is put back");
+    assert!(kept.metadata.deletion_timestamp.is_some() && kept.finalizers() == [RECORDED_FINALIZER], "{kept:?}");
+    patch(&shop.operator, without).await.expect("the operator has recorded it");
+    wait::gone(&commands(&shop.alice), "once").await;
 }

@@ -270,11 +270,13 @@ async fn nobody_touches_records_checkpoints_decisions_slots_or_what_says_whose_a
         let rbac = format!("User \"{}\" cannot create resource \"configmaps\"", person.name);
         assert!(said.contains(if person.name == "gantry-plane-admin" { policy } else { &rbac }), "{said}");
 
-        let promotion = object(&shop, "Promotion", "dev");
-        let freed = change(&person.client, &promotion, json!({"metadata": {"finalizers": null}})).await;
-        assert_eq!(freed.is_ok(), person.may("patch", "promotions"), "{}: {freed:?}", person.name);
-        let promotions: Api<DynamicObject> = api_of(&shop.space.client, &promotion).0;
-        let known = promotions.get("dev").await.expect("the promotion");
-        assert_eq!(known.finalizers(), ["gantry.dev/recorded"], "{}", person.name);
+        for (kind, resource) in [("Promotion", "promotions"), ("CommandRun", "commandruns")] {
+            let known = object(&shop, kind, "dev");
+            let freed = change(&person.client, &known, json!({"metadata": {"finalizers": null}})).await;
+            assert_eq!(freed.is_ok(), person.may("patch", resource), "{}: {freed:?}", person.name);
+            let all: Api<DynamicObject> = api_of(&shop.space.client, &known).0;
+            let known = all.get("dev").await.expect("it");
+            assert_eq!(known.finalizers(), ["gantry.dev/recorded"], "{} {kind}", person.name);
+        }
     }
 }

@@ -3,13 +3,12 @@
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
-use super::Observed;
 use super::end::End;
 use super::pin::Unpinned;
-use super::{job, pace};
+use super::{Observed, is_deleted, job, pace};
 use crate::api::condition::{self, ConditionType, Fact, Stamp, Standing};
 use crate::api::v1alpha1::command_run::{CommandRunStatus, CommandTarget};
-use crate::api::v1alpha1::{CommandRunSpec, Environment};
+use crate::api::v1alpha1::{CommandRun, CommandRunSpec, Environment};
 use crate::controllers::decision::{self, Next, Note, Severity};
 use crate::controllers::environment::desired;
 use crate::domain::command::reason::Reason;
@@ -80,7 +79,7 @@ pub fn decide(observed: &Observed) -> Decision {
             Ok(targets) => targets,
             Err(why) => return end(observed, status, (Phase::Refused, &why)),
         };
-        if spec.script.is_some() && spec.cancel.is_none() {
+        if spec.script.is_some() && cancel(&observed.command) == Cancel::No {
             match &observed.outcome {
                 Some(Outcome::Pinned(Ok(image))) => status.image = Some(image.clone()),
                 Some(Outcome::Pinned(Err(unpinned))) => return unpinned_yet(observed, status, unpinned),
@@ -96,7 +95,7 @@ pub fn decide(observed: &Observed) -> Decision {
         Some(Outcome::Goes { target, message }) => Some((*target, message.as_str())),
         Some(Outcome::Pinned(_) | Outcome::Ended { .. }) | None => None,
     };
-    match command::step(&stands(&status), cancel(spec)) {
+    match command::step(&stands(&status), cancel(&observed.command)) {
         Step::Begin(target) => begin(observed, status, target),
         Step::FindOut(target) | Step::Stop(target) if going.is_some_and(|(going, _)| going == target) => {
             wait(observed, status, going)
@@ -112,12 +111,13 @@ fn stands(status: &CommandRunStatus) -> Vec<Stand> {
     status.targets.iter().map(|row| Stand::parse(&row.phase)).collect()
 }
 
-/// What a cancel hinders: a script can be stopped, the others are done in a moment.
-fn cancel(spec: &CommandRunSpec) -> Cancel {
-    match (&spec.cancel, &spec.script) {
-        (None, _) => Cancel::No,
-        (Some(_), None) => Cancel::Rest,
-        (Some(_), Some(_)) => Cancel::All,
+/// What a cancel hinders: a script can be stopped, the others are done in a moment. Whoever deletes a command cancels it.
+fn cancel(command: &CommandRun) -> Cancel {
+    let canceled = command.spec.cancel.is_some() || is_deleted(command);
+    match (canceled, &command.spec.script) {
+        (false, _) => Cancel::No,
+        (true, None) => Cancel::Rest,
+        (true, Some(_)) => Cancel::All,
     }
 }
 
@@ -166,12 +166,18 @@ fn cancel_rest(observed: &Observed, mut status: CommandRunStatus) -> Decision {
     for row in status.targets.iter_mut().filter(|row| Stand::parse(&row.phase) == Stand::Pending) {
         Stand::Canceled.as_str().clone_into(&mut row.phase);
         row.reason = Some(Reason::Canceled.as_str().to_owned());
-        row.message = Some("canceled before it began".to_owned());
+        row.message = Some(format!("{} before it began", canceled(&observed.command)));
     }
-    match command::step(&stands(&status), cancel(&observed.command.spec)) {
+    match command::step(&stands(&status), cancel(&observed.command)) {
         Step::End(phase) => ended_as(observed, status, phase),
         Step::Begin(_) | Step::FindOut(_) | Step::Stop(_) | Step::CancelRest => go_on(status, Vec::new()),
     }
+}
+
+/// How it was canceled.
+#[must_use]
+pub fn canceled(command: &CommandRun) -> &'static str {
+    if is_deleted(command) { "the command was deleted" } else { "canceled" }
 }
 
 /// The command in one word.

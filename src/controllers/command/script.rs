@@ -1,7 +1,7 @@
 //! Runs a script in a target: makes its Job as the deployer, which alone may, looks at it, stops it. What the container wrote is read as the
 //! console.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, LogParams, PostParams, Preconditions};
@@ -9,7 +9,7 @@ use kube::{Api, ResourceExt};
 
 use super::end::{End, is_refused, reason, told};
 use super::job::{self, CONTAINER, Sight, Span};
-use super::secrets;
+use super::{decide, secrets};
 use crate::api::v1alpha1::command_run::{CommandTarget, ScriptCommand};
 use crate::api::v1alpha1::{CommandRun, Environment};
 use crate::cluster::error::ClusterError;
@@ -23,6 +23,8 @@ use crate::domain::command::reason::Reason;
 const LINES: i64 = 500;
 /// The most bytes that are read of them: lines may be of any length.
 const READ: i64 = 1024 * 1024;
+/// How long a command that is deleted waits for an API server that does not let its Job be deleted.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 
 /// What came of a turn.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,11 +120,13 @@ impl<'a> Script<'a> {
 
     /// Stops it, unless it has ended.
     pub async fn stop(&self) -> Turn {
+        let canceled = decide::canceled(self.command);
         let found = match self.found().await {
             Ok(Some(found)) => found,
             Ok(None) => {
-                let message = "canceled after it had begun: its Job is gone, and what it did until then is done";
-                return Turn::Ended(End::canceled(message.to_owned()));
+                let message =
+                    format!("{canceled} after it had begun: its Job is gone, and what it did until then is done");
+                return Turn::Ended(End::canceled(message));
             }
             Err(turn) => return turn,
         };
@@ -133,16 +137,33 @@ impl<'a> Script<'a> {
                 return self.look().await;
             }
         };
-        let message = "canceled after it had begun: its Job was deleted, which ends its container, and what it did until then is done";
-        let end = End::canceled(message.to_owned());
+        let message = format!(
+            "{canceled} after it had begun: its Job was deleted, which ends its container, and what it did until then is done"
+        );
+        let end = End::canceled(message);
         let end = match pod {
             Some(pod) => self.with_output(end, &pod).await,
             None => end,
         };
         match self.delete(&found).await {
             Ok(()) => Turn::Ended(end),
+            Err(error) if self.is_given_up() => {
+                let message = format!(
+                    "nobody knows how it ended: its Job {} could not be deleted ({}) and ends at its timeout",
+                    self.name(),
+                    told(&error, DEPLOYER)
+                );
+                Turn::Ended(End::unknown(reason(&error), message))
+            }
             Err(error) => Turn::Goes(format!("its Job {} cannot be deleted: {}", self.name(), told(&error, DEPLOYER))),
         }
+    }
+
+    /// Whether nobody waits any longer for an answer: it is long over, or was deleted a while ago, so that a space can always be.
+    fn is_given_up(&self) -> bool {
+        let deleted = self.command.metadata.deletion_timestamp.as_ref().map(|time| time.0);
+        let now = Timestamp::now();
+        now >= self.span().last || deleted.is_some_and(|deleted| now.duration_since(deleted) >= PATIENCE)
     }
 
     /// The Job, if it is there and this command's.
@@ -152,7 +173,7 @@ impl<'a> Script<'a> {
             Ok(found) => {
                 Ok(found.filter(|job| job.labels().get(job::COMMAND_LABEL) == self.command.metadata.uid.as_ref()))
             }
-            Err(_) if Timestamp::now() >= self.span().last => {
+            Err(_) if self.is_given_up() => {
                 let message = format!("nobody knows how it ended: its Job {name} cannot be read");
                 Err(Turn::Ended(End::unknown(Reason::NoAnswer, message)))
             }

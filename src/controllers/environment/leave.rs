@@ -7,7 +7,7 @@ use super::claim::is_created_for;
 use super::decide::{GOING, later, only};
 use super::desired::MANAGED_BY_LABEL;
 use super::effect::{Effect, Identity};
-use super::observed::{Observed, Place};
+use super::observed::{Observed, Place, Running};
 use super::provision::{Work, reconciling};
 use super::report;
 use crate::api::condition::Reason;
@@ -23,8 +23,8 @@ pub fn decide(observed: &Observed) -> Decision<EnvironmentStatus, Effect> {
     for place in &observed.former {
         release(observed, place, &mut work);
     }
-    if work.problems.is_empty() || observed.space_ends {
-        // In a space that goes away nobody waits, and nothing that cannot be undone may hold it back.
+    if work.problems.is_empty() || (observed.space_ends && observed.awaited().is_none()) {
+        // Nothing that cannot be undone may hold back a space that goes away.
         work.effects.push(Effect::RemoveFinalizer);
         return only(observed, work.effects);
     }
@@ -36,13 +36,17 @@ pub fn decide(observed: &Observed) -> Decision<EnvironmentStatus, Effect> {
 pub(super) fn release(observed: &Observed, place: &Place, work: &mut Work) {
     let Some(row) = held(observed, place) else { return };
     let Some(found) = &place.found else { return };
-    if let Some(running) = observed.running.as_ref().filter(|_| !observed.space_ends) {
-        // Without the account it could neither go on nor end.
+    if let Some(running) = observed.awaited() {
+        // Without the accounts it could neither go on nor end.
+        let (reason, what) = match running {
+            Running::Command(name) => (Reason::CommandRunning, format!("command {name}")),
+            Running::Promotion(name) => (Reason::PromotionRunning, format!("promotion {name}")),
+        };
         let message = format!(
-            "namespace {} is given up once promotion {running} has ended: wait for it, or cancel it (spec.cancel)",
+            "namespace {} is given up once {what} has ended: wait for it, or cancel it (spec.cancel)",
             place.namespace
         );
-        work.problems.push(reconciling(Reason::PromotionRunning, message));
+        work.problems.push(reconciling(reason, message));
         work.rows.push(row);
         return;
     }

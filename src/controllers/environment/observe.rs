@@ -21,12 +21,13 @@ use super::claim::{Claim, claim, forbidden};
 use super::desired::{self, ACCOUNTS, DEFAULT_ACCOUNT, Grant};
 use super::differs::{self, Difference};
 use super::furnishing::{Furnishing, Kept};
-use super::observed::{Inside, Observed, Operator, Owner, Place, Rival, Source, is_settled, row};
+use super::observed::{Inside, Observed, Operator, Owner, Place, Rival, Running, Source, is_settled, row};
 use super::pull_secret;
 use crate::api::v1alpha1::Environment;
 use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
 use crate::cluster::cache::{Cache, Key};
 use crate::cluster::error::ClusterError;
+use crate::controllers::command;
 use crate::controllers::promotion::reads::is_underway;
 
 /// How long a right that was just granted may take to be known to the API server, and how often it is tried meanwhile.
@@ -76,11 +77,17 @@ impl Environments {
         Ok(found.items.into_iter().next().map(Arc::new))
     }
 
-    /// The first of the promotions that run in an environment.
-    fn running(&self, key: &Key) -> Option<String> {
+    /// The first of the commands that have begun in an environment, or of the promotions that run there.
+    fn running(&self, key: &Key) -> Option<Running> {
+        let commands = self.context.stores.commands.in_namespace(&key.namespace);
+        let mut begun = commands.iter().filter(|command| command.spec.environment == key.name);
+        if let Some(command) = begun.find(|command| command::has_begun(command)) {
+            return Some(Running::Command(command.metadata.name.clone().unwrap_or_default()));
+        }
         let unfinished = self.context.stores.unfinished.in_namespace(&key.namespace);
         let mut here = unfinished.iter().filter(|promotion| promotion.spec.environment == key.name);
-        here.find(|promotion| is_underway(promotion)).and_then(|promotion| promotion.metadata.name.clone())
+        let promotion = here.find(|promotion| is_underway(promotion))?;
+        Some(Running::Promotion(promotion.metadata.name.clone().unwrap_or_default()))
     }
 
     fn owner(&self, environment: &Environment) -> Owner {

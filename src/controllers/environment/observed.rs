@@ -31,8 +31,8 @@ pub struct Observed {
     pub sources: BTreeMap<String, Source>,
     /// Whether the space itself is being deleted; only looked at when the environment is.
     pub space_ends: bool,
-    /// A promotion that runs in the environment, if one does.
-    pub running: Option<String>,
+    /// What runs in the environment with Gantry's accounts, if anything does.
+    pub running: Option<Running>,
     /// Why nothing may be promoted anywhere, if so.
     pub unguarded: Option<String>,
 }
@@ -42,6 +42,12 @@ impl Observed {
     #[must_use]
     pub fn status(&self) -> EnvironmentStatus {
         self.environment.status.clone().unwrap_or_default()
+    }
+
+    /// For what its namespaces are kept. In a space that goes away nobody waits but for commands, which are deleted with it.
+    #[must_use]
+    pub fn awaited(&self) -> Option<&Running> {
+        self.running.as_ref().filter(|running| !self.space_ends || matches!(running, Running::Command(_)))
     }
 
     /// What the status says of a namespace.
@@ -55,6 +61,15 @@ impl Observed {
     pub fn is_settled(&self) -> bool {
         is_settled(&self.environment)
     }
+}
+
+/// What runs in an environment with Gantry's accounts, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Running {
+    /// A command that has begun. One that is deleted, with its space or by itself, ends soon.
+    Command(String),
+    /// A promotion.
+    Promotion(String),
 }
 
 /// Whether the status of an environment speaks of its spec as it is.

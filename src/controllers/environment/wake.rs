@@ -11,18 +11,19 @@ use super::furnishing::Kept;
 use super::observed::row;
 use super::provisioned::Provisioned;
 use crate::api::condition::{self, ConditionType, Reason};
-use crate::api::v1alpha1::{Environment, Promotion};
+use crate::api::v1alpha1::{CommandRun, Environment, Promotion};
 use crate::api::{ENVIRONMENT_LABEL, SPACE_LABEL};
 use crate::cluster::cache::{Cache, Change, Key};
 use crate::cluster::runner::Queue;
 use crate::controllers::stores::Stores;
 use crate::domain::guard::Guard;
 
-/// Asks for runs as long as anything that is watched changes: the environments, what they provisioned, and the promotions that
-/// some wait for.
+/// Asks for runs as long as anything that is watched changes: the environments, what they provisioned, and the promotions and
+/// commands that some wait for.
 pub async fn wake(stores: Stores, provisioned: Provisioned, queue: Queue) {
     let environments = stores.environments;
     let mut promotions = stores.unfinished.subscribe();
+    let mut commands = stores.commands.subscribe();
     let mut own = environments.subscribe();
     let mut namespaces = provisioned.namespaces.subscribe();
     let [mut accounts, mut bindings, mut isolations, mut quotas, mut limits] =
@@ -37,6 +38,7 @@ pub async fn wake(stores: Stores, provisioned: Provisioned, queue: Queue) {
             Some(change) = quotas.recv() => of_kept(&environments, &change),
             Some(change) = limits.recv() => of_kept(&environments, &change),
             Some(change) = promotions.recv() => of_promotion(&environments, &change),
+            Some(change) = commands.recv() => of_command(&environments, &change),
             else => return,
         };
         for key in keys {
@@ -69,10 +71,23 @@ fn affected(environments: &Cache<Environment>, change: &Change<Environment>) -> 
 fn of_promotion(environments: &Cache<Environment>, change: &Change<Promotion>) -> Vec<Key> {
     let Some(ended) = change.object.as_ref().filter(|_| change.gone) else { return Vec::new() };
     let key = Key::new(change.key.namespace.as_str(), ended.spec.environment.as_str());
+    waiting(environments, key, Reason::PromotionRunning)
+}
+
+/// The environment in which a command has ended, if it waits for that.
+fn of_command(environments: &Cache<Environment>, change: &Change<CommandRun>) -> Vec<Key> {
+    let ended = |known: &&Arc<CommandRun>| change.gone || known.status.as_ref().is_some_and(|status| status.finished);
+    let Some(ended) = change.object.as_ref().filter(ended) else { return Vec::new() };
+    let key = Key::new(change.key.namespace.as_str(), ended.spec.environment.as_str());
+    waiting(environments, key, Reason::CommandRunning)
+}
+
+/// This environment, if it waits for that reason.
+fn waiting(environments: &Cache<Environment>, key: Key, awaited: Reason) -> Vec<Key> {
     let waits = |known: Arc<Environment>| {
         let status = known.status.as_ref()?;
         let reason = condition::find(&status.conditions, ConditionType::Reconciling)?.reason.as_str();
-        (reason == Reason::PromotionRunning.as_str()).then_some(())
+        (reason == awaited.as_str()).then_some(())
     };
     environments.get(&key).and_then(waits).map(|()| key).into_iter().collect()
 }

@@ -194,6 +194,30 @@ fn a_cancel_keeps_it_from_where_it_has_not_begun() {
     assert_eq!((rows(&late), said(&late).0), (vec!["Succeeded", "Canceled"], "Canceled"));
 }
 
+/// The same, and somebody deletes it.
+fn deleted(mut observed: Observed) -> Observed {
+    let meta = &mut Arc::make_mut(&mut observed.command).metadata;
+    meta.deletion_timestamp.clone_from(&meta.creation_timestamp);
+    observed
+}
+
+#[test]
+fn whoever_deletes_it_cancels_it() {
+    let never = decide(&deleted(observed(&json!({}))));
+    assert_eq!((rows(&never), never.effects.len(), never.status.finished), (vec!["Canceled", "Canceled"], 0, true));
+    let says = "eu: the command was deleted before it began; us: the command was deleted before it began";
+    assert_eq!(said(&never), ("Canceled", says));
+    let unpinned = decide(&deleted(observed(&script(&json!({})))));
+    assert_eq!((said(&unpinned).0, unpinned.effects.len()), ("Canceled", 0), "no registry is asked any more");
+    let first = observed(&script(&json!({})));
+    let begun = decide(&came(first.clone(), &decide(&first), Outcome::Pinned(Ok("i".to_owned()))));
+    let stops = decide(&deleted(next(first, &begun, None)));
+    assert_eq!(
+        (rows(&stops), stops.effects.as_slice()),
+        (vec!["Stopping", "Pending"], [Effect::Stop { target: 0 }].as_slice())
+    );
+}
+
 #[test]
 fn it_is_carried_out_in_the_targets_that_it_names() {
     let one = decide(&observed(&json!({"targets": ["us"]})));

@@ -17,7 +17,7 @@ use crate::controllers::decision::Severity;
 use crate::controllers::environment::bounds;
 use crate::controllers::environment::desired::{self, CREATED_FOR, Grant, MANAGED_BY_LABEL};
 use crate::controllers::environment::effect::Object;
-use crate::controllers::environment::observed::{Inside, Operator, Owner, Place, Rival, Source};
+use crate::controllers::environment::observed::{Inside, Operator, Owner, Place, Rival, Running, Source};
 
 /// What a run does once what it puts back is written down; what it records has tests of its own.
 fn decide(observed: &Observed) -> Decision<EnvironmentStatus, Effect> {
@@ -844,20 +844,28 @@ fn an_environment_that_goes_takes_gantrys_rights_along_and_leaves_the_workloads(
 }
 
 #[test]
-fn a_namespace_is_not_given_up_while_a_promotion_runs_there() {
-    let running = Some("checkout-1.4.2-dev".to_owned());
-    for policy in [DeletionPolicy::Retain, DeletionPolicy::Delete] {
-        let waits = decide(&Observed { running: running.clone(), ..leaving(policy, &whole()) });
-        assert_eq!((waits.effects, waits.status.targets.len()), (Vec::new(), 1));
-        let why = find(&waits.status.conditions, ConditionType::Reconciling).unwrap();
-        assert_eq!(why.reason, "PromotionRunning");
-        assert_eq!(
-            why.message,
-            "namespace shop-dev is given up once promotion checkout-1.4.2-dev has ended: wait for it, or cancel it (spec.cancel)"
-        );
+fn a_namespace_is_not_given_up_while_a_promotion_or_a_command_runs_there() {
+    let promotion = Running::Promotion("checkout-1.4.2-dev".to_owned());
+    let command = Running::Command("clean".to_owned());
+    for (running, reason, what) in [
+        (promotion.clone(), "PromotionRunning", "promotion checkout-1.4.2-dev"),
+        (command.clone(), "CommandRunning", "command clean"),
+    ] {
+        for policy in [DeletionPolicy::Retain, DeletionPolicy::Delete] {
+            let waits = decide(&Observed { running: Some(running.clone()), ..leaving(policy, &whole()) });
+            assert_eq!((waits.effects, waits.status.targets.len()), (Vec::new(), 1));
+            let why = find(&waits.status.conditions, ConditionType::Reconciling).unwrap();
+            let says = "has ended: wait for it, or cancel it (spec.cancel)";
+            assert_eq!(why.reason, reason);
+            assert_eq!(why.message, format!("namespace shop-dev is given up once {what} {says}"));
+        }
     }
-    let ends = Observed { running, space_ends: true, ..leaving(DeletionPolicy::Retain, &whole()) };
-    assert_eq!(decide(&ends).effects.last(), Some(&Effect::RemoveFinalizer), "nobody waits in a space that goes");
+    let ends =
+        |running| Observed { running: Some(running), space_ends: true, ..leaving(DeletionPolicy::Retain, &whole()) };
+    let goes = decide(&ends(promotion));
+    assert_eq!(goes.effects.last(), Some(&Effect::RemoveFinalizer), "no promotion is waited for in a space that goes");
+    let waits = decide(&ends(command));
+    assert_eq!(waits.effects, [], "a command is deleted with its space, and ends soon if it still has its accounts");
 }
 
 #[test]
