@@ -6,17 +6,20 @@ mod twins;
 use std::collections::BTreeSet;
 
 use gantry::api::v1alpha1::audit_record::AuditKind;
-use gantry::api::v1alpha1::{AuditRecord, AuditRecordSpec, Environment, Freeze, Lifecycle, Release};
+use gantry::api::v1alpha1::{AuditRecord, AuditRecordSpec, Environment, Freeze, Lifecycle, Promotion, Release};
 use gantry_plane::{Identity, Options, Plane};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::support::manifest::config_map;
 use crate::support::operator::Operator;
+use crate::support::quiet;
 use crate::support::sealed;
 use crate::support::shared::{self, shared};
 use crate::support::space::Space;
+use crate::support::story::World;
 use crate::support::wait;
 
 /// Gives somebody a role in a space, and a client.
@@ -68,6 +71,7 @@ fn sentence(record: &AuditRecord) -> String {
     let missed = |since: Option<i64>| since.map(|since| format!(" after {since}")).unwrap_or_default();
     let generation = spec.object.as_ref().and_then(|object| object.generation).unwrap_or_default();
     let what = match (&spec.change, &spec.block, &spec.provisioning) {
+        (_, Some(part), _) if part.deleted => "deleted while it was blocked".to_owned(),
         (Some(part), _, _) => format!("{} {generation}{}", part.action, missed(part.missed_since)),
         (_, Some(part), _) => format!("blocked {} {generation}{}", part.blocked, missed(part.missed_since)),
         (_, _, Some(part)) => format!("{} {}", part.action, part.objects.join(", ")),
@@ -136,6 +140,46 @@ async fn who_blocked_a_release_and_who_let_it_go_on_is_recorded() {
     change::<Release>(&space.client, &space, "checkout-1.0.0", json!({"blocked": null})).await;
     let expected = ["alice: blocked true 2", "gantry-plane-admin: blocked false 3"];
     assert_eq!(told(&space, AuditKind::Block, "checkout-1.0.0", 2).await, expected);
+
+    // A block goes with its release.
+    change::<Release>(&alice, &space, "checkout-1.0.0", json!({"blocked": {"reason": "bug 43"}})).await;
+    told(&space, AuditKind::Block, "checkout-1.0.0", 3).await;
+    space.api::<Release>().delete("checkout-1.0.0", &DeleteParams::default()).await.expect("an administrator may");
+    let all = told(&space, AuditKind::Block, "checkout-1.0.0", 4).await;
+    assert_eq!(all[2..], ["alice: blocked true 4", "nobody: deleted while it was blocked"]);
+    let records = space.audit_records(AuditKind::Block).await;
+    let part = records.into_iter().filter_map(|record| record.spec.block).find(|part| part.deleted).expect("its end");
+    assert_eq!((part.version.as_str(), part.blocked, part.reason.as_deref()), ("1.0.0", false, Some("bug 43")));
+    let witness = part.witness.expect("who knows it");
+    assert!(witness.contains("deletecollection of releases.gantry.dev in namespace"), "{witness}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_passes_freezes_is_recorded_although_the_operator_dies_when_the_promotion_has_ended() {
+    let world = World::start("override").await;
+    let space = Space::create(world.client.clone()).await;
+    space.environment("dev", 10).await;
+    let spec = json!({"process": [{"name": "deploy", "apply": {"manifests": [config_map("settings", "x")]}}]});
+    space.apply(space.object("Project", "checkout", spec)).await;
+    space.apply(space.object("Release", "checkout-1.0.0", json!({"project": "checkout", "version": "1.0.0"}))).await;
+    space.sealed("checkout-1.0.0").await;
+    quiet::until_quiet(&world.plane).await;
+    // The first one that is written is that of the override.
+    let mut held = world.proxy.hold("/auditrecords");
+    let spec = json!({"project": "checkout", "version": "1.0.0", "environment": "dev",
+        "freezeOverride": {"names": ["year-end"], "reason": "CHG-1"}});
+    space.apply(space.object("Promotion", "urgent", spec)).await;
+    held.reached().await;
+    let ended = space.ended("urgent").await.status.expect("a status");
+    assert_eq!(ended.phase.as_deref(), Some("Succeeded"), "{:?}", ended.message);
+    world.operator.kill(&world.plane);
+    world.operator.resume(&world.plane).await;
+    wait::object(&space.api(), "urgent", "recorded", |known: &Promotion| known.metadata.finalizers.is_none()).await;
+    let all = space.audit_records(AuditKind::Override).await;
+    assert_eq!(all.iter().map(sentence).collect::<Vec<_>>(), ["gantry-plane-admin: overrides year-end"]);
+    assert_eq!(space.audit_records(AuditKind::Promotion).await.len(), 1);
+    drop(held);
+    world.stop_watching();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,7 +217,20 @@ async fn what_happened_while_no_operator_ran_is_recorded_as_what_is_known_of_it(
     for object in ["dev", "standard", "again"] {
         told(&space, AuditKind::Change, object, 1).await;
     }
+    let releases: Api<Release> = space.api();
+    for (version, blocks) in [("1.0.0", 1), ("2.0.0", 2)] {
+        let name = format!("checkout-{version}");
+        space.apply(space.object("Release", &name, json!({"project": "checkout", "version": version}))).await;
+        for blocked in [json!({"reason": "bug 42"}), Value::Null].into_iter().take(blocks) {
+            change::<Release>(&space.client, &space, &name, json!({ "blocked": blocked })).await;
+        }
+        told(&space, AuditKind::Block, &name, blocks).await;
+    }
     operator.kill(&plane);
+    for version in ["1.0.0", "2.0.0"] {
+        let name = format!("checkout-{version}");
+        releases.delete(&name, &DeleteParams::default()).await.expect("an administrator may");
+    }
     let environments: Api<Environment> = space.api();
     for order in [20, 30] {
         let patch = Patch::Merge(json!({"spec": {"order": order}}));
@@ -191,6 +248,11 @@ async fn what_happened_while_no_operator_ran_is_recorded_as_what_is_known_of_it(
     assert_eq!(told(&space, AuditKind::Change, "standard", 2).await, expected);
     let expected = ["gantry-plane-admin: Created 1", "gantry-plane-admin: Created 1", "nobody: Deleted 0"];
     assert_eq!(told(&space, AuditKind::Change, "again", 3).await, expected, "another one has its name");
+
+    let expected = ["gantry-plane-admin: blocked true 2", "nobody: deleted while it was blocked"];
+    assert_eq!(told(&space, AuditKind::Block, "checkout-1.0.0", 2).await, expected);
+    let blocks = told(&space, AuditKind::Block, "checkout-2.0.0", 2).await;
+    assert_eq!(blocks.len(), 2, "it went on before it was deleted: {blocks:?}");
 
     // A restart alone records nothing.
     let before = space.audit_records(AuditKind::Change).await.len();

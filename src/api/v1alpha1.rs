@@ -1,6 +1,7 @@
 //! Version `v1alpha1` of the kinds. Changes are additive.
 
 pub mod approval;
+pub mod audit_block;
 pub mod audit_checkpoint;
 pub mod audit_command;
 pub mod audit_object;

@@ -35,6 +35,8 @@ pub struct Observed {
     pub promotion: Option<Arc<Promotion>>,
     /// Whether there is a promotion of that name and UID, ended or not.
     pub exists: bool,
+    /// Whether the API server can have written who decided.
+    pub vouched: bool,
     /// The time of the run.
     pub now: Timestamp,
 }
@@ -62,7 +64,9 @@ impl Controller for ApprovalController {
             promotion = self.read(&approval).await?.map(Arc::new);
         }
         let exists = ended || promotion.as_ref().is_some_and(|known| is_its_own(&known.metadata));
-        Ok(Some(Observed { approval, promotion, exists, now: Timestamp::now() }))
+        let made = approval.metadata.creation_timestamp.as_ref();
+        let vouched = made.is_some_and(|time| self.context.guard.known().vouches_for("approvals", time.0));
+        Ok(Some(Observed { approval, promotion, exists, vouched, now: Timestamp::now() }))
     }
 
     fn object(observed: &Observed) -> &Approval {

@@ -11,14 +11,18 @@ pub mod recorder;
 pub mod roll;
 pub mod subject;
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use kube::Client;
 use kube::api::{DynamicObject, PostParams};
 
 use crate::api::seal;
-use crate::api::v1alpha1::AuditRecord;
+use crate::api::v1alpha1::{AuditRecord, Promotion};
 use crate::cluster::error::ClusterError;
-use crate::controllers::audit;
+use crate::controllers::audit::{self, look};
 use crate::controllers::context::Context;
+use subject::{Sighting, Subject};
 
 /// Writes a record, if it is not there already; whether it was not. Where the namespace is going nothing can be created: the
 /// record goes to the log instead, so that the space can always be deleted.
@@ -45,6 +49,32 @@ pub async fn keep(context: &Context, record: &AuditRecord) -> Result<bool, Clust
         }
         Err(error) => Err(error),
     }
+}
+
+/// Makes sure that it is recorded what a promotion was to override, if anything: whoever listens may have died before. Harmless to
+/// repeat.
+///
+/// # Errors
+/// When something could not be read or written; it is tried again.
+pub async fn overridden(context: &Context, promotion: &Promotion) -> Result<(), ClusterError> {
+    if promotion.spec.freeze_override.is_none() {
+        return Ok(());
+    }
+    let subject = Subject::Promotion(Arc::new(promotion.clone()));
+    let Some(state) = subject.state(false) else { return Ok(()) };
+    let (space, stem) = (promotion.metadata.namespace.as_deref().unwrap_or_default(), subject.stem());
+    let roll = &context.ledger.roll;
+    if !roll.knows(space) {
+        look::look(context, space).await?;
+    }
+    if roll.newest(space, &stem).is_some() {
+        return Ok(());
+    }
+    let vouched = subject.is_vouched(&context.guard.known(), false);
+    let sighting = Sighting { subject, state: state.clone(), at: Timestamp::now(), vouched };
+    keep(context, &subject::record(&sighting, None)).await?;
+    roll.written(space, (&stem, state));
+    Ok(())
 }
 
 /// Writes a record and gives it back as it is stored. One that is there already is left alone, and nothing is given back.

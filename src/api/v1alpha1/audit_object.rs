@@ -3,7 +3,7 @@
 use kube::{KubeSchema, Resource};
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Freeze, Lifecycle, Project};
+use super::{Environment, Freeze, Lifecycle, Project, Release};
 
 /// One object as it was.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,7 @@ impl AuditObject {
             (Freeze::kind(&()), Freeze::plural(&())),
             (Lifecycle::kind(&()), Lifecycle::plural(&())),
             (Project::kind(&()), Project::plural(&())),
+            (Release::kind(&()), Release::plural(&())),
         ];
         recorded.into_iter().find(|(kind, _)| *kind == self.kind).map(|(_, plural)| plural.into_owned())
     }

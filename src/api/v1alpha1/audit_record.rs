@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::{Person, PinnedPackage, Previous};
 use super::promotion::Cause;
-use super::{audit_command::CommandPart, audit_object::AuditObject, environment::Recovery};
+use super::{audit_block::BlockPart, audit_command::CommandPart, audit_object::AuditObject, environment::Recovery};
 
 /// One thing that happened. Outlives everything it speaks of. It says who, when and what, and has one part that says how; that
 /// of a finished promotion is spread over the spec, as it was before there were others, and is the memory that its name was used.
@@ -153,26 +153,6 @@ pub struct OverridePart {
     /// Why, as the requester said. Example: `reason: CHG-1234, the shop is down`
     #[schemars(length(max = 512))]
     pub reason: String,
-}
-
-/// A release was blocked, or let go on.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BlockPart {
-    /// The version. Example: `version: 1.4.2`
-    #[schemars(length(max = 63))]
-    pub version: String,
-    /// Whether it is blocked since. Example: `blocked: true`
-    pub blocked: bool,
-    /// Why, as whoever blocked it said. Example: `reason: loses orders, see bug 42`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
-    pub reason: Option<String>,
-    /// The first generation that nobody recorded by itself, where Gantry did not see each: their authors are in the audit log of the
-    /// API server. Example: `missedSince: 2`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub missed_since: Option<i64>,
 }
 
 /// What Gantry did to the namespaces of an environment.

@@ -90,8 +90,7 @@ impl Log {
         // The newest time at which each was there, as a record says.
         let mut there: BTreeMap<&str, Timestamp> = BTreeMap::new();
         for (_, spec) in &specs {
-            let is_end = spec.change.as_ref().is_some_and(|change| change.action == "Deleted");
-            if let (Some(object), Some(at), false) = (&spec.object, &spec.at, is_end) {
+            if let (Some(object), Some(at), false) = (&spec.object, &spec.at, is_end(spec)) {
                 let newest = there.entry(&object.uid).or_insert(at.0);
                 *newest = at.0.max(*newest);
             }
@@ -106,17 +105,24 @@ impl Log {
     }
 }
 
+/// Whether a record is of a deletion.
+fn is_end(spec: &AuditRecordSpec) -> bool {
+    spec.change.as_ref().is_some_and(|change| change.action == "Deleted")
+        || spec.block.as_ref().is_some_and(|block| block.deleted)
+}
+
 /// What a record says was deleted, if it does.
 fn deleted(record: &DynamicObject, spec: &AuditRecordSpec, there: Option<Timestamp>) -> Option<Deleted> {
-    let change = spec.change.as_ref().filter(|change| change.action == "Deleted")?;
-    let object = spec.object.as_ref()?;
+    let object = spec.object.as_ref().filter(|_| is_end(spec))?;
+    let of_change = spec.change.as_ref().and_then(|change| change.deleted_at.as_ref());
+    let taken = of_change.or(spec.block.as_ref().and_then(|block| block.deleted_at.as_ref()));
     Some(Deleted {
         resource: object.resource()?,
         namespace: record.metadata.namespace.clone().unwrap_or_default(),
         name: object.name.clone(),
         uid: object.uid.clone(),
         there,
-        taken: change.deleted_at.as_ref().map(|time| time.0),
+        taken: taken.map(|time| time.0),
         gone: spec.at.as_ref()?.0,
     })
 }

@@ -29,12 +29,16 @@ const KEPT: SignedDuration = SignedDuration::from_hours(1);
 pub fn decide(observed: &Observed) -> Decision {
     let meta = &observed.approval.metadata;
     let mut status = observed.approval.status.clone().unwrap_or_default();
-    let (next, mut effects) = match removal(observed) {
-        Some(at) if at <= observed.now => (Next::Await, vec![Effect::Remove]),
-        Some(at) => (Next::At(at), Vec::new()),
-        None => (Next::Await, Vec::new()),
+    let next = match removal(observed) {
+        Some(at) if at <= observed.now => {
+            let effects = untold(observed).into_iter().chain([Effect::Remove]).collect();
+            return Decision { status, effects, events: Vec::new(), next: Next::Await };
+        }
+        Some(at) => Next::At(at),
+        None => Next::Await,
     };
-    if let Some((standing, reason, message)) = judge(observed).filter(|_| effects.is_empty()) {
+    let mut effects = Vec::new();
+    if let Some((standing, reason, message)) = judge(observed) {
         status.observed_generation = meta.generation;
         if !is_told(&observed.approval) && TOLD.contains(&reason) {
             let counted = if reason == Reason::Counted { Ok(()) } else { Err(message.as_str()) };
@@ -44,6 +48,16 @@ pub fn decide(observed: &Observed) -> Decision {
         condition::set_standing(&mut status.conditions, &standing, (reason.as_str(), &message), stamp);
     }
     Decision { status, effects, events: Vec::new(), next }
+}
+
+/// The record of a decision that goes before anybody said whether it counts: nobody was there to say it in time.
+fn untold(observed: &Observed) -> Option<Effect> {
+    let void = format!("{}, so it did not count", unfound(&observed.approval.spec.promotion));
+    (!is_told(&observed.approval)).then(|| Effect::Record(Box::new(record::record(observed, Err(&void)))))
+}
+
+fn unfound(promotion: &str) -> String {
+    format!("there is no promotion {promotion} with this UID")
 }
 
 /// When it goes: with its promotion, or after a while when it never had one.
@@ -108,7 +122,8 @@ fn judge(observed: &Observed) -> Option<(Standing, Reason, String)> {
         }
         None => {
             let message = format!(
-                "there is no promotion {promotion} with this UID, so it does not count and is removed in an hour: decide again with the metadata.uid of one that waits"
+                "{}, so it does not count and is removed in an hour: decide again with the metadata.uid of one that waits",
+                unfound(promotion)
             );
             Some((Standing::Stalled, Reason::PromotionNotFound, message))
         }
@@ -133,6 +148,7 @@ mod tests {
             approval: Arc::new(serde_json::from_value(approval).unwrap()),
             promotion: promotion.map(|known| Arc::new(serde_json::from_value(known).unwrap())),
             exists,
+            vouched: true,
             now: Timestamp::UNIX_EPOCH,
         }
     }
@@ -219,5 +235,39 @@ mod tests {
         assert_eq!(decide(&stray).effects, [], "it is recorded");
         stray.now = due;
         assert_eq!(decide(&stray).effects, [Effect::Remove]);
+    }
+
+    #[test]
+    fn one_that_nobody_looked_at_for_an_hour_is_recorded_before_it_goes() {
+        let mut stray = observed(None, false);
+        let made = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH);
+        Arc::make_mut(&mut stray.approval).metadata.creation_timestamp = Some(made);
+        stray.now = Timestamp::UNIX_EPOCH + KEPT;
+        let other = Observed {
+            promotion: observed(Some(promotion("Pending", None, "other")), false).promotion,
+            ..stray.clone()
+        };
+        for unjudged in [stray, other] {
+            let effects = decide(&unjudged).effects;
+            let [Effect::Record(record), Effect::Remove] = effects.as_slice() else { panic!("{effects:?}") };
+            let part = record.spec.approval.clone().unwrap();
+            assert_eq!((record.metadata.name.as_deref(), part.counted), (Some("approval-a"), false));
+            let void = "there is no promotion checkout-1-production with this UID, so it did not count";
+            assert_eq!(part.void.as_deref(), Some(void));
+        }
+    }
+
+    #[test]
+    fn whoever_a_decision_names_that_does_not_count_is_recorded_only_if_somebody_vouches_for_it() {
+        let by = |promotion: Value, vouched: bool| {
+            let effects = decide(&Observed { vouched, ..observed(Some(promotion), true) }).effects;
+            let [Effect::Record(record)] = effects.as_slice() else { panic!("{effects:?}") };
+            record.spec.by.as_ref().map(|by| by.username.clone())
+        };
+        let void = || promotion("Pending", Some("nobody recorded who decided"), "a");
+        assert_eq!(by(void(), true).as_deref(), Some("bob"));
+        assert_eq!(by(void(), false), None);
+        let counted = by(promotion("Pending", None, "a"), false);
+        assert_eq!(counted.as_deref(), Some("bob"), "it was vouched for when it counted");
     }
 }

@@ -10,7 +10,7 @@ use crate::api::v1alpha1::audit_record::{ApprovalPart, AuditKind};
 use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec};
 use crate::domain::promotion::approval::Choice;
 
-/// Who decided what, and whether it counted, or why not.
+/// Who decided what, and whether it counted, or why not. Whoever it names counted or is vouched for, else nobody is named.
 #[must_use]
 pub fn record(observed: &Observed, counted: Result<(), &str>) -> AuditRecord {
     let (meta, spec) = (&observed.approval.metadata, &observed.approval.spec);
@@ -29,7 +29,7 @@ pub fn record(observed: &Observed, counted: Result<(), &str>) -> AuditRecord {
         },
         spec: AuditRecordSpec {
             kind: Some(AuditKind::Approval),
-            by: spec.by.clone(),
+            by: spec.by.clone().filter(|_| counted.is_ok() || observed.vouched),
             at: Some(MicroTime(meta.creation_timestamp.as_ref().map_or(observed.now, |time| time.0))),
             object: Some(AuditObject::of(observed.approval.as_ref())),
             project: promotion.map(|known| known.spec.project.clone()),

@@ -1,4 +1,5 @@
-//! From the end of a promotion to every history: the audit record, then the rows, then the finalizer goes.
+//! From the end of a promotion to every history: the audit record of what it overrode, that of its end, then the rows, then the
+//! finalizer goes.
 
 pub mod news;
 pub mod record;
@@ -34,6 +35,9 @@ pub async fn record(context: &Context, promotion: &Promotion) -> Result<(), Clus
     if !held {
         context.outcomes.forget(uid);
         return Ok(());
+    }
+    if !context.outcomes.is_audited(uid) {
+        records::overridden(context, promotion).await?;
     }
     if let Some(audit) = record::record(promotion) {
         // Once the rows are written the promotion comes here again, and its record is there.

@@ -73,9 +73,10 @@ impl Recorder {
         let at = Timestamp::now();
         let guard = self.context.guard.known();
         // What is seen for the first time was written at some time before this process began to look.
-        let vouched = guard.broken().is_none() && (is_known || !guard.was_unwatched());
+        let seen = guard.broken().is_none() && (is_known || !guard.was_unwatched());
         for (subject, gone) in ended.into_iter().chain([(subject(object), gone)]) {
             if let Some(state) = subject.state(gone) {
+                let vouched = subject.is_vouched(&guard, seen);
                 self.desk.put(&key.namespace, Sighting { subject, state, at, vouched });
                 queue.add(Key::new(key.namespace.as_str(), ""));
             }
@@ -124,8 +125,7 @@ impl Recorder {
     /// Objects that are recorded and gone, and whose end is not: looked for once, when the records were listed.
     async fn unseen_ends(&self, space: &str) -> Result<(), ClusterError> {
         for (stem, generation) in self.context.ledger.roll.unsure(space) {
-            let uid = stem.strip_prefix("change-").unwrap_or_default();
-            if !self.is_cached(space, uid) {
+            if !self.is_cached(space, &stem) {
                 self.unseen_end(space, &stem, generation).await?;
             }
             self.context.ledger.roll.sure(space, &stem);
@@ -161,9 +161,13 @@ impl Recorder {
         Ok(found.items.iter().any(|known| known.metadata.uid.as_ref() == Some(&object.uid)))
     }
 
-    fn is_cached(&self, space: &str, uid: &str) -> bool {
+    fn is_cached(&self, space: &str, stem: &str) -> bool {
         let stores = &self.context.stores;
+        let (what, uid) = stem.split_once('-').unwrap_or_default();
         let is = |known: Option<&String>| known.is_some_and(|known| known == uid);
+        if what == "block" {
+            return stores.releases.in_namespace(space).iter().any(|known| is(known.metadata.uid.as_ref()));
+        }
         stores.environments.in_namespace(space).iter().any(|known| is(known.metadata.uid.as_ref()))
             || stores.lifecycles.in_namespace(space).iter().any(|known| is(known.metadata.uid.as_ref()))
             || stores.freezes.in_namespace(space).iter().any(|known| is(known.metadata.uid.as_ref()))

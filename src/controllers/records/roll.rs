@@ -30,8 +30,9 @@ impl Roll {
             learn(&mut listing.recorded, stem, state);
         }
         if first {
-            let changes = listing.recorded.iter().filter(|(stem, _)| stem.starts_with("change-"));
-            let newest = changes.filter_map(|(stem, state)| match state {
+            let ends =
+                listing.recorded.iter().filter(|(stem, _)| ["change-", "block-"].iter().any(|of| stem.starts_with(of)));
+            let newest = ends.filter_map(|(stem, state)| match state {
                 State::Generation(generation) => Some((stem.clone(), *generation)),
                 State::Deleted => None,
             });
@@ -112,8 +113,9 @@ mod tests {
         assert_eq!(roll.newest("shop", "change-c"), Some(State::Deleted));
         assert_eq!(roll.newest("shop", "block-d"), Some(State::Generation(2)));
         assert_eq!(roll.newest("shop", "promotion-x"), None);
-        assert_eq!(roll.unsure("shop"), [("change-a-b".to_owned(), 10)].into());
+        assert_eq!(roll.unsure("shop"), [("block-d".to_owned(), 2), ("change-a-b".to_owned(), 10)].into());
         roll.sure("shop", "change-a-b");
+        roll.sure("shop", "block-d");
         roll.listed("shop", names.iter());
         assert!(roll.unsure("shop").is_empty(), "only the first listing is older than what this process saw");
         roll.written("shop", ("change-a-b", State::Generation(9)));

@@ -9,10 +9,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::condition::cut;
+use crate::api::v1alpha1::audit_block::BlockPart;
 use crate::api::v1alpha1::audit_object::AuditObject;
-use crate::api::v1alpha1::audit_record::{AuditKind, BlockPart, ChangePart, OverridePart};
+use crate::api::v1alpha1::audit_record::{AuditKind, ChangePart, OverridePart};
 use crate::api::v1alpha1::history::Person;
 use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Environment, Freeze, Lifecycle, Project, Promotion, Release};
+use crate::domain::guard::Guard;
 use crate::domain::variable::function::sha256;
 
 /// How much of a spec a record keeps, in bytes.
@@ -94,17 +96,19 @@ impl Subject {
         format!("{what}-{}", self.meta().uid.as_deref().unwrap_or_default())
     }
 
-    /// Which record its state is worth; nothing where there is nothing to tell: a release that never was blocked, and an object
-    /// that is on its way out, of which the end is told.
+    /// Which record its state is worth; nothing where there is nothing to tell: a release that never was blocked, or is not when it
+    /// is deleted, and an object that is on its way out, of which the end is told.
     #[must_use]
     pub fn state(&self, gone: bool) -> Option<State> {
         let meta = self.meta();
         let generation = meta.generation.unwrap_or(1);
         match self {
+            // A block goes with its release.
+            Self::Release(release) if gone => release.spec.blocked.is_some().then_some(State::Deleted),
             Self::Release(release) => {
                 // Everything else of its spec never changes.
                 let told = generation > 1 || release.spec.blocked.is_some();
-                (told && !gone && meta.deletion_timestamp.is_none()).then_some(State::Generation(generation))
+                (told && meta.deletion_timestamp.is_none()).then_some(State::Generation(generation))
             }
             // What it overrides never changes.
             Self::Promotion(promotion) => {
@@ -117,6 +121,19 @@ impl Subject {
             Self::Environment(_) | Self::Lifecycle(_) | Self::Freeze(_) | Self::Project(_) => {
                 meta.deletion_timestamp.is_none().then_some(State::Generation(generation))
             }
+        }
+    }
+
+    /// Whether the API server can have written its author. Who asked for a promotion is written when it is made; of everything else
+    /// only whoever saw the change knows.
+    #[must_use]
+    pub fn is_vouched(&self, guard: &Guard, seen: bool) -> bool {
+        match self {
+            Self::Promotion(promotion) => {
+                let made = promotion.metadata.creation_timestamp.as_ref();
+                made.is_some_and(|time| guard.vouches_for("promotions", time.0))
+            }
+            Self::Environment(_) | Self::Lifecycle(_) | Self::Freeze(_) | Self::Project(_) | Self::Release(_) => seen,
         }
     }
 
@@ -204,21 +221,20 @@ pub fn record(sighting: &Sighting, known: Option<i64>) -> AuditRecord {
         Subject::Release(release) => {
             spec.kind = Some(AuditKind::Block);
             spec.project = Some(release.spec.project.clone());
-            spec.block = Some(BlockPart {
-                version: release.spec.version.clone(),
-                blocked: release.spec.blocked.is_some(),
-                reason: release.spec.blocked.as_ref().map(|block| block.reason.clone()),
+            spec.block = Some(match state {
+                State::Deleted => unblocked(block(release), &deleted(spec.object.as_ref(), meta, *at)),
                 // A release is made unblocked, which is nothing to tell.
-                missed_since: missed_since.filter(|since| known.is_some() || *since + 1 < generation.unwrap_or(0)),
+                State::Generation(generation) => BlockPart {
+                    missed_since: missed_since.filter(|since| known.is_some() || *since + 1 < *generation),
+                    ..block(release)
+                },
             });
         }
         Subject::Promotion(promotion) => {
-            let given = promotion.spec.freeze_override.clone().unwrap_or_default();
             spec.kind = Some(AuditKind::Override);
             spec.project = Some(promotion.spec.project.clone());
             spec.environment = Some(promotion.spec.environment.clone());
-            let version = promotion.spec.version.clone();
-            spec.overridden = Some(OverridePart { version, freezes: given.names, reason: given.reason });
+            spec.overridden = Some(overridden(promotion));
         }
         Subject::Environment(_) | Subject::Lifecycle(_) | Subject::Freeze(_) | Subject::Project(_) => {
             spec.kind = Some(AuditKind::Change);
@@ -268,26 +284,54 @@ fn deleted(object: Option<&AuditObject>, meta: &ObjectMeta, at: jiff::Timestamp)
     ChangePart { action: "Deleted".to_owned(), witness, deleted_at, ..ChangePart::default() }
 }
 
-/// The record that an object was deleted while nobody looked, made from the newest one that there is of it.
+/// Which freezes a promotion is to pass, and why.
+fn overridden(promotion: &Promotion) -> OverridePart {
+    let given = promotion.spec.freeze_override.clone().unwrap_or_default();
+    OverridePart { version: promotion.spec.version.clone(), freezes: given.names, reason: given.reason }
+}
+
+/// Whether a release is blocked, and why.
+fn block(release: &Release) -> BlockPart {
+    BlockPart {
+        version: release.spec.version.clone(),
+        blocked: release.spec.blocked.is_some(),
+        reason: release.spec.blocked.as_ref().map(|block| block.reason.clone()),
+        ..BlockPart::default()
+    }
+}
+
+/// A block that went with its release.
+fn unblocked(block: BlockPart, end: &ChangePart) -> BlockPart {
+    let (witness, deleted_at) = (end.witness.clone(), end.deleted_at.clone());
+    BlockPart { blocked: false, deleted: true, missed_since: None, witness, deleted_at, ..block }
+}
+
+/// The record that an object was deleted while nobody looked, made from the newest one that there is of it; nothing for a release
+/// that was blocked no more.
 #[must_use]
 pub fn deleted_unseen(newest: &AuditRecord, stem: &str, at: jiff::Timestamp) -> Option<AuditRecord> {
     let spec = &newest.spec;
+    if spec.block.as_ref().is_some_and(|block| !block.blocked) {
+        return None;
+    }
     let object = AuditObject { generation: None, ..spec.object.clone()? };
     let metadata = ObjectMeta {
         name: Some(State::Deleted.record(stem)),
         namespace: newest.metadata.namespace.clone(),
         ..ObjectMeta::default()
     };
-    let change = deleted(Some(&object), &metadata, at);
+    let end = deleted(Some(&object), &metadata, at);
+    let block = spec.block.clone().map(|block| unblocked(block, &end));
     Some(AuditRecord {
         metadata,
         spec: AuditRecordSpec {
-            kind: Some(AuditKind::Change),
+            kind: spec.kind,
             at: Some(MicroTime(at)),
             object: Some(object),
             project: spec.project.clone(),
             environment: spec.environment.clone(),
-            change: Some(change),
+            change: block.is_none().then_some(end),
+            block,
             ..AuditRecordSpec::default()
         },
     })

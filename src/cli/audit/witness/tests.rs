@@ -123,3 +123,15 @@ fn lines_that_are_no_events_are_told_and_a_file_of_none_is_refused() {
     let missing = Log::read(&["/nowhere/audit.log".into()]).unwrap_err().to_string();
     assert!(missing.starts_with("/nowhere/audit.log cannot be read: "), "{missing}");
 }
+
+#[test]
+fn who_deleted_a_blocked_release_is_found_like_whoever_deleted_anything_else() {
+    let block = json!({"version": "1", "blocked": false, "deleted": true});
+    let record = json!({"metadata": {"name": "block-u-deleted", "namespace": "shop"}, "spec": {
+        "kind": "Block", "at": "2026-01-01T00:00:20.000000Z", "object": {"kind": "Release", "name": "checkout-1", "uid": "u"}, "block": block,
+    }});
+    let reference = json!({"resource": "releases", "namespace": "shop", "name": "checkout-1", "apiGroup": "gantry.dev", "apiVersion": "v1alpha1"});
+    let lines = [event(json!({"objectRef": reference})).to_string()];
+    let mut joined = log(&lines).unwrap().join(&[serde_json::from_value(record).unwrap()]);
+    assert_eq!(joined.remove(0).author, known("dora", "its name and the time"));
+}

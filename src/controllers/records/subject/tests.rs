@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::guard;
 
 fn environment(generation: i64, meta: &Value) -> Subject {
     let mut object = json!({"metadata": {"name": "dev", "namespace": "shop", "uid": "u", "generation": generation},
@@ -78,9 +79,9 @@ fn nobody_is_named_while_nobody_vouches_for_names_and_for_a_deletion() {
 }
 
 #[test]
-fn a_release_is_told_of_only_when_it_was_blocked_and_of_its_end_never() {
-    assert_eq!(release(1, None).state(false), None);
-    assert_eq!(release(2, Some("bug")).state(true), None);
+fn a_release_is_told_of_only_when_it_was_blocked_and_of_its_end_only_when_it_is() {
+    assert_eq!((release(1, None).state(false), release(1, None).state(true)), (None, None));
+    assert_eq!(release(3, None).state(true), None, "it may have gone on before");
     let blocked = seen(release(2, Some("bug")), None);
     assert_eq!((blocked.metadata.name.as_deref(), by(&blocked)), (Some("block-r-2"), Some("alice")));
     let part = blocked.spec.block.unwrap();
@@ -90,6 +91,28 @@ fn a_release_is_told_of_only_when_it_was_blocked_and_of_its_end_never() {
     assert_eq!(seen(release(4, None), Some(2)).spec.block.unwrap().missed_since, Some(3));
     assert_eq!(seen(release(3, None), None).spec.block.unwrap().missed_since, Some(1), "it was blocked unseen");
     assert_eq!(seen(release(1, Some("bug")), None).spec.block.unwrap().missed_since, None);
+}
+
+#[test]
+fn a_block_that_goes_with_its_release_is_told() {
+    let blocked = release(2, Some("bug"));
+    let state = blocked.state(true).unwrap();
+    let ended = record(&sighting(blocked.clone(), state), Some(2));
+    let unseen = deleted_unseen(&seen(blocked, Some(1)), "block-r", Timestamp::UNIX_EPOCH).unwrap();
+    for told in [ended, unseen] {
+        assert_eq!((told.metadata.name.as_deref(), by(&told)), (Some("block-r-deleted"), None));
+        assert_eq!((told.spec.kind, told.spec.change.is_none()), (Some(AuditKind::Block), true));
+        assert_eq!(told.spec.object.unwrap().generation, None);
+        let part = told.spec.block.unwrap();
+        assert_eq!((part.blocked, part.deleted, part.reason.as_deref()), (false, true, Some("bug")));
+        assert!(
+            part.witness
+                .unwrap()
+                .contains("deletecollection of releases.gantry.dev in namespace shop, name checkout-1, uid r")
+        );
+    }
+    let free = seen(release(3, None), Some(2));
+    assert_eq!(deleted_unseen(&free, "block-r", Timestamp::UNIX_EPOCH), None, "no block went with it");
 }
 
 #[test]
@@ -106,6 +129,27 @@ fn an_end_that_nobody_saw_is_told_from_the_newest_record() {
     );
     assert_eq!(part.deleted_at, None);
     assert_eq!(State::of_record("change-u-deleted"), Some(("change-u", State::Deleted)));
+}
+
+#[test]
+fn who_overrides_a_freeze_is_named_only_if_somebody_vouches_for_the_promotion() {
+    let object = json!({"metadata": {"name": "p", "namespace": "shop", "uid": "p", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"project": "checkout", "version": "1", "environment": "dev", "requestedBy": {"username": "alice"},
+            "freezeOverride": {"names": ["year-end"], "reason": "CHG-1"}}});
+    let promotion = Subject::Promotion(Arc::new(serde_json::from_value(object).unwrap()));
+    for (guard, named) in [(guard::always(), Some("alice")), (Guard::default(), None)] {
+        // Whether the policies act while it is seen says nothing of when it was made.
+        for seen in [true, false] {
+            let vouched = promotion.is_vouched(&guard, seen);
+            let told = record(&Sighting { vouched, ..sighting(promotion.clone(), State::Generation(1)) }, None);
+            assert_eq!(by(&told), named);
+        }
+    }
+    let environment = environment(1, &json!({}));
+    assert_eq!(
+        (environment.is_vouched(&guard::always(), false), environment.is_vouched(&Guard::default(), true)),
+        (false, true)
+    );
 }
 
 #[test]
