@@ -102,8 +102,8 @@ const ATTACKS: [Attack; 37] = [
     ),
     (
         "T20",
-        "Delete and make again under the same name, to inherit approvals or successes, or to run twice",
-        "Everything is bound to UIDs: an approval to its promotion and plan, a success to the release that it brought; and a promotion's name is used once and for ever",
+        "Delete and make again under the same name, to inherit approvals or successes, to run twice, or to be rid of a block or a lifecycle",
+        "Everything is bound to UIDs: an approval to its promotion and plan, a success to the release that it brought; a promotion's name is used once and for ever, and what is blocked or names a lifecycle is deleted by whoever may change that",
     ),
     ("T21", "Move a tag between the check and the use", "A release is digests; the tag is for people"),
     (

@@ -55,9 +55,10 @@ async fn every_policy_acts(plane: &Plane) {
     let claimed = json!({"apiVersion": "v1", "kind": "Namespace",
         "metadata": {"name": "policies-act", "labels": {"gantry.dev/space": "policies-act"}}});
     manifests::apply(&admin, "test", &claimed.to_string()).await.expect("a namespace");
-    let attempts: [(&Client, &str, Value); 7] = [
+    let attempts: [(&Client, &str, Value); 8] = [
         (&admin, "AuditRecords", record("default", "x")),
         (&admin, "Leases with the label", slot("default", "x.y")),
+        (&admin, "ControllerRevisions with the label", inventory("default", "x.y.z")),
         (&admin, "nobody gets its token", secret),
         (&operator, "only in namespaces with the label", service_account("default")),
         (&operator, "no Lease but slots", lease("default", "x")),
@@ -100,7 +101,7 @@ impl Shop {
             .apply(json!({
                 "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "all-but-promote"},
                 "rules": [{
-                    "apiGroups": ["gantry.dev", "coordination.k8s.io"], "resources": ["*"],
+                    "apiGroups": ["gantry.dev", "coordination.k8s.io", "apps"], "resources": ["*"],
                     "verbs": ["get", "list", "watch", "create", "update", "patch", "delete", "release"],
                 }],
             }))
@@ -240,6 +241,10 @@ fn lease(namespace: &str, name: &str) -> Value {
 fn revision(namespace: &str, name: &str) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": name, "namespace": namespace},
         "revision": 1, "data": {}})
+}
+
+fn inventory(namespace: &str, name: &str) -> Value {
+    with(revision(namespace, name), json!({"metadata": {"labels": {"gantry.dev/project": "checkout"}}}))
 }
 
 fn slot(namespace: &str, name: &str) -> Value {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::attacks::eve;
 use super::confinement::labelled;
-use super::{DryRun, Shop, api_of, apply, client, create, person_may, record, slot};
+use super::{DryRun, Shop, api_of, apply, client, create, inventory, person_may, record, slot};
 use crate::support::wait;
 
 /// People, and the shipped role that each has in the space.
@@ -240,7 +240,10 @@ async fn nobody_touches_records_checkpoints_decisions_slots_or_what_says_whose_a
     let shop = Shop::open().await;
     one_of_every_kind(&shop).await;
     let held = slot(&shop.space.name, "checkout.dev");
-    create(&shop.operator, held.clone(), DryRun::No).await.expect("the operator may");
+    let listed = inventory(&shop.space.name, "checkout.dev.dev");
+    for object in [&held, &listed] {
+        create(&shop.operator, object.clone(), DryRun::No).await.expect("the operator may");
+    }
     let target = format!("{}-dev", shop.space.name);
     apply(&shop.operator, labelled(&target, &shop.space.name)).await.expect("a namespace of the space");
     let owned = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": target,
@@ -263,6 +266,14 @@ async fn nobody_touches_records_checkpoints_decisions_slots_or_what_says_whose_a
         let freed = change(&person.client, &held, json!({"spec": {"holderIdentity": null}})).await.map(|_| ());
         person.is_refused(freed, ("patch", "leases"), "slots");
         person.is_refused(delete(&person.client, &held).await, ("delete", "leases"), "slots");
+
+        let planted = create(&person.client, inventory(&shop.space.name, "checkout.live.live"), DryRun::Yes).await;
+        person.is_refused(planted, ("create", "controllerrevisions"), "revisions");
+        for emptied in [json!({"annotations": {"gantry.dev/inventory": "{}"}}), json!({"labels": null})] {
+            let emptied = change(&person.client, &listed, json!({"metadata": emptied})).await.map(|_| ());
+            person.is_refused(emptied, ("patch", "controllerrevisions"), "revisions");
+        }
+        person.is_refused(delete(&person.client, &listed).await, ("delete", "controllerrevisions"), "revisions");
 
         // Nobody but the administrator has any right in the namespace of an environment.
         let said = create(&person.client, owned.clone(), DryRun::Yes).await.expect_err("nobody may");

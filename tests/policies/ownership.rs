@@ -1,8 +1,8 @@
 //! What strangers and developers try with what they may write.
 
 use gantry_plane::Identity;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
@@ -70,6 +70,89 @@ async fn a_developer_points_no_project_at_another_lifecycle() {
         apply(&sam, project(json!({"lifecycle": "loose"}))).await.ok()
     })
     .await;
+}
+
+/// Nobody owns them, so the garbage collector would delete them for whoever says that somebody does.
+async fn no_garbage_collector_deletes(shop: &Shop, person: &Client, held: &[Value]) {
+    let owner =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "0b5e9a1c-6f0d-4a53-8a57-2f1d3c9b7e60"});
+    let referring = Patch::Merge(json!({"metadata": {"ownerReferences": [owner]}}));
+    let mark = shop.plane.audit().mark();
+    for object in held {
+        let (api, name) = super::api_of(person, object);
+        api.patch(&name, &PatchParams::default(), &referring).await.expect("she may write it");
+    }
+    for resource in ["projects", "releases"] {
+        wait::eventually("the garbage collector tries", || async {
+            let events = shop.plane.audit().since(mark).ok()?;
+            let tried = |event: &gantry_plane::AuditEvent| {
+                let by = event.user.ends_with(":generic-garbage-collector") && event.namespace == shop.space.name;
+                by && event.resource == resource && event.verb == "delete" && event.code == 403
+            };
+            events.iter().any(tried).then_some(())
+        })
+        .await;
+    }
+    for object in held {
+        let (api, name) = super::api_of(&shop.space.client, object);
+        assert!(api.get(&name).await.expect("it").metadata.deletion_timestamp.is_none(), "{name}");
+    }
+}
+
+// Attacks T19, T20.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_developer_is_rid_of_no_lifecycle_and_of_no_block_by_deleting_what_has_it() {
+    let shop = Shop::open().await;
+    let process = json!([{"name": "deploy", "apply": {"manifests": [config_map("settings", "x")]}}]);
+    let project = |name: &str, more: Value| shop.space.object("Project", name, with(json!({"process": process}), more));
+    let stable = json!({"name": "stable", "default": true, "lifecycle": "strict"});
+    let release = |more: Value| {
+        shop.space.object("Release", "plain-1.0.0", with(json!({"project": "plain", "version": "1.0.0"}), more))
+    };
+    let blocked = json!({"blocked": {"reason": "bug 42"}});
+    let held = [
+        project("named", json!({"lifecycle": "strict"})),
+        project("channeled", json!({"channels": [stable]})),
+        release(blocked),
+    ];
+    for object in held.iter().chain([&project("plain", json!({}))]) {
+        shop.space.apply(object.clone()).await;
+    }
+    shop.space.apply(person_may(&shop.space.name, "gantry-developer", "dora")).await;
+    let dora = client(shop.plane, &Identity::user("dora")).await;
+    let delete = async |client: &Client, object: &Value| {
+        let (api, name) = super::api_of(client, object);
+        api.delete(&name, &DeleteParams::default()).await.map_err(|error| error.to_string())
+    };
+    wait::eventually("dora may delete projects", || async { delete(&dora, &project("plain", json!({}))).await.ok() })
+        .await;
+    let says = [
+        "dora may not delete named, which names a lifecycle and could be made again without; ask somebody with the verb update",
+        "dora may not delete channeled, which names a lifecycle and could be made again without; ask somebody with the verb update",
+        "dora may not delete a blocked release of plain; ask an administrator for the verb block",
+    ];
+    for (object, says) in held.iter().zip(says) {
+        let said = delete(&dora, object).await.expect_err("she may not");
+        assert!(said.contains(says), "{said}");
+        let (all, _) = super::api_of(&dora, object);
+        // Which of all is refused first is a matter of names.
+        all.delete_collection(&DeleteParams::default(), &ListParams::default())
+            .await
+            .map(|_| ())
+            .expect_err("nor all at once");
+        let (api, name) = super::api_of(&shop.space.client, object);
+        assert!(api.get(&name).await.expect("it").metadata.deletion_timestamp.is_none(), "{name}");
+    }
+    let besides = project("channeled", json!({"channels": [stable, {"name": "other"}]}));
+    let said = apply(&dora, besides).await.expect_err("releases of the other channel would go by another lifecycle");
+    assert!(said.contains("dora may not choose by which lifecycle releases of channeled go; ask somebody"), "{said}");
+    no_garbage_collector_deletes(&shop, &dora, &held).await;
+    shop.space.apply(person_may(&shop.space.name, "gantry-space-admin", "sam")).await;
+    let sam = client(shop.plane, &Identity::user("sam")).await;
+    wait::eventually("who decides on lifecycles may", || async { delete(&sam, &held[0]).await.ok() }).await;
+    let namespaces: Api<Namespace> = Api::all(shop.space.client.clone());
+    namespaces.delete(&shop.space.name, &DeleteParams::default()).await.expect("deleted");
+    wait::gone(&namespaces, &shop.space.name).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

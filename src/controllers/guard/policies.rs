@@ -15,7 +15,7 @@ use crate::domain::guard::Found;
 pub const OURS: &str = "app.kubernetes.io/name=gantry";
 
 /// Policies that validate, each with a binding of the same name.
-pub const VALIDATING: [&str; 20] = [
+pub const VALIDATING: [&str; 21] = [
     "approval-rights.gantry.dev",
     "change-author.gantry.dev",
     "command-rights.gantry.dev",
@@ -33,6 +33,7 @@ pub const VALIDATING: [&str; 20] = [
     "records.gantry.dev",
     "release-cause.gantry.dev",
     "release-rights.gantry.dev",
+    "revisions.gantry.dev",
     "slots.gantry.dev",
     "space-label.gantry.dev",
     "status.gantry.dev",

@@ -60,7 +60,7 @@ impl Stored {
             Some(text) => serde_json::from_str(&text).map_err(|error| ClusterError::Unreadable {
                 object: format!("ControllerRevision {name}"),
                 message: format!(
-                    "annotation {ANNOTATION}: {error}; delete the annotation to start without an inventory"
+                    "annotation {ANNOTATION}: {error}; to start without an inventory take the binding of policy revisions.gantry.dev away, delete it, and apply Gantry's policies again"
                 ),
             })?,
         };
