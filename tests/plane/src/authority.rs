@@ -5,9 +5,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SigningKey as _,
 };
+use yasna::models::ObjectIdentifier;
+use yasna::{ASN1Result, construct_der, parse_der};
 
 use crate::error::PlaneError;
+
+/// The attributes of a subject: whose it is, and the groups.
+const COMMON_NAME: [u64; 4] = [2, 5, 4, 3];
+const ORGANISATION: [u64; 4] = [2, 5, 4, 10];
+/// How many parts the body of our certificates has, and which of them is the subject.
+const PARTS: usize = 8;
+const SUBJECT: usize = 5;
 
 /// Signs every certificate of one cluster. Its key never leaves the process.
 #[derive(Debug)]
@@ -51,7 +61,7 @@ impl Authority {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        parameters.distinguished_name = named("gantry-plane", &[]);
+        parameters.distinguished_name = named("gantry-plane");
         let certificate = parameters.self_signed(&key).map_err(failed())?.pem();
         Ok(Self { issuer: Issuer::new(parameters, key), certificate })
     }
@@ -70,30 +80,59 @@ impl Authority {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let mut parameters = CertificateParams::new(names).map_err(refused(name))?;
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        parameters.distinguished_name = named(name, &[]);
+        parameters.distinguished_name = named(name);
         self.sign(name, parameters)
     }
 
     /// A credential that the API server takes for the user `name` in `groups`.
     ///
     /// # Errors
-    /// More than two groups, which a certificate of ours cannot say, or the signer refuses.
+    /// The signer refuses.
     pub fn client(&self, name: &str, groups: &[String]) -> Result<Credential, PlaneError> {
-        if groups.len() > 2 {
-            return Err(PlaneError::Unmet(format!("{name} has more than two groups: name at most two")));
-        }
         let mut parameters = CertificateParams::default();
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        parameters.distinguished_name = named(name, groups);
-        self.sign(name, parameters)
+        parameters.distinguished_name = named(name);
+        let (certificate, key) = self.signed(name, parameters)?;
+        let certificate = self.renamed(certificate.der(), &subject(name, groups)).map_err(refused(name))?;
+        Ok(Credential { certificate: pem::encode(&pem::Pem::new("CERTIFICATE", certificate)), key })
     }
 
-    fn sign(&self, subject: &str, mut parameters: CertificateParams) -> Result<Credential, PlaneError> {
+    /// A certificate with another subject, signed anew.
+    fn renamed(&self, certificate: &[u8], subject: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let (parts, algorithm) = parts(certificate).map_err(|_| rcgen::Error::CouldNotParseCertificate)?;
+        let body = construct_der(|writer| {
+            writer.write_sequence(|writer| {
+                for (place, part) in parts.iter().enumerate() {
+                    writer.next().write_der(if place == SUBJECT { subject } else { part });
+                }
+            });
+        });
+        let signature = self.issuer.key().sign(&body)?;
+        Ok(construct_der(|writer| {
+            writer.write_sequence(|writer| {
+                writer.next().write_der(&body);
+                writer.next().write_der(&algorithm);
+                writer.next().write_bitvec_bytes(&signature, signature.len() * 8);
+            });
+        }))
+    }
+
+    fn sign(&self, subject: &str, parameters: CertificateParams) -> Result<Credential, PlaneError> {
+        let (certificate, key) = self.signed(subject, parameters)?;
+        Ok(Credential { certificate: certificate.pem(), key })
+    }
+
+    /// A certificate, and its key as PEM.
+    fn signed(
+        &self,
+        subject: &str,
+        mut parameters: CertificateParams,
+    ) -> Result<(rcgen::Certificate, String), PlaneError> {
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().map_err(refused(subject))?;
         let certificate = parameters.signed_by(&key, &self.issuer).map_err(refused(subject))?;
-        Ok(Credential { certificate: certificate.pem(), key: key.serialize_pem() })
+        Ok((certificate, key.serialize_pem()))
     }
 }
 
@@ -123,16 +162,40 @@ pub(crate) fn write_private(path: &Path, contents: &[u8]) -> Result<(), PlaneErr
     std::fs::rename(&partial, path).map_err(failed())
 }
 
-/// The signer keeps one entry for each spelling of a kind, and "organisation" has two spellings: its
-/// name and its number.
-fn named(name: &str, groups: &[String]) -> rcgen::DistinguishedName {
-    let spellings = [DnType::OrganizationName, DnType::CustomDnType(vec![2, 5, 4, 10])];
+fn named(name: &str) -> rcgen::DistinguishedName {
     let mut subject = rcgen::DistinguishedName::new();
     subject.push(DnType::CommonName, name);
-    for (spelling, group) in spellings.into_iter().zip(groups) {
-        subject.push(spelling, group.as_str());
-    }
     subject
+}
+
+/// A subject of this name in these groups: to the API server each organisation is one. The signer keeps only one of them.
+fn subject(name: &str, groups: &[String]) -> Vec<u8> {
+    let attributes =
+        std::iter::once((COMMON_NAME, name)).chain(groups.iter().map(|group| (ORGANISATION, group.as_str())));
+    construct_der(|writer| {
+        writer.write_sequence(|writer| {
+            for (kind, value) in attributes {
+                writer.next().write_set(|writer| {
+                    writer.next().write_sequence(|writer| {
+                        writer.next().write_oid(&ObjectIdentifier::from_slice(&kind));
+                        writer.next().write_utf8_string(value);
+                    });
+                });
+            }
+        });
+    })
+}
+
+/// The parts of a certificate's body, and the algorithm that it is signed by.
+fn parts(certificate: &[u8]) -> ASN1Result<(Vec<Vec<u8>>, Vec<u8>)> {
+    parse_der(certificate, |reader| {
+        reader.read_sequence(|reader| {
+            let parts = reader.next().read_sequence(|reader| (0..PARTS).map(|_| reader.next().read_der()).collect())?;
+            let algorithm = reader.next().read_der()?;
+            reader.next().read_der()?;
+            Ok((parts, algorithm))
+        })
+    })
 }
 
 fn refused(subject: &str) -> impl FnOnce(rcgen::Error) -> PlaneError {

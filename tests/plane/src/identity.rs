@@ -1,5 +1,10 @@
 //! Who a client of the cluster is.
 
+use sha2::{Digest as _, Sha256};
+
+/// Groups that are longer than this are in the name of a file by their digest.
+const LONG: usize = 100;
+
 /// Who a client of the cluster is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Identity {
@@ -9,7 +14,7 @@ pub enum Identity {
     User {
         /// The user's name.
         name: String,
-        /// Its groups, two at most; `system:authenticated` comes by itself.
+        /// Its groups; `system:authenticated` comes by itself.
         groups: Vec<String>,
     },
     /// A service account that exists, with a token that lasts for a week.
@@ -46,7 +51,10 @@ impl Identity {
 
     /// A file name of its own.
     pub(crate) fn file_name(&self) -> String {
-        let groups = if let Self::User { groups, .. } = self { groups.join("+") } else { String::new() };
+        let mut groups = if let Self::User { groups, .. } = self { groups.join("+") } else { String::new() };
+        if groups.len() > LONG {
+            groups = Sha256::digest(groups).map(|byte| format!("{byte:02x}")).as_slice().concat();
+        }
         let text = format!("{}+{groups}.kubeconfig", self.user_name());
         text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.+".contains(c) { c } else { '_' }).collect()
     }

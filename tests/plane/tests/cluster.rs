@@ -138,7 +138,9 @@ async fn a_deleted_pod_goes() {
 #[tokio::test]
 async fn identities_are_who_they_say_and_may_do_nothing_by_themselves() {
     let user = Identity::User { name: "alice".to_owned(), groups: vec!["shop".to_owned(), "dev".to_owned()] };
-    for identity in [user, Identity::service_account("default", "default")] {
+    let many = (0..40).map(|number| format!("group-{number}")).collect();
+    let member = Identity::User { name: "bob".to_owned(), groups: many };
+    for identity in [user, member, Identity::service_account("default", "default")] {
         let client = plane().await.client(&identity).await.unwrap();
         let reviews: Api<SelfSubjectReview> = Api::all(client.clone());
         let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await.unwrap();
