@@ -1,4 +1,5 @@
-//! The status of a `Promotion`: its phase, the task log of its deployment, and what it decided on. At most 64 KiB.
+//! The status of a `Promotion`: its phase, the task log of its deployment, and what it decided on. What may
+//! become long in it shares a room, so it stays far below what etcd takes, 1.5 MiB, however many steps and targets there are.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
 use kube::KubeSchema;
@@ -276,7 +277,7 @@ pub struct StepRecord {
     /// When it ended. Example: `finishedAt: "2026-11-23T09:14:05.120334Z"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<MicroTime>,
-    /// What was applied: `Deployment/checkout`, at most 200.
+    /// What was applied: `Deployment/checkout`, at most 200 and, for all steps together, 16 KiB; the inventory has all.
     /// Example: `objects: [Deployment/checkout, Service/checkout]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200), inner(length(max = 320)))]

@@ -293,9 +293,10 @@ fn begin(step: &mut StepRecord, observed: &Observed) -> String {
 /// Writes what a step did into its record.
 fn conclude(status: &mut PromotionStatus, observed: &Observed, progress: &Progress) {
     status.variables = variables::joined(&status.variables, &progress.variables);
+    let steps = status.steps.len();
     let Some(step) = status.steps.get_mut(progress.step) else { return };
-    step.objects = bound::listed(&progress.objects);
-    step.pruned = bound::listed(&progress.pruned);
+    step.objects = bound::listed(&progress.objects, steps);
+    step.pruned = bound::listed(&progress.pruned, steps);
     step.applied_at = progress.applied_at.map(MicroTime);
     if progress.state == State::Done {
         SUCCEEDED.clone_into(&mut step.phase);
