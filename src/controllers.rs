@@ -8,6 +8,7 @@ pub mod approval;
 pub mod audit;
 pub mod beside;
 pub mod bound;
+pub mod columns;
 pub mod command;
 pub mod context;
 pub mod decision;

@@ -15,6 +15,8 @@ mod cel;
 #[cfg(test)]
 mod channels;
 #[cfg(test)]
+mod columns;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod containers;

@@ -10,6 +10,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
+use crate::columns;
 use crate::support::manifest::{config_map, deployment};
 use crate::support::operator::Operator;
 use crate::support::shared::{self, is_write_of_the_operator, shared};
@@ -104,31 +105,19 @@ async fn crash(space: &Space) -> String {
     pod
 }
 
-/// The column of `kubectl get projects` that names an environment that is not healthy.
-async fn unhealthy_column(space: &Space) -> Value {
-    let request = http::Request::get(format!("/apis/gantry.dev/v1alpha1/namespaces/{}/projects/checkout", space.name))
-        .header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
-        .body(Vec::new())
-        .expect("a request");
-    let table: Value = space.client.request(request).await.expect("a table");
-    let columns = table["columnDefinitions"].as_array().expect("columns");
-    let place = columns.iter().position(|column| column["name"] == "Unhealthy").expect("the column");
-    table["rows"][0]["cells"][place].clone()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_or_goes_after_its_promotion_is_shown_until_it_is_back() {
     let space = shop(None).await;
     healthy(&space).await;
     metric(&space, "gantry_deployment_healthy", 1).await;
     metric(&space, "gantry_deployment_drifted", 0).await;
-    assert_eq!(unhealthy_column(&space).await, Value::Null);
+    assert_eq!(columns::shown(&space, "projects/checkout", "Unhealthy").await, Value::Null);
 
     let pod = crash(&space).await;
     let degraded = row(&space, "degraded", |row| row.health == Some(Health::Degraded)).await;
     let message = "Deployment checkout: Unavailable: none of its 1 pods is available";
     assert_eq!(degraded.health_message.as_deref(), Some(message));
-    assert_eq!(unhealthy_column(&space).await, "dev");
+    assert_eq!(columns::shown(&space, "projects/checkout", "Unhealthy").await, "dev Degraded");
     metric(&space, "gantry_deployment_healthy", 0).await;
     told(&space, "Degraded", &format!("checkout in dev: {message}")).await;
 

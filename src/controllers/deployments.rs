@@ -8,9 +8,11 @@ pub mod rows;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::api::v1alpha1::environment::EnvironmentColumns;
 use crate::api::v1alpha1::{Environment, EnvironmentStatus};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
+use crate::controllers::columns;
 use crate::controllers::context::Context;
 use crate::controllers::decision::{Decision, Next};
 use crate::controllers::pipeline::Controller;
@@ -63,6 +65,9 @@ impl Controller for DeploymentsController {
         let outcomes = observed.outcomes.iter().map(AsRef::<Outcome>::as_ref);
         let mut status = rows::join(Self::status(observed), outcomes);
         status.deployments = rows::cut(status.deployments, |project| observed.projects.contains(project));
+        let deployed = status.deployments.iter().map(|row| format!("{} {}", row.project, row.version));
+        let deployed = columns::line(deployed);
+        status.columns = columns::shown(EnvironmentColumns { deployed, ..status.columns.unwrap_or_default() });
         Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await }
     }
 

@@ -26,8 +26,8 @@ use super::history::{DeploymentRow, HistoryEntry, Person};
         .message("metadata.name must be a DNS label of at most 63 characters; rename the environment, e.g. production"),
     printcolumn(name = "Order", type_ = "integer", json_path = ".spec.order"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "Namespaces", type_ = "string", json_path = ".status.targets[*].namespace"),
-    printcolumn(name = "Deployed", type_ = "string", json_path = ".status.deployments[*].release"),
+    printcolumn(name = "Namespaces", type_ = "string", json_path = ".status.columns.namespaces"),
+    printcolumn(name = "Deployed", type_ = "string", json_path = ".status.columns.deployed"),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
 )]
@@ -281,6 +281,24 @@ pub struct EnvironmentStatus {
     /// Example: `recovery: {reason: "the cluster was lost", until: "2026-11-23T09:14:05Z", lost: true}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<RecoveryStatus>,
+    /// What `kubectl get` shows of the lists of this status: an API server shows one value a column.
+    /// Example: `columns: {namespaces: shop-production, deployed: checkout 1.4.2}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<EnvironmentColumns>,
+}
+
+/// What `kubectl get` shows of the lists of this status: an API server shows one value a column.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentColumns {
+    /// The namespaces of its targets. Example: `namespaces: shop-production-eu, shop-production-us`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub namespaces: Option<String>,
+    /// Each project that runs here, with its version. Example: `deployed: checkout 1.4.2, cart 2.0.0`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub deployed: Option<String>,
 }
 
 /// What was decided of a recovery, for as long as its reason and its end stay the same.

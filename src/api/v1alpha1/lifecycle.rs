@@ -20,7 +20,7 @@ use super::history::Person;
     doc = "The order in which releases of a project go through environments. Example: `kubectl get lifecycles -n shop`",
     validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63")
         .message("metadata.name must be a DNS label of at most 63 characters; rename the lifecycle, e.g. standard"),
-    printcolumn(name = "Phases", type_ = "string", json_path = ".spec.phases[*].name"),
+    printcolumn(name = "Phases", type_ = "string", json_path = ".status.columns.phases"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -96,4 +96,18 @@ pub struct LifecycleStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+    /// What `kubectl get` shows of the lists of this status: an API server shows one value a column.
+    /// Example: `columns: {phases: "dev, test, production"}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<LifecycleColumns>,
+}
+
+/// What `kubectl get` shows of the lists of this status: an API server shows one value a column.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LifecycleColumns {
+    /// Its phases, in order. Example: `phases: dev, test, production`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub phases: Option<String>,
 }

@@ -26,9 +26,8 @@ use super::variable::Variable;
     validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63")
         .message("metadata.name must be a DNS label of at most 63 characters; rename the project, e.g. checkout"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "Environments", type_ = "string", json_path = ".status.environments[*].name"),
-    printcolumn(name = "Running", type_ = "string", json_path = ".status.environments[*].current.version"),
-    printcolumn(name = "Unhealthy", type_ = "string", json_path = r#".status.environments[?(@.health!="Healthy")].name"#),
+    printcolumn(name = "Deployed", type_ = "string", json_path = ".status.columns.deployed"),
+    printcolumn(name = "Unhealthy", type_ = "string", json_path = ".status.columns.unhealthy"),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
 )]
@@ -140,6 +139,24 @@ pub struct ProjectStatus {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub triggers: Vec<TriggerRow>,
+    /// What `kubectl get` shows of the lists of this status: an API server shows one value a column.
+    /// Example: `columns: {deployed: "dev 1.4.2, production 1.4.1"}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<ProjectColumns>,
+}
+
+/// What `kubectl get` shows of the lists of this status: an API server shows one value a column.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectColumns {
+    /// Each environment with the version that runs there. Example: `deployed: dev 1.4.2, production 1.4.1`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub deployed: Option<String>,
+    /// Each environment where it is not healthy, and how it is. Example: `unhealthy: production Degraded`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub unhealthy: Option<String>,
 }
 
 /// What one trigger released.

@@ -26,8 +26,8 @@ use super::variable::SecretFrom;
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
     printcolumn(name = "Channel", type_ = "string", json_path = ".status.channel"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "Deployed", type_ = "string", json_path = ".status.environments[?(@.current==true)].name"),
-    printcolumn(name = "Due", type_ = "string", json_path = ".status.due[*]"),
+    printcolumn(name = "Deployed", type_ = "string", json_path = ".status.columns.deployed"),
+    printcolumn(name = "Due", type_ = "string", json_path = ".status.columns.due"),
     printcolumn(name = "Blocked", type_ = "string", json_path = ".spec.blocked.reason", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -180,6 +180,24 @@ pub struct ReleaseStatus {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into(), "from".into()]))]
     pub secrets: Vec<SealedSecret>,
+    /// What `kubectl get` shows of the lists of this status: an API server shows one value a column.
+    /// Example: `columns: {deployed: "dev, test", due: production}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<ReleaseColumns>,
+}
+
+/// What `kubectl get` shows of the lists of this status: an API server shows one value a column.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseColumns {
+    /// The environments where it runs. Example: `deployed: dev, test`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub deployed: Option<String>,
+    /// The environments where it is due. Example: `due: production`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub due: Option<String>,
 }
 
 /// A Secret that variables of a release refer to.

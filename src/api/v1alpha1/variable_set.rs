@@ -19,10 +19,10 @@ use super::variable::Variable;
     derive = "Default",
     category = "gantry",
     doc = "Variables that several projects of a space share. Example: `kubectl get variablesets -n shop`",
-    printcolumn(name = "Variables", type_ = "string", json_path = ".spec.variables[*].name"),
+    printcolumn(name = "Variables", type_ = "string", json_path = ".status.columns.variables"),
     printcolumn(name = "Projects", type_ = "integer", json_path = ".status.projectCount"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "Used By", type_ = "string", json_path = ".status.projects[*]", priority = 1),
+    printcolumn(name = "Used By", type_ = "string", json_path = ".status.columns.usedBy", priority = 1),
     printcolumn(
         name = "Message",
         type_ = "string",
@@ -65,4 +65,22 @@ pub struct VariableSetStatus {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub project_count: i64,
+    /// What `kubectl get` shows of the lists of this status: an API server shows one value a column.
+    /// Example: `columns: {variables: "REPLICAS, DATABASE", usedBy: checkout}`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<VariableSetColumns>,
+}
+
+/// What `kubectl get` shows of the lists of this status: an API server shows one value a column.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VariableSetColumns {
+    /// Its variables. Example: `variables: REPLICAS, DATABASE`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub variables: Option<String>,
+    /// The projects that use it. Example: `usedBy: checkout, cart`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub used_by: Option<String>,
 }

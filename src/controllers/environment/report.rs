@@ -6,7 +6,8 @@ use super::observed::Observed;
 use super::recovery;
 use crate::api::condition::{self, ConditionType, Fact, Reason, Stamp, Standing};
 use crate::api::v1alpha1::EnvironmentStatus;
-use crate::api::v1alpha1::environment::TargetStatus;
+use crate::api::v1alpha1::environment::{EnvironmentColumns, TargetStatus};
+use crate::controllers::columns;
 use crate::controllers::decision::{Note, Severity};
 
 /// Something that is not as it should be.
@@ -30,7 +31,10 @@ pub fn status(observed: &Observed, targets: Vec<TargetStatus>, problems: &[Probl
     let stamp = Stamp { now: observed.now, generation };
     condition::set_standing(&mut conditions, &standing, (reason.as_str(), &message), stamp);
     guarded(&mut conditions, observed, stamp);
-    let mut after = EnvironmentStatus { observed_generation: generation, conditions, targets, ..before.clone() };
+    let namespaces = columns::line(targets.iter().map(|target| target.namespace.clone()));
+    let columns = columns::shown(EnvironmentColumns { namespaces, ..before.columns.clone().unwrap_or_default() });
+    let mut after =
+        EnvironmentStatus { observed_generation: generation, conditions, targets, columns, ..before.clone() };
     let void = recovery::judged(&observed.environment, &mut after);
     let mut notes = transition(&before, &after, &standing, reason);
     notes.extend(void);

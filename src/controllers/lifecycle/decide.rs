@@ -4,6 +4,8 @@ use super::Observed;
 use crate::api::condition::{self, Reason, Stamp, Standing};
 use crate::api::convert::lifecycle;
 use crate::api::v1alpha1::LifecycleStatus;
+use crate::api::v1alpha1::lifecycle::LifecycleColumns;
+use crate::controllers::columns;
 use crate::controllers::decision::{self, Next};
 
 /// A lifecycle changes nothing but its own status.
@@ -18,6 +20,8 @@ pub fn decide(observed: &Observed) -> Decision {
     let (standing, reason, message) = judge(observed);
     let stamp = Stamp { now: observed.now, generation };
     condition::set_standing(&mut status.conditions, &standing, (reason.as_str(), &message), stamp);
+    let phases = observed.lifecycle.spec.phases.iter().map(|phase| phase.name.clone());
+    status.columns = columns::shown(LifecycleColumns { phases: columns::line(phases) });
     Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await }
 }
 

@@ -4,9 +4,10 @@ use super::observe::Observed;
 use super::{health, rows, trigger};
 use crate::api::condition::{self, ConditionType, Reason, Stamp, Standing};
 use crate::api::convert;
+use crate::api::v1alpha1::project::{EnvironmentRow, Health, ProjectColumns};
 use crate::api::v1alpha1::{ProjectStatus, Promotion, Release};
 use crate::api::variables;
-use crate::controllers::{decision, scopes};
+use crate::controllers::{columns, decision, scopes};
 use crate::domain::promotion::outcome::Outcome;
 use crate::domain::variable::resolve::Unresolved;
 use crate::domain::variable::tie::ambiguities;
@@ -67,8 +68,21 @@ pub fn decide(observed: &Observed) -> Decision {
     let rows = rows::underway(rows::join(known, outcomes), &unfinished);
     let rows = rows::cut(rows, |name| observed.order.contains_key(name));
     let (rows, next) = health::judged(rows::sorted(rows, &observed.order), observed);
+    status.columns = columns::shown(columns(&rows));
     status.environments = rows;
     Decision { status, effects: triggered.effects, events: Vec::new(), next: next.sooner(triggered.next) }
+}
+
+/// Where what runs, and where it is not well.
+fn columns(rows: &[EnvironmentRow]) -> ProjectColumns {
+    let deployed = |row: &EnvironmentRow| Some(format!("{} {}", row.name, row.current.as_ref()?.version));
+    let unhealthy = |row: &EnvironmentRow| {
+        row.health.filter(|health| *health != Health::Healthy).map(|health| format!("{} {}", row.name, health.as_str()))
+    };
+    ProjectColumns {
+        deployed: columns::line(rows.iter().filter_map(deployed)),
+        unhealthy: columns::line(rows.iter().filter_map(unhealthy)),
+    }
 }
 
 /// What is wrong with the variables of the project and its sets together.

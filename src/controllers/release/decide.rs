@@ -14,8 +14,9 @@ use super::rows;
 use super::seal::Seal;
 use super::secrets;
 use crate::api::condition::{self, ConditionType, Fact, Reason, Standing};
-use crate::api::v1alpha1::release::ResolvedPackage;
+use crate::api::v1alpha1::release::{ReleaseColumns, ResolvedPackage};
 use crate::api::v1alpha1::{Release, ReleaseStatus};
+use crate::controllers::columns;
 use crate::controllers::decision::{self, Next, Note, Severity};
 use crate::domain::lifecycle::journey::Journey;
 use crate::domain::promotion::outcome::Outcome;
@@ -60,7 +61,14 @@ pub fn decide(observed: &Observed) -> Decision {
         }
     };
     decision.events.extend(block);
+    decision.status.columns = columns::shown(columns(&decision.status));
     decision
+}
+
+/// Where it runs, and where it is due.
+fn columns(status: &ReleaseStatus) -> ReleaseColumns {
+    let runs = status.environments.iter().filter(|row| row.current).map(|row| row.name.clone());
+    ReleaseColumns { deployed: columns::line(runs), due: columns::line(status.due.iter().cloned()) }
 }
 
 fn at_rest(status: ReleaseStatus) -> Decision {

@@ -3,7 +3,9 @@
 use super::Observed;
 use crate::api::condition::{self, Reason, Stamp, Standing};
 use crate::api::v1alpha1::VariableSetStatus;
+use crate::api::v1alpha1::variable_set::VariableSetColumns;
 use crate::api::variables;
+use crate::controllers::columns;
 use crate::controllers::decision::{self, Next};
 use crate::controllers::scopes;
 use crate::domain::variable::resolve::Unresolved;
@@ -31,6 +33,11 @@ pub fn decide(observed: &Observed) -> Decision {
     scopes::tell(&mut status.conditions, (&scoped, &observed.names), stamp);
     let (standing, reason, message) = judge(observed, declared);
     condition::set_standing(&mut status.conditions, &standing, (reason.as_str(), &message), stamp);
+    let variables = observed.set.spec.variables.iter().map(|variable| variable.name.clone());
+    status.columns = columns::shown(VariableSetColumns {
+        variables: columns::line(variables),
+        used_by: columns::line(observed.projects.iter().cloned()),
+    });
     Decision { status, effects: Vec::new(), events: Vec::new(), next: Next::Await }
 }
 
