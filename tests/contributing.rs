@@ -4,6 +4,9 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::support::operator::ask;
+use crate::support::wait;
+
 const PAGE: &str = include_str!("../CONTRIBUTING.md");
 /// How a line of the page begins that starts a cluster, and one that starts the operator.
 const UP: &str = "cargo run -p gantry-plane -- ";
@@ -47,8 +50,8 @@ fn plane() -> Command {
     Command::new(Path::new(env!("CARGO_BIN_EXE_gantry")).with_file_name("gantry-plane"))
 }
 
-#[test]
-fn a_cluster_to_develop_against_and_the_operator_in_it_work_as_the_page_says() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_to_develop_against_and_the_operator_in_it_work_as_the_page_says() {
     let up = line(UP, "up --gantry");
     let mut cluster = Started(plane().args(up.split(' ')).stdout(Stdio::piped()).spawn().expect("it starts"));
     let lines = BufReader::new(cluster.0.stdout.take().expect("an output")).lines().map(|line| line.expect("text"));
@@ -63,7 +66,14 @@ fn a_cluster_to_develop_against_and_the_operator_in_it_work_as_the_page_says() {
     assert!(operator.starts_with(on_the_page.trim_end_matches('…')), "{operator} is not {on_the_page}");
     let mut gantry = Command::new(env!("CARGO_BIN_EXE_gantry"));
     let gantry = gantry.args(operator.split(' ')).stdout(Stdio::null()).stderr(Stdio::null());
+    let port = operator.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("where it answers");
     let mut operator = Started(gantry.spawn().expect("it starts"));
+    // What is asked for while the policies are new is refused.
+    wait::eventually("the operator is ready", || async {
+        let (code, _) = ask(port, "/readyz").await.ok()?;
+        (code == 200).then_some(())
+    })
+    .await;
 
     // It writes status, which only its own account may, and it is guarded: it looks at what a promotion asks for.
     let script = format!(

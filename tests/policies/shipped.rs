@@ -15,12 +15,12 @@ const STAMPS: [(&str, &str); 7] = [
     ("release-stamp", "CREATE UPDATE: releases"),
 ];
 
-/// What a validating policy judges. Approvals never change (the kind itself says so), to delete a command, a pin or what gates look
-/// at is a right of RBAC alone, and a release's cause never changes.
-const RIGHTS: [(&str, &str); 20] = [
+/// What a validating policy judges. Approvals never change (the kind itself says so), to delete a pin or what gates look at is a
+/// right of RBAC alone, and a release's cause never changes.
+const RIGHTS: [(&str, &str); 21] = [
     ("approval-rights", "CREATE DELETE: approvals"),
     ("change-author", "CREATE UPDATE: environments lifecycles freezes projects releases"),
-    ("command-rights", "CREATE UPDATE: commandruns"),
+    ("command-rights", "CREATE UPDATE DELETE: commandruns"),
     ("environment-accounts", "CREATE UPDATE: secrets serviceaccounts/token; CREATE: pods jobs"),
     ("environment-lifecycles", "DELETE: environments"),
     ("environment-recovery", "CREATE UPDATE: environments"),
@@ -33,21 +33,24 @@ const RIGHTS: [(&str, &str); 20] = [
     ("operator-revisions", "CREATE UPDATE DELETE: controllerrevisions"),
     ("ownership", "CREATE UPDATE: */*"),
     ("pin-rights", "CREATE UPDATE: pins"),
-    ("project-lifecycle", "CREATE UPDATE: projects"),
+    ("project-lifecycle", "CREATE UPDATE DELETE: projects"),
     ("promotion-rights", "CREATE UPDATE DELETE: promotions"),
     ("records", "CREATE UPDATE DELETE: auditrecords auditcheckpoints"),
     ("release-cause", "CREATE: releases"),
     ("release-rights", "CREATE UPDATE DELETE: releases"),
+    ("revisions", "CREATE UPDATE DELETE: controllerrevisions"),
     ("slots", "CREATE UPDATE DELETE: leases"),
     ("space-label", "CREATE UPDATE: namespaces namespaces/status namespaces/finalize"),
     ("status", "CREATE UPDATE: */status"),
 ];
 
 /// Those that choose by labels: of namespaces by one that a policy guards, of objects by one that policies guard, too.
-const SELECTORS: [(&str, &str, &str); 4] = [
+const SELECTORS: [(&str, &str, &str); 6] = [
     ("environment-accounts", "namespaceSelector", "gantry.dev/space"),
     ("ownership", "namespaceSelector", "gantry.dev/space"),
     ("ownership", "objectSelector", "gantry.dev/project"),
+    ("revisions", "namespaceSelector", "gantry.dev/space"),
+    ("revisions", "objectSelector", "gantry.dev/project"),
     ("slots", "objectSelector", "gantry.dev/slot"),
 ];
 

@@ -58,7 +58,7 @@ fn claimed(
         spec = with(spec, json!({"changedBy": me}));
     }
     let mut object = space.object(kind, name, with(spec, at(path, claim)));
-    if kind == "Promotion" {
+    if ["Promotion", "CommandRun"].contains(&kind) {
         object["metadata"]["finalizers"] = json!(["gantry.dev/recorded"]);
     }
     object
