@@ -22,7 +22,7 @@ const AT_ONCE: usize = 15;
 const DEATHS: usize = 100;
 /// How much later than the story the audit log, the rows of releases and the checkpoints may be: what the README promises. An operator
 /// that starts again looks at the records of each space once, in turn, and here are hundreds of spaces.
-const LATE: Duration = Duration::from_secs(60);
+const LATE: Duration = Duration::from_mins(1);
 
 /// One death.
 #[derive(Clone, Copy, Debug)]
