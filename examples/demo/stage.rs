@@ -8,12 +8,10 @@ use std::time::{Duration, Instant};
 use gantry_plane::node::real::RealNode;
 use gantry_plane::programs::{Programs, find_or_build};
 use gantry_plane::run::Invocation;
-use gantry_plane::{Identity, Options, Plane, Program, manifests};
+use gantry_plane::{Identity, Options, Plane, Program, answers, manifests};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 /// How long one step of the story may take, on two slow cores.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -172,7 +170,7 @@ impl Story {
     async fn ready(&self, port: u16) -> Outcome<()> {
         let ready = async {
             let mut tick = tokio::time::interval(LOOK);
-            while !is_ready(port).await.unwrap_or_default() {
+            while !answers(("127.0.0.1", port), "/readyz", &["200"]).await {
                 tick.tick().await;
             }
         };
@@ -246,13 +244,4 @@ pub fn kind(real: bool) -> &'static str {
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Whether `/readyz` of the operator says so.
-async fn is_ready(port: u16) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer.starts_with("HTTP/1.1 200 "))
 }

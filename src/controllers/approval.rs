@@ -15,6 +15,7 @@ use crate::api::v1alpha1::{Approval, ApprovalStatus, Promotion};
 use crate::cluster::cache::Key;
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
+use crate::controllers::guard::vouched::is_vouched;
 use crate::controllers::pipeline::Controller;
 use crate::controllers::records;
 use decide::{Decision, Effect};
@@ -64,8 +65,7 @@ impl Controller for ApprovalController {
             promotion = self.read(&approval).await?.map(Arc::new);
         }
         let exists = ended || promotion.as_ref().is_some_and(|known| is_its_own(&known.metadata));
-        let made = approval.metadata.creation_timestamp.as_ref();
-        let vouched = made.is_some_and(|time| self.context.guard.known().vouches_for("approvals", time.0));
+        let vouched = is_vouched(&self.context.guard.known(), approval.as_ref());
         Ok(Some(Observed { approval, promotion, exists, vouched, now: Timestamp::now() }))
     }
 

@@ -5,6 +5,7 @@ pub mod forged;
 pub mod memory;
 pub mod policies;
 pub mod shipped;
+pub mod vouched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

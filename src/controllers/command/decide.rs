@@ -11,6 +11,7 @@ use crate::api::v1alpha1::command_run::{CommandRunStatus, CommandTarget};
 use crate::api::v1alpha1::{CommandRun, CommandRunSpec, Environment};
 use crate::controllers::decision::{self, Next, Note, Severity};
 use crate::controllers::environment::desired;
+use crate::controllers::guard::vouched::is_vouched;
 use crate::domain::command::reason::Reason;
 use crate::domain::command::{self, Cancel, Phase, Stand, Step};
 use crate::domain::variable::function::sha256;
@@ -195,16 +196,15 @@ pub fn word(spec: &CommandRunSpec) -> &'static str {
 /// # Errors
 /// Why it must not be, or cannot.
 fn admit(observed: &Observed) -> Result<Vec<CommandTarget>, String> {
-    let (spec, meta) = (&observed.command.spec, &observed.command.metadata);
+    let spec = &observed.command.spec;
     if let Some(why) = observed.guard.broken() {
         return Err(format!("nothing is carried out while Gantry's admission policies do not act: {why}"));
     }
-    let made = meta.creation_timestamp.as_ref().map(|time| time.0);
-    let vouched = made.is_some_and(|made| observed.guard.vouches_for("commandruns", made));
-    if spec.by.is_none() || !vouched {
+    if spec.by.is_none() || !is_vouched(&observed.guard, observed.command.as_ref()) {
         return Err("the API server did not record who asked, or nobody knows that it did: install Gantry's admission policies, then make the command again under another name".to_owned());
     }
-    if made.is_some_and(|made| observed.now.duration_since(made) > FRESH) {
+    let made = observed.command.metadata.creation_timestamp.as_ref();
+    if made.is_some_and(|made| observed.now.duration_since(made.0) > FRESH) {
         return Err("it was asked for more than ten minutes ago and had not begun: make it again under another name, if it is still wanted".to_owned());
     }
     let environment = observed.environment.as_deref().filter(|known| known.metadata.deletion_timestamp.is_none());

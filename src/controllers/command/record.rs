@@ -8,6 +8,7 @@ use crate::api::v1alpha1::audit_object::AuditObject;
 use crate::api::v1alpha1::audit_record::AuditKind;
 use crate::api::v1alpha1::command_run::{CommandRunStatus, CommandTarget};
 use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, CommandRun};
+use crate::controllers::guard::vouched::is_vouched;
 use crate::domain::guard::Guard;
 
 /// The record of a command with the status that it is about to have. Of one that never began it says who asked only where the guard
@@ -16,8 +17,6 @@ use crate::domain::guard::Guard;
 pub fn record(command: &CommandRun, status: &CommandRunStatus, guard: &Guard) -> AuditRecord {
     let (meta, spec) = (&command.metadata, &command.spec);
     let uid = meta.uid.clone().unwrap_or_default();
-    let made = meta.creation_timestamp.as_ref();
-    let is_vouched = made.is_some_and(|time| guard.vouches_for("commandruns", time.0));
     let workload = spec.logs.as_ref().map(|logs| &logs.workload);
     let workload = workload.or(spec.restart.as_ref().map(|restart| &restart.workload));
     AuditRecord {
@@ -28,7 +27,7 @@ pub fn record(command: &CommandRun, status: &CommandRunStatus, guard: &Guard) ->
         },
         spec: AuditRecordSpec {
             kind: Some(AuditKind::Command),
-            by: spec.by.clone().filter(|_| !status.targets.is_empty() || is_vouched),
+            by: spec.by.clone().filter(|_| !status.targets.is_empty() || is_vouched(guard, command)),
             at: status.finished_at.clone(),
             object: Some(AuditObject::of(command)),
             project: Some(spec.project.clone()),

@@ -4,6 +4,7 @@ use crate::api::condition::{self, ConditionType};
 use crate::api::v1alpha1::environment::QueuePolicy;
 use crate::api::v1alpha1::promotion::WhenNotReady as WhenNotReadyField;
 use crate::controllers::environment::desired;
+use crate::controllers::guard::vouched::is_vouched;
 use crate::controllers::release::automatic;
 use crate::domain::lifecycle::overtaken::Made;
 use crate::domain::name::{EnvironmentName, InvalidName, ProjectName, ReleaseVersion};
@@ -87,8 +88,7 @@ pub fn facts(observed: &Observed, subject: Subject) -> Facts {
 
 /// Who asked, if the API server can have written it.
 fn stamped(observed: &Observed) -> Option<Person> {
-    let made = observed.promotion.metadata.creation_timestamp.as_ref();
-    let vouched = made.is_some_and(|time| observed.guard.vouches_for("promotions", time.0));
+    let vouched = is_vouched(&observed.guard, observed.promotion.as_ref());
     observed.promotion.spec.requested_by.as_ref().filter(|_| vouched).map(approvals::person)
 }
 

@@ -14,6 +14,7 @@ use crate::api::v1alpha1::audit_object::AuditObject;
 use crate::api::v1alpha1::audit_record::{AuditKind, ChangePart, OverridePart};
 use crate::api::v1alpha1::history::Person;
 use crate::api::v1alpha1::{AuditRecord, AuditRecordSpec, Environment, Freeze, Lifecycle, Project, Promotion, Release};
+use crate::controllers::guard::vouched::is_vouched;
 use crate::domain::guard::Guard;
 use crate::domain::variable::function::sha256;
 
@@ -129,10 +130,7 @@ impl Subject {
     #[must_use]
     pub fn is_vouched(&self, guard: &Guard, seen: bool) -> bool {
         match self {
-            Self::Promotion(promotion) => {
-                let made = promotion.metadata.creation_timestamp.as_ref();
-                made.is_some_and(|time| guard.vouches_for("promotions", time.0))
-            }
+            Self::Promotion(promotion) => is_vouched(guard, promotion.as_ref()),
             Self::Environment(_) | Self::Lifecycle(_) | Self::Freeze(_) | Self::Project(_) | Self::Release(_) => seen,
         }
     }

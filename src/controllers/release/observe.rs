@@ -16,10 +16,10 @@ use crate::api::v1alpha1::release::ReleaseEnvironment;
 use crate::api::v1alpha1::{Environment, Project, Promotion, Release};
 use crate::cluster::cache::Key;
 use crate::controllers::context::Context;
+use crate::controllers::guard::vouched::is_vouched;
 use crate::controllers::lifecycle::course::{self, Course, Governing};
 use crate::controllers::lifecycle::reads;
 use crate::controllers::secret_versions::Sighting;
-use crate::domain::guard::Guard;
 use crate::domain::lifecycle::journey::Journey;
 use crate::domain::lifecycle::overtaken::{self as lifecycle, Made, Success};
 use crate::domain::name::EnvironmentName;
@@ -155,12 +155,6 @@ fn own(mut outcomes: Vec<Arc<Outcome>>, uid: &str) -> Vec<Arc<Outcome>> {
 fn is_unvouched(context: &Context, release: &Release) -> bool {
     let guard = context.guard.known();
     guard.broken().is_none() && !is_vouched(&guard, release)
-}
-
-/// Whether the policies acted when a release was made.
-pub(super) fn is_vouched(guard: &Guard, release: &Release) -> bool {
-    let made = release.metadata.creation_timestamp.as_ref();
-    made.is_some_and(|time| guard.vouches_for("releases", time.0))
 }
 
 /// What was seen of the Secrets that a release refers to, or will once it is sealed.

@@ -4,10 +4,10 @@ use kube::Api;
 use kube::api::PostParams;
 
 use super::automatic::{self, Wanted};
-use super::observe::is_vouched;
 use crate::api::v1alpha1::{Promotion, Release};
 use crate::cluster::error::ClusterError;
 use crate::controllers::context::Context;
+use crate::controllers::guard::vouched::is_vouched;
 
 /// Makes a promotion; one that this release made before is left alone.
 ///

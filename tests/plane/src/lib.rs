@@ -33,5 +33,6 @@ pub use identity::Identity;
 pub use options::Options;
 pub use plane::Plane;
 pub use programs::Program;
+pub use readiness::answers;
 pub use registry::{Login, Reach, Registry, RegistryOptions, TokenAuth};
 pub use run::Ending;

@@ -37,7 +37,7 @@ where
 }
 
 /// Whether the plain HTTP server at an address and port answers `GET path` with one of `statuses`.
-pub(crate) async fn answers(server: (&str, u16), path: &str, statuses: &[&str]) -> bool {
+pub async fn answers(server: (&str, u16), path: &str, statuses: &[&str]) -> bool {
     status(server, path).await.is_some_and(|status| statuses.contains(&status.as_str()))
 }
 
